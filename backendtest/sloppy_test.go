@@ -1,0 +1,478 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/memorybackend"
+)
+
+// sloppy is a small store of its own that keeps the contract but for one defect, named for what it does.
+// Without a defect it keeps all of it.
+type sloppy struct {
+	defect  string
+	limits  sluice.Limits
+	latency time.Duration
+	release chan struct{} // closed when the test is over: a call that hangs returns then
+
+	mu      sync.Mutex
+	calls   int
+	last    int
+	files   map[string]sloppyFile
+	uploads []*sloppyUpload
+}
+
+type sloppyFile struct {
+	data []byte
+	spec sluice.FileSpec
+}
+
+type sloppyUpload struct {
+	store *sloppy
+	id    string
+	spec  sluice.FileSpec
+	ctx   context.Context // of the start
+	over  string          // "finished" or "cancelled"
+	parts map[int]sloppyPart
+	busy  bool // with a part
+	info  sluice.LargeFileInfo
+}
+
+type sloppyPart struct {
+	data []byte
+	sums sluice.Digests
+	seq  int
+}
+
+func (p sloppyPart) tag() string { return strconv.Itoa(p.seq) }
+
+func newSloppy(defect string) *sloppy {
+	s := &sloppy{defect: defect, release: make(chan struct{}), files: make(map[string]sloppyFile)}
+	s.limits = memorybackend.DefaultLimits()
+	s.limits.MinPart, s.limits.MaxPart = 2000, 10_000
+	s.limits.WholeDigests = s.limits.PartDigests
+	switch defect { // some show only in a store that can do less, or more
+	case "no ErrUnsupported", "no empty part":
+		s.limits.MinParts, s.limits.MaxSingle = 0, 0
+	case "needs two parts":
+		s.limits.MinParts = 1
+	case "ignores its plan":
+		s.limits.MinParts, s.limits.MaxSingle, s.limits.MinPart, s.limits.PlansParts = 0, 0, 0, true
+	}
+	return s
+}
+
+func (s *sloppy) is(defect string) bool { return s.defect == defect }
+
+func (s *sloppy) open(name string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.files[name]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return io.NopCloser(bytes.NewReader(f.data)), nil
+}
+
+func (s *sloppy) stat(name string) (sluice.FileSpec, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files[name].spec, nil
+}
+
+// answer is the wait of every call. Defects: "dead ctx in <call>" works with a context that has ended;
+// where the context ends meanwhile, "ignores ctx in <call>" hangs for ever, and "other error in <call>"
+// says something else.
+func (s *sloppy) answer(ctx context.Context, call string) error {
+	if err := ctx.Err(); err != nil {
+		if s.is("dead ctx in " + call) {
+			return nil
+		}
+		return err
+	}
+	select {
+	case <-time.After(s.latency):
+		return nil
+	case <-ctx.Done():
+	}
+	switch {
+	case s.is("ignores ctx in " + call):
+		<-s.release
+	case s.is("other error in " + call):
+		return errors.New("timed out")
+	}
+	return ctx.Err()
+}
+
+// take reads a part as a store does, or as a defect does.
+func (s *sloppy) take(p *sluice.Part, defects ...string) ([]byte, sluice.Digests, error) {
+	kept := &keeper{}
+	body := p.Attempt()
+	defer body.Close()
+	if _, err := body.WriteTo(kept); err != nil {
+		return nil, nil, err
+	}
+	if s.is("changes bytes") && len(kept.lent) > 0 {
+		kept.lent[0] ^= 1
+	}
+	for _, d := range p.Digests {
+		h := s.limits.PartDigests[0].New()
+		h.Write(kept.data)
+		if !bytes.Equal(h.Sum(nil), d.Sum) && !s.is(defects[1]) {
+			return nil, nil, fmt.Errorf("wrong %s", d.Name)
+		}
+	}
+	data, sums := kept.data, cloneDigests(p.Digests)
+	if s.is(defects[0]) {
+		data = kept.lent
+	}
+	if s.is(defects[0] + " digests") {
+		sums = p.Digests
+	}
+	if s.is("changes digests") {
+		p.Digests[0].Sum[0] ^= 1
+	}
+	return data, sums, nil
+}
+
+// keeper is a writer that copies what it is given, and keeps that too.
+type keeper struct{ data, lent []byte }
+
+func (k *keeper) Write(q []byte) (int, error) {
+	k.data, k.lent = append(k.data, q...), q
+	return len(q), nil
+}
+
+func (s *sloppy) Limits() sluice.Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.limits
+	if s.calls++; s.is("limits change") {
+		l.MaxParts += s.calls
+	}
+	return l
+}
+
+func (s *sloppy) Check(spec sluice.FileSpec) error {
+	if spec.Name == "" && !s.is("accepts no name") || spec.Size > s.limits.MaxFile {
+		return fmt.Errorf("bad name %q or size %d", spec.Name, spec.Size)
+	}
+	return nil
+}
+
+func (s *sloppy) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice.Part) (sluice.File, error) {
+	if s.limits.MaxSingle == 0 && !s.is("no ErrUnsupported") {
+		return sluice.File{}, errors.ErrUnsupported
+	}
+	alive := ctx.Err() == nil
+	if err := s.answer(ctx, "UploadFile"); err != nil {
+		if alive && s.is("stores though ctx ended") {
+			s.put(spec, nil)
+		}
+		return sluice.File{}, err
+	}
+	data, sums, err := s.take(p, "keeps single", "no single digest check")
+	if err != nil {
+		return sluice.File{}, err
+	}
+	switch {
+	case s.is("drops empty files") && p.Size == 0:
+		return sluice.File{ID: "0", Name: spec.Name}, nil
+	case s.is("doubles single bytes") && p.Size == 1:
+		data = append(data, data...)
+	case s.is("cuts off the last byte") && p.Size > 1 && p.Size%2 == 1:
+		data = data[:len(data)-1]
+	}
+	if s.is("loses metadata") {
+		spec.Info = nil
+	}
+	s.put(spec, data)
+	return sluice.File{ID: s.newID(), Name: spec.Name, Size: p.Size, Digests: sums}, nil
+}
+
+func (s *sloppy) put(spec sluice.FileSpec, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[spec.Name] = sloppyFile{data, spec}
+}
+
+func (s *sloppy) newID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	return "large-" + strconv.Itoa(s.last)
+}
+
+func (s *sloppy) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
+	u := &sloppyUpload{store: s, id: s.newID(), spec: spec, ctx: ctx, parts: make(map[int]sloppyPart)}
+	if s.is("same id by name") {
+		u.id = spec.Name
+	}
+	u.info.ID = u.id
+	if s.limits.PlansParts {
+		for left := spec.Size; left > 0; left -= 1000 {
+			u.info.Plan = append(u.info.Plan, min(left, 1000))
+		}
+	}
+	alive := ctx.Err() == nil
+	if err := s.answer(ctx, "StartLargeFile"); err != nil {
+		if alive && s.is("start leaves a large file") {
+			s.add(u)
+		}
+		return nil, err
+	}
+	s.add(u)
+	return u, nil
+}
+
+func (s *sloppy) add(u *sloppyUpload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uploads = append(s.uploads, u)
+}
+
+func (s *sloppy) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
+	if err := s.answer(ctx, "ResumeLargeFile"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := slices.Clone(s.uploads)
+	if !s.is("resumes the oldest") {
+		slices.Reverse(list)
+	}
+	for _, u := range list {
+		if u.over != "" || id != "" && u.id != id || id == "" && u.spec.Name != spec.Name {
+			continue
+		}
+		if u.spec.Name != spec.Name && !s.is("resumes other names") {
+			return nil, errors.New("another name")
+		}
+		resumed := *u
+		resumed.info = sluice.LargeFileInfo{ID: u.id}
+		for _, n := range slices.Sorted(maps.Keys(u.parts)) {
+			p := u.parts[n]
+			resumed.info.Stored = append(resumed.info.Stored,
+				sluice.Receipt{Number: n, Size: int64(len(p.data)), Digests: p.sums, Tag: p.tag()})
+		}
+		if s.is("stored unsorted") {
+			slices.Reverse(resumed.info.Stored)
+		}
+		return &sloppyHandle{&resumed, u}, nil
+	}
+	if s.is("resume none is plain") {
+		return nil, errors.New("none")
+	}
+	return nil, fs.ErrNotExist
+}
+
+// sloppyHandle is a resumed upload: it has an Info of its own.
+type sloppyHandle struct {
+	resumed *sloppyUpload
+	*sloppyUpload
+}
+
+func (h *sloppyHandle) Info() sluice.LargeFileInfo { return h.resumed.info }
+
+func (h *sloppyHandle) Cancel(ctx context.Context) error {
+	if h.store.is("cancels only what it started") {
+		return nil
+	}
+	return h.sloppyUpload.Cancel(ctx)
+}
+
+func (s *sloppy) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
+	return func(yield func(sluice.UnfinishedFile, error) bool) {
+		if err := s.answer(ctx, "Unfinished"); err != nil {
+			yield(sluice.UnfinishedFile{}, err)
+			return
+		}
+		s.mu.Lock()
+		list := slices.Clone(s.uploads)
+		over := make(map[*sloppyUpload]string)
+		for _, u := range list {
+			over[u] = u.over
+		}
+		s.mu.Unlock()
+		if s.is("lists newest first") {
+			slices.Reverse(list)
+		}
+		for _, u := range list {
+			if over[u] == "" && (strings.HasPrefix(u.spec.Name, prefix) || s.is("ignores the prefix")) {
+				if !yield(sluice.UnfinishedFile{ID: u.id, Spec: u.spec}, nil) && !s.is("ignores break") {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (u *sloppyUpload) Info() sluice.LargeFileInfo {
+	if u.store.is("info changes") {
+		u.info.Stored = append(u.info.Stored, sluice.Receipt{})
+	}
+	return u.info
+}
+
+func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
+	s := u.store
+	if s.is("keeps ctx of start") && u.ctx.Err() != nil {
+		return sluice.Receipt{}, u.ctx.Err()
+	}
+	s.mu.Lock()
+	clash := u.busy && s.is("one part at a time")
+	u.busy = true
+	s.mu.Unlock()
+	err := s.answer(ctx, "UploadPart")
+	s.mu.Lock()
+	u.busy = false
+	s.mu.Unlock()
+	if err != nil {
+		return sluice.Receipt{}, err
+	}
+	data, sums, err := s.take(p, "keeps part", "no part digest check")
+	switch {
+	case err != nil:
+		return sluice.Receipt{}, err
+	case clash, p.Size == 0 && s.is("no empty part"):
+		return sluice.Receipt{}, errors.New("not now, or not this one")
+	case u.info.Plan != nil && p.Number > len(u.info.Plan):
+		return sluice.Receipt{}, errors.New("not in the plan")
+	case (p.Number < 1 || p.Number > s.limits.MaxParts) && !s.is("any part number"):
+		return sluice.Receipt{}, errors.New("bad number")
+	case p.Size > s.limits.MaxPart && !s.is("large parts"):
+		return sluice.Receipt{}, errors.New("too large")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.over == "cancelled" && !s.is("parts after cancel") || u.over == "finished" && !s.is("parts after finish") {
+		return sluice.Receipt{}, errors.New("no longer unfinished")
+	}
+	if s.is("visible before finish") {
+		s.files[u.spec.Name] = sloppyFile{data, u.spec}
+	}
+	s.last++
+	part := sloppyPart{data, sums, s.last}
+	if _, again := u.parts[p.Number]; !again || !s.is("first part wins") {
+		u.parts[p.Number] = part
+	}
+	r := sluice.Receipt{Number: p.Number, Size: p.Size, Digests: sums, Tag: part.tag()}
+	if s.is("wrong size in receipt") {
+		r.Size++
+	}
+	return r, nil
+}
+
+func (u *sloppyUpload) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
+	s := u.store
+	if err := ctx.Err(); err != nil && !s.is("dead ctx in Finish") {
+		return sluice.File{}, err
+	}
+	if s.is("ignores ctx in Finish") && ctx.Done() != nil {
+		select {
+		case <-ctx.Done():
+			<-s.release
+		case <-time.After(s.latency):
+		}
+	}
+	publishesEarly := s.is("finish fails after the work")
+	if !publishesEarly {
+		time.Sleep(s.latency)
+	}
+	s.mu.Lock()
+	data, err := u.assemble(parts, whole)
+	if err == nil {
+		u.over = "finished"
+		s.files[u.spec.Name] = sloppyFile{data, u.spec}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return sluice.File{}, err
+	}
+	if publishesEarly {
+		if err := s.answer(ctx, "Finish"); err != nil {
+			return sluice.File{}, err
+		}
+	}
+	file := sluice.File{ID: u.id, Name: u.spec.Name, Size: int64(len(data)), Parts: len(parts)}
+	if s.is("keeps whole digests") {
+		file.Digests = whole
+	}
+	if s.is("wrong count of parts") {
+		file.Parts++
+	}
+	return file, nil
+}
+
+// assemble is called with the store's lock held.
+func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([]byte, error) {
+	s := u.store
+	if u.over != "" && !(u.over == "cancelled" && s.is("finishes after cancel")) {
+		return nil, errors.New("no longer unfinished")
+	}
+	if len(parts) < s.limits.MinParts && !s.is("few parts") || len(parts) < 2 && s.is("needs two parts") {
+		return nil, errors.New("too few parts")
+	}
+	numbers := slices.Sorted(maps.Keys(u.parts))
+	if s.is("order of arrival") {
+		slices.SortFunc(numbers, func(x, y int) int { return u.parts[x].seq - u.parts[y].seq })
+	}
+	var data []byte
+	for i, n := range numbers {
+		p := u.parts[n]
+		if i < len(numbers)-1 && int64(len(p.data)) < s.limits.MinPart && !s.is("small parts") {
+			return nil, errors.New("too small")
+		}
+		data = append(data, p.data...)
+	}
+	for i, r := range parts {
+		p, ok := u.parts[i+1]
+		if !ok && s.is("accepts gaps") {
+			return data, nil
+		}
+		if !ok || r.Number != i+1 || r.Tag != p.tag() && !s.is("ignores tags") {
+			if !ok && s.is("gap cancels") {
+				u.over = "cancelled"
+			}
+			return nil, fmt.Errorf("part %d", i+1)
+		}
+	}
+	right := sums(data, s.limits.WholeDigests)
+	if !s.is("no whole digest check") && !bytes.Equal(right[0].Sum, whole.Get(right[0].Name)) {
+		return nil, errors.New("wrong digest")
+	}
+	return data, nil
+}
+
+func (u *sloppyUpload) Cancel(ctx context.Context) error {
+	s := u.store
+	if err := s.answer(ctx, "Cancel"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case u.over == "cancelled" && s.is("second cancel fails"):
+		return errors.New("unknown large file")
+	case u.over == "finished":
+		if s.is("cancel removes the file") {
+			delete(s.files, u.spec.Name)
+		}
+	case s.is("forgets cancel"):
+	default:
+		u.over = "cancelled"
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package sluice
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// governor says how many uploads may run at once, and lets parts in by their numbers: what is stored after
+// a crash is then a run from part 1 on, but for what was under way.
+//
+// A fixed number of uploads stays what it is. One that follows by itself begins with all that fit in
+// memory, halves when the store asks to slow down, and goes up by one after a quiet stretch: as many parts
+// acknowledged as uploads are allowed. The attempts under way when it halves were sent before the store's
+// word could be heeded, so what they hear is not held against the new number: an attempt counts by the
+// epoch it began in.
+type governor struct {
+	max     int
+	follows bool
+
+	limit atomic.Int32 // uploads allowed, 1 … max; written under mu
+
+	mu      sync.Mutex
+	next    int          // number of the part to let in
+	waiting []*Part      // a few: workers that have hashed theirs
+	passed  map[int]bool // numbers beyond next that need no upload
+	active  int
+	quiet   int // parts acknowledged since the last change
+	epoch   int // halvings so far
+}
+
+func newGovernor(n int, follows bool) *governor {
+	g := &governor{max: n, follows: follows, next: 1, passed: map[int]bool{}}
+	g.limit.Store(int32(n))
+	return g
+}
+
+// allowed is how many uploads may run now.
+func (g *governor) allowed() int { return int(g.limit.Load()) }
+
+// enter waits until p may be uploaded, or ctx ends.
+func (g *governor) enter(ctx context.Context, p *Part) error {
+	g.mu.Lock()
+	g.waiting = append(g.waiting, p)
+	g.admit()
+	g.mu.Unlock()
+	select {
+	case <-p.admitted:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-p.admitted: // in between
+		g.active--
+	default:
+		g.waiting = slices.DeleteFunc(g.waiting, func(q *Part) bool { return q == p })
+	}
+	return context.Cause(ctx)
+}
+
+// pass lets the parts behind number go before it: it needs no upload.
+func (g *governor) pass(number int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.passed[number] = true
+	g.admit()
+}
+
+// leave ends an upload that entered; acknowledged says how. Acknowledgements of attempts that began before the
+// last halving count too: a line that is refused one upload too many comes back half as soon without them.
+func (g *governor) leave(acknowledged bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.active--
+	if acknowledged && g.allowed() < g.max {
+		if g.quiet++; g.quiet >= g.allowed() {
+			g.quiet = 0
+			g.limit.Add(1)
+		}
+	}
+	g.admit()
+}
+
+// slowDown is told that the store refused an attempt of that epoch because there were too many. It
+// returns the epoch in which the next attempt begins.
+func (g *governor) slowDown(epoch int) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.follows && epoch == g.epoch {
+		g.quiet = 0
+		g.limit.Store(int32(max(1, g.allowed()/2)))
+		g.epoch++
+	}
+	return g.epoch
+}
+
+// admit lets in who is next, as long as there is room.
+func (g *governor) admit() {
+	for g.active < g.allowed() {
+		if g.passed[g.next] {
+			delete(g.passed, g.next)
+			g.next++
+			continue
+		}
+		i := slices.IndexFunc(g.waiting, func(p *Part) bool { return p.Number == g.next })
+		if i < 0 {
+			return
+		}
+		p := g.waiting[i]
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+		g.next++
+		g.active++
+		p.epoch = g.epoch
+		p.admitted <- struct{}{}
+	}
+}

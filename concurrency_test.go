@@ -1,0 +1,183 @@
+package sluice_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/memorybackend"
+)
+
+// link is a store behind a simulated network: every call takes latency, every part takes its time on one
+// of a number of lanes, and beyond most uploads at once an attempt is refused.
+type link struct {
+	*memorybackend.Backend
+	latency, perPart time.Duration
+	lanes            chan struct{}
+	most             int
+
+	mu      sync.Mutex
+	running int
+	peak    int
+	refused int
+}
+
+func newLink(latency, perPart time.Duration, lanes, most int) *link {
+	l := smallLimits()
+	l.PartDigests = nil
+	return &link{
+		Backend: memorybackend.New(&memorybackend.Options{Limits: &l, Discard: true}),
+		latency: latency, perPart: perPart, lanes: make(chan struct{}, lanes), most: most,
+	}
+}
+
+func (k *link) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
+	time.Sleep(k.latency)
+	f, err := k.Backend.StartLargeFile(ctx, spec)
+	return &linkFile{f, k}, err
+}
+
+type linkFile struct {
+	sluice.LargeFile
+	k *link
+}
+
+func (f *linkFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
+	k := f.k
+	for {
+		time.Sleep(k.latency / 2)
+		k.mu.Lock()
+		busy := k.most > 0 && k.running >= k.most
+		if !busy {
+			k.running++
+			k.peak = max(k.peak, k.running)
+		} else {
+			k.refused++
+		}
+		k.mu.Unlock()
+		if !busy {
+			break
+		}
+		time.Sleep(k.latency / 2)
+		wait := k.perPart / 2
+		p.Retrying(fmt.Errorf("503: %w", sluice.ErrSlowDown), wait)
+		time.Sleep(wait)
+	}
+	k.lanes <- struct{}{}
+	time.Sleep(time.Duration(int64(k.perPart) * p.Size / part))
+	<-k.lanes
+	k.mu.Lock()
+	k.running--
+	k.mu.Unlock()
+	time.Sleep(k.latency / 2)
+	return f.LargeFile.UploadPart(ctx, p)
+}
+
+// over streams parts over the link and returns how long that took.
+func (k *link) over(t *testing.T, memory int64, concurrency, parts int) time.Duration {
+	var took time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		k.lanes = make(chan struct{}, cap(k.lanes)) // of this bubble
+		w, err := sluice.New(t.Context(), k, "f", &sluice.Options{
+			MemoryLimit: memory, PageSize: page, PartSize: part, Concurrency: concurrency, MaxSize: int64(parts) * part,
+		})
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = io.Copy(w, io.LimitReader(endless{}, int64(parts)*part))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		took = time.Since(start)
+	})
+	return took
+}
+
+// A part is 8 MiB, in 256 MiB of memory: 31 uploads. Links from 5 to 100 MB/s a connection, 10 to 200 ms
+// away, that carry 1 to 24 connections.
+func TestUploadsFollowTheLineByThemselves(t *testing.T) {
+	const memory = 32 * part
+	parts := 2000
+	if raceDetector {
+		parts = 300 // the same story, told faster
+	}
+	for _, latency := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond} {
+		for _, mbs := range []int{5, 25, 100} {
+			for _, lanes := range []int{1, 4, 24} {
+				t.Run(fmt.Sprintf("%v, %d MB/s, %d lanes", latency, mbs, lanes), func(t *testing.T) {
+					perPart := time.Duration(8<<20) * time.Second / time.Duration(mbs*1e6)
+					best := time.Duration(1 << 62)
+					for _, n := range []int{1, 2, 4, 8, 16, 24, 31} {
+						best = min(best, newLink(latency, perPart, lanes, 0).over(t, memory, n, parts))
+					}
+					own := newLink(latency, perPart, lanes, 0).over(t, memory, 0, parts)
+					require.GreaterOrEqual(t, float64(best)/float64(own), 0.95, "best fixed %v, by itself %v", best, own)
+				})
+			}
+		}
+	}
+}
+
+func TestUploadsBecomeFewerWhenTheStoreAsks(t *testing.T) {
+	k := newLink(10*time.Millisecond, 100*time.Millisecond, 100, 6)
+	own := k.over(t, 32*part, 0, 2000)
+	require.LessOrEqual(t, k.peak, 6)
+	require.Less(t, k.refused, 2000/4)
+	fixed := newLink(10*time.Millisecond, 100*time.Millisecond, 100, 6)
+	atSix := fixed.over(t, 32*part, 6, 2000)
+	t.Logf("by itself %v, fixed at the store's limit %v, refused %d of 2000", own, atSix, k.refused)
+	require.Less(t, own, atSix*3/2)
+}
+
+func TestAFixedConcurrencyStaysWhatItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStub()
+		b.uploadPart = func(_ context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+			p.Retrying(sluice.ErrSlowDown, 0)
+			return real()
+		}
+		w, _ := open(t, t.Context(), b, func(o *sluice.Options) { o.Concurrency = 3 })
+		mustWrite(t, w, 20*part)
+		require.Equal(t, 3, w.Stats().Concurrency)
+		require.NoError(t, w.Close())
+	})
+}
+
+func TestConcurrencyHalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStub()
+		release := make(chan struct{})
+		refuse := true
+		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+			time.Sleep(time.Second) // all of them are under way
+			if refuse {
+				p.Retrying(errors.Join(errors.New("429"), sluice.ErrSlowDown), 0)
+			}
+			select {
+			case <-release:
+			case <-ctx.Done():
+				return sluice.Receipt{}, ctx.Err()
+			}
+			return real()
+		}
+		w, err := sluice.New(t.Context(), b, "f", &sluice.Options{MemoryLimit: 18 * part, PageSize: page, PartSize: part})
+		require.NoError(t, err)
+		defer w.Abort(nil)
+		require.Equal(t, 17, w.Stats().Concurrency)
+		mustWrite(t, w, 9*part) // eight parts under way hear the same refusal
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 8, w.Stats().Concurrency)
+		refuse = false
+		close(release)
+		mustWrite(t, w, 200*part)
+		time.Sleep(time.Minute)
+		require.Equal(t, 17, w.Stats().Concurrency, "one more after each quiet stretch")
+		require.NoError(t, w.Close())
+	})
+}

@@ -1,0 +1,146 @@
+package sluice
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// waiting is a part as a worker brings it.
+func waiting(n int) *Part { return &Part{Number: n, admitted: make(chan struct{}, 1)} }
+
+func TestGovernorLetsInByNumberAndNoMoreThanAllowed(t *testing.T) {
+	g := newGovernor(2, false)
+	one, two, three := waiting(1), waiting(2), waiting(3)
+	late := make(chan error, 1)
+	g.mu.Lock()
+	g.waiting = append(g.waiting, two) // came before the first part
+	g.admit()
+	g.mu.Unlock()
+	require.Zero(t, g.active)
+	go func() { late <- g.enter(t.Context(), one) }()
+	require.NoError(t, <-late)
+	require.Len(t, two.admitted, 1)
+	require.Equal(t, 2, g.active)
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("no room"))
+	require.EqualError(t, g.enter(ended, three), "no room")
+	require.Empty(t, g.waiting)
+	g.leave(true)
+	require.NoError(t, g.enter(t.Context(), three))
+	require.Equal(t, 2, g.active)
+}
+
+func TestGovernorPassesOverWhatNeedsNoUpload(t *testing.T) {
+	g := newGovernor(1, false)
+	g.pass(2)
+	g.pass(1)
+	require.NoError(t, g.enter(t.Context(), waiting(3)))
+	require.Empty(t, g.passed)
+}
+
+func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
+	g := newGovernor(5, true)
+	for epoch, want := range []int{2, 1, 1, 1} {
+		require.Equal(t, epoch+1, g.slowDown(epoch))
+		require.Equal(t, want, g.allowed())
+	}
+	require.Equal(t, 4, g.slowDown(0), "an attempt of an earlier epoch changes nothing")
+	require.Equal(t, 1, g.allowed())
+}
+
+func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
+	g := newGovernor(4, true)
+	g.slowDown(0)
+	require.Equal(t, 2, g.allowed())
+	for i, s := range []struct {
+		acknowledged bool
+		want         int
+	}{{true, 2}, {false, 2}, {true, 3}, {true, 3}, {true, 3}, {true, 4}, {true, 4}, {true, 4}, {true, 4}, {true, 4}} {
+		require.NoError(t, g.enter(t.Context(), waiting(i+1)))
+		g.leave(s.acknowledged)
+		require.Equal(t, s.want, g.allowed(), "step %d", i)
+	}
+	g.slowDown(1)
+	g.quiet = 1
+	g.slowDown(2)
+	require.Zero(t, g.quiet, "a refusal ends the quiet stretch")
+}
+
+func TestOnlyBeingAskedSlowsDown(t *testing.T) {
+	g := newGovernor(8, true)
+	p := &Part{meter: newMeter(nil), uploads: g}
+	p.Retrying(errors.New("connection reset"), 0)
+	require.Equal(t, 8, g.allowed())
+	p.Retrying(ErrSlowDown, 0)
+	require.Equal(t, 4, g.allowed())
+	p.Retrying(ErrSlowDown, 0)
+	require.Equal(t, 2, g.allowed(), "the retry began in the new epoch")
+}
+
+func TestAWaitCountsOnceItEnds(t *testing.T) {
+	m := newMeter(nil)
+	var c clock
+	c.begin(m)
+	c.end(m)
+	waited := c.total.Load()
+	require.Zero(t, c.since.Load())
+	require.Equal(t, time.Duration(waited), c.read(int64(time.Since(m.start))))
+}
+
+func TestSplittingLosesNoPage(t *testing.T) {
+	pool, err := NewPool(64*16, 16)
+	require.NoError(t, err)
+	h := &hold{wait: make(chan struct{})}
+	close(h.wait)
+	w, err := New(t.Context(), h, "f", &Options{Pool: pool, PartSize: 8 * 16, Concurrency: 4})
+	require.NoError(t, err)
+	_, err = w.ReadFrom(bytes.NewReader(make([]byte, 8*16+4*16)))
+	require.NoError(t, err)
+	require.Len(t, w.part.pages, 5, "ReadFrom had one more ready")
+	mem := map[*byte]bool{}
+	for _, p := range w.part.pages {
+		mem[&p.mem[0]] = true
+	}
+	require.NoError(t, w.Close())
+	for _, f := range pool.free {
+		delete(mem, &f[0])
+	}
+	require.Empty(t, mem)
+	require.Zero(t, pool.InUse())
+}
+
+func TestAClosedBodyReadsNothing(t *testing.T) {
+	p := NewPart(1, []byte("abc"), nil)
+	b := p.Attempt()
+	n, err := b.Read(make([]byte, 3))
+	require.Equal(t, 3, n)
+	require.Error(t, err, "EOF comes with the last bytes")
+	b = p.Attempt()
+	require.NoError(t, b.Close())
+	_, err = b.Read(make([]byte, 3))
+	require.ErrorIs(t, err, errBodyClosed)
+	_, err = b.WriteTo(&bytes.Buffer{})
+	require.ErrorIs(t, err, errBodyClosed)
+	require.Equal(t, 2, p.tries())
+	p.reset()
+	require.Zero(t, p.tries())
+}
+
+func TestAcknowledgedIsNeverAheadOfSent(t *testing.T) {
+	m := newMeter(nil)
+	p := &Part{Size: 10, meter: m}
+	p.count(4, 4)
+	p.count(4, 4) // again
+	m.acknowledge(p)
+	s := m.snapshot()
+	require.EqualValues(t, 10, s.Sent)
+	require.EqualValues(t, 10, s.Acknowledged)
+	require.EqualValues(t, 4, s.Resent)
+	p.count(10, 10)
+	require.EqualValues(t, 14, m.snapshot().Resent, "what is read after the acknowledgement is no new byte")
+}

@@ -1,0 +1,23 @@
+package exchange
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPresentMakesTextFitForAnError(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain, ünïcode":                               "plain, ünïcode",
+		"two\nlines\r\t\x1b[31m":                       "two lines   [31m",
+		"\xffbroken\x7f":                               "?broken ",
+		"a secret b":                                   "a [redacted] b",
+		strings.Repeat("ä", 512):                       strings.Repeat("ä", 512),
+		strings.Repeat("ä", 513):                       strings.Repeat("ä", 512) + "…",
+		"x" + strings.Repeat("ä", 512):                 "x" + strings.Repeat("ä", 511) + "…",
+		strings.Repeat("x", maxPresented-3) + "secret": strings.Repeat("x", maxPresented-3) + "[re…",
+	} {
+		require.Equal(t, want, Present(text, "secret"))
+	}
+}

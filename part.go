@@ -1,0 +1,232 @@
+package sluice
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Part is the bytes of one part, or of a whole small file, lent to a backend for the duration of one
+// call. The backend reads them through Attempt, changes nothing, and keeps neither the Part nor its
+// Digests after the call returned: the pages carry other bytes then.
+//
+// A net/http transport may read a request body after Do has returned, so an upload drains and closes
+// the response and then closes the Body, which waits for a read in progress.
+type Part struct {
+	Number int   // from 1; 0 in UploadFile
+	Offset int64 // of its first byte in the stream
+	Size   int64 // bytes
+	// Digests are by Limits.PartDigests (in UploadFile also by Limits.WholeDigests), computed once,
+	// before the call.
+	Digests Digests
+
+	pages   []page       // the bytes in order; the last page may be longer than the part needs
+	size    int64        // of a page
+	buffer  *bufferFile  // where those pages are that are not in memory
+	claimed int          // pages of its claim, 0 while it has but its first page
+	refs    atomic.Int32 // who still reads the pages: its worker, and the digests of the stream
+	meter   *meter       // counts what is sent; nil for a part made by NewPart
+	uploads *governor    // hears of slowing down; nil likewise
+	epoch   int          // of uploads, in which the attempt under way began
+	// admitted gets a token when the part may be uploaded; capacity 1.
+	admitted chan struct{}
+
+	mu       sync.Mutex
+	attempts int
+	sent     int64  // the most any attempt has read, so that only what is read again counts as resent
+	bodies   []Body // made ahead, each used once: a transport may cling to a spent one
+}
+
+// NewPart returns a part outside any stream, for testing backends. It lends data. Its Offset is 0: set it for
+// a part that is not the first.
+func NewPart(number int, data []byte, digests Digests) *Part {
+	return &Part{Number: number, Size: int64(len(data)), Digests: digests, pages: []page{{mem: data}}, size: int64(len(data))}
+}
+
+// reset makes p an empty part again. Its digests' memory and its unused bodies stay.
+func (p *Part) reset() {
+	p.Number, p.Offset, p.Size = 0, 0, 0
+	p.pages, p.claimed = p.pages[:0], 0
+	p.attempts, p.sent = 0, 0
+}
+
+// bodiesAhead is how many bodies a part makes at once, so that an attempt seldom allocates.
+const bodiesAhead = 32
+
+// Attempt returns the bytes from the start. Every attempt takes a Body of its own and closes it. It
+// may be called concurrently.
+func (p *Part) Attempt() *Body {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.attempts++
+	if len(p.bodies) == 0 {
+		p.bodies = make([]Body, bodiesAhead)
+	}
+	b := &p.bodies[0]
+	p.bodies = p.bodies[1:]
+	b.part = p
+	b.idle.L = &b.mu
+	return b
+}
+
+// Retrying reports that an attempt failed with err and that the next one follows after wait. It is how
+// Stats, [Hooks] and [Error] know of retries, and how uploads become fewer if err matches [ErrSlowDown].
+func (p *Part) Retrying(err error, wait time.Duration) {
+	if p.meter == nil {
+		return
+	}
+	if errors.Is(err, ErrSlowDown) {
+		p.mu.Lock()
+		p.epoch = p.uploads.slowDown(p.epoch)
+		p.mu.Unlock()
+	}
+	p.meter.retrying(p, err, wait)
+}
+
+// tries is how many attempts were made.
+func (p *Part) tries() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.attempts
+}
+
+// count files n bytes read up to the offset end of the part: the first time as sent, else as resent.
+func (p *Part) count(n int, end int64) {
+	if p.meter == nil {
+		return
+	}
+	p.mu.Lock()
+	fresh := max(0, end-p.sent)
+	p.sent = max(p.sent, end)
+	p.mu.Unlock()
+	p.meter.sending(fresh, int64(n)-fresh)
+}
+
+var (
+	_ io.ReadCloser = (*Body)(nil)
+	_ io.WriterTo   = (*Body)(nil)
+)
+
+var errBodyClosed = errors.New("sluice: part body is closed")
+
+// Body is one attempt's reader of a part. It is used by one goroutine, but Close may be called by
+// another, as net/http does. What it yields counts as sent.
+type Body struct {
+	part *Part
+
+	mu     sync.Mutex
+	idle   sync.Cond // signalled when busy falls; a condition, so that waiting is seen by synctest
+	busy   bool      // a Read or WriteTo touches the pages
+	closed bool
+	off    int64 // of the next byte in the part
+}
+
+// Read reads the next bytes; the last ones come with [io.EOF].
+func (b *Body) Read(q []byte) (int, error) {
+	src, err := b.take(q)
+	if err != nil {
+		return 0, err
+	}
+	n := copy(q, src)
+	if b.put(n) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// WriteTo writes what is left in slices as large as the pages; of pages in a file 256 KiB at a time.
+func (b *Body) WriteTo(w io.Writer) (int64, error) {
+	scratch := b.part.takeScratch()
+	defer b.part.giveScratch(scratch)
+	var total int64
+	for {
+		src, err := b.take(scratch)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(src)
+		b.put(n)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+		if n < len(src) {
+			return total, io.ErrShortWrite
+		}
+	}
+}
+
+// Close waits for a Read or WriteTo in progress; after it the bytes are not touched any more. A WriteTo
+// that hangs in a connection ends when the connection is closed: close that first.
+func (b *Body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for b.busy {
+		b.idle.Wait()
+	}
+	return nil
+}
+
+// take lends the next contiguous bytes until put; bytes that are in a file come in scratch.
+func (b *Body) take(scratch []byte) ([]byte, error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil, errBodyClosed
+	}
+	b.busy = true
+	b.mu.Unlock()
+	src, err := b.part.bytes(b.off, scratch)
+	if err != nil {
+		b.put(0)
+	}
+	return src, err
+}
+
+// put gives back what take lent, of which n bytes were used, and reports whether they were the last.
+func (b *Body) put(n int) (last bool) {
+	// While busy: after Close the part may be another one.
+	b.off += int64(n)
+	last = b.off == b.part.Size
+	b.part.count(n, b.off)
+	b.mu.Lock()
+	b.busy = false
+	b.idle.Broadcast()
+	b.mu.Unlock()
+	return last
+}
+
+// bytes returns the contiguous bytes from off on, [io.EOF] if there are none. Those of a page in a file
+// are read into scratch, as many as fit.
+func (p *Part) bytes(off int64, scratch []byte) ([]byte, error) {
+	if off == p.Size {
+		return nil, io.EOF
+	}
+	g, in := p.pages[off/p.size], off%p.size
+	n := min(p.size-in, p.Size-off)
+	if g.mem != nil {
+		return g.mem[in : in+n], nil
+	}
+	scratch = scratch[:min(int64(len(scratch)), n)]
+	return scratch, p.buffer.read(scratch, g.at, in)
+}
+
+// takeScratch is the memory that bytes needs, none if all pages are in memory.
+func (p *Part) takeScratch() []byte {
+	if p.buffer == nil {
+		return nil
+	}
+	return p.buffer.takeScratch()
+}
+
+func (p *Part) giveScratch(s []byte) {
+	if s != nil {
+		p.buffer.giveScratch(s)
+	}
+}

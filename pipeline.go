@@ -1,0 +1,257 @@
+package sluice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/c1508ce4/sluice/internal/size"
+)
+
+// pipeline is an errgroup of workers that hash and upload the parts handed over, in any order, one
+// goroutine that digests the stream beside them, in order, and one that opens the large file.
+//
+// After the first failure the workers go on to take parts, only to give back their pages.
+type pipeline struct {
+	backend Backend
+	plan    *plan
+	account *account
+	meter   *meter
+	fail    func(*Error) error // makes an error the stream's failure
+
+	uploads *governor
+
+	ctx     context.Context // the group's
+	group   *errgroup.Group
+	queue   chan *Part
+	workers int // started; by the writer's turn only
+	// hashAhead is how many workers more there are than uploads: those hash meanwhile.
+	hashAhead int
+	waited    bool
+	idle      atomic.Int32 // workers waiting for a part
+	pending   atomic.Int32 // parts handed over that no worker has noticed yet
+	toDigest  chan *Part   // nil if nobody asked for digests of the stream
+	whole     hashers
+	free      chan *Part // spent parts, to be used again
+
+	opening bool          // by the writer's turn only
+	opened  chan struct{} // closed when large stands, or opening failed
+	large   LargeFile
+
+	mu       sync.Mutex
+	receipts receipts
+}
+
+func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, asked []Algorithm, fail func(*Error) error) *pipeline {
+	ahead := min(p.pool.pages, 1024) // more parts than are ever in memory, or plenty
+	u := &pipeline{
+		backend: b,
+		plan:    p,
+		account: a,
+		meter:   m,
+		fail:    fail,
+		queue:   make(chan *Part, ahead),
+		uploads: newGovernor(p.settings.Concurrency, p.follows),
+		whole:   newHashers(asked, p.limits.WholeDigests),
+		free:    make(chan *Part, ahead),
+		opened:  make(chan struct{}),
+	}
+	if len(p.limits.PartDigests) > 0 {
+		u.hashAhead = runtime.GOMAXPROCS(0)
+	}
+	u.group, u.ctx = errgroup.WithContext(ctx)
+	if p.resumed != nil {
+		u.opening, u.large = true, p.resumed.large
+		close(u.opened)
+		m.hooks.largeFileStarted(u.large.Info())
+	}
+	if len(u.whole) > 0 {
+		u.toDigest = make(chan *Part, ahead)
+	}
+	return u
+}
+
+// newPart returns an empty part, one used before if there is one.
+func (u *pipeline) newPart() *Part {
+	select {
+	case p := <-u.free:
+		return p
+	default:
+		pool := u.plan.pool
+		return &Part{meter: u.meter, uploads: u.uploads, admitted: make(chan struct{}, 1), size: int64(pool.pageSize), buffer: pool.buffer}
+	}
+}
+
+// drop gives up one reference to p. The last one gives back the pages: there is no other place.
+func (u *pipeline) drop(p *Part) {
+	if p.refs.Add(-1) > 0 {
+		return
+	}
+	if len(p.pages) > 0 {
+		u.account.release(p.pages, p.claimed)
+	}
+	p.reset()
+	select {
+	case u.free <- p:
+	default:
+	}
+}
+
+// open starts the large file, once, on a goroutine of the group.
+func (u *pipeline) open() {
+	if u.opening {
+		return
+	}
+	u.opening = true
+	u.group.Go(func() error {
+		defer close(u.opened)
+		large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
+		if err != nil {
+			return u.fail(u.error("start", nil, err))
+		}
+		u.large = large
+		u.meter.hooks.largeFileStarted(large.Info())
+		if err := u.plan.accepts(large.Info().Plan); err != nil {
+			return u.fail(u.error("start", nil, err))
+		}
+		return nil
+	})
+}
+
+// plannedSizes opens the large file and returns the part sizes that the store has planned.
+func (u *pipeline) plannedSizes() ([]int64, error) {
+	u.open()
+	u.meter.network.begin(u.meter)
+	defer u.meter.network.end(u.meter)
+	select {
+	case <-u.opened:
+	case <-u.ctx.Done():
+		return nil, u.ctx.Err()
+	}
+	if u.large == nil || u.ctx.Err() != nil {
+		return nil, errors.New("not open")
+	}
+	return u.large.Info().Plan, nil
+}
+
+// accepts checks a store's plan against the declared size and the memory limit.
+func (p *plan) accepts(sizes []int64) error {
+	if !p.limits.PlansParts {
+		return nil
+	}
+	var sum int64
+	for i, n := range sizes {
+		if n < 1 || n > p.spec.Size-sum {
+			return fmt.Errorf("the store plans %d bytes for part %d of a file of %d", n, i+1, p.spec.Size)
+		}
+		if n > p.pool.MaxPart() {
+			return fmt.Errorf("the store plans parts of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
+				size.Format(n), size.Format(p.pool.Limit()), size.Format(2*roundUp(n, int64(p.pool.PageSize()))))
+		}
+		sum += n
+	}
+	if sum != p.spec.Size {
+		return fmt.Errorf("the store plans %d bytes in %d parts for a file of %d", sum, len(sizes), p.spec.Size)
+	}
+	return nil
+}
+
+// id is the large file's, "" if there is none. It is called after wait.
+func (u *pipeline) id() string {
+	if u.large == nil {
+		return ""
+	}
+	return u.large.Info().ID
+}
+
+// idleUploads is how many parts more could be sent at once with those under way.
+func (u *pipeline) idleUploads() int {
+	return u.uploads.allowed() - int(u.meter.partsInFlight.Load()) - int(u.pending.Load())
+}
+
+// handOver gives the pipeline a part; it is false if the stream has failed. The first part opens the
+// large file. A worker is started whenever parts wait and none is idle.
+func (u *pipeline) handOver(p *Part) bool {
+	u.open()
+	p.refs.Store(1)
+	if u.toDigest != nil {
+		p.refs.Store(2)
+		if u.workers == 0 {
+			u.group.Go(u.digestStream)
+		}
+	}
+	if u.pending.Add(1) > u.idle.Load() && u.workers < u.plan.settings.Concurrency+u.hashAhead {
+		u.workers++
+		u.group.Go(u.work)
+	}
+	ok := u.send(u.queue, p)
+	if u.toDigest != nil {
+		ok = u.send(u.toDigest, p) && ok
+	}
+	return ok
+}
+
+func (u *pipeline) send(to chan<- *Part, p *Part) bool {
+	select {
+	case to <- p:
+		return true
+	default:
+	}
+	u.meter.network.begin(u.meter)
+	defer u.meter.network.end(u.meter)
+	select {
+	case to <- p:
+		return true
+	case <-u.ctx.Done():
+		u.drop(p)
+		return false
+	}
+}
+
+// wait joins the goroutines. Nothing is handed over after it. A repeat does nothing.
+func (u *pipeline) wait() {
+	if u.waited {
+		return
+	}
+	u.waited = true
+	close(u.queue)
+	if u.toDigest != nil {
+		close(u.toDigest)
+	}
+	_ = u.group.Wait() // fail has filed the error
+	// If workers were ended from outside, nobody has taken these.
+	for p := range u.queue {
+		u.drop(p)
+	}
+	for u.toDigest != nil {
+		p, ok := <-u.toDigest
+		if !ok {
+			break
+		}
+		u.drop(p)
+	}
+}
+
+// work uploads parts until there are no more.
+func (u *pipeline) work() error {
+	hashers := newHashers(u.plan.limits.PartDigests)
+	<-u.opened // StartLargeFile returns promptly once ctx is done
+	var failed error
+	for {
+		u.idle.Add(1)
+		p, ok := <-u.queue
+		u.idle.Add(-1) // before pending: a worker too many does no harm
+		if !ok {
+			return failed
+		}
+		u.pending.Add(-1)
+		if err := u.uploadPart(p, hashers); err != nil {
+			failed = err
+		}
+	}
+}

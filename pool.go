@@ -1,0 +1,291 @@
+package sluice
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/c1508ce4/sluice/internal/size"
+)
+
+// What a Pool is made of unless said otherwise.
+const (
+	DefaultMemoryLimit = 128 << 20 // bytes
+	DefaultPageSize    = 1 << 20   // bytes
+)
+
+// Pool is a hard limit on memory, counted in pages and shared by any number of writers.
+//
+// There are two kinds of grant, and never more pages granted than the limit:
+//
+//	first page  one page, asked for while the writer holds nothing unsent; at most half of all pages
+//	claim       every page of one part at once; the first page becomes part of it
+//
+// Who waits for a first page holds nothing. Who waits for a claim holds one page. A part with a claim
+// never waits for memory again. So whoever waits holds little, and whoever holds much does not wait:
+// some writer goes on as long as a claimed part fills from a live source or uploads. A source or a store
+// that may hang for ever gets a Pool of its own.
+//
+// A writer's first part is granted in order of arrival; further ones only within an equal share of
+// the pages among the writers that hold or await a claim.
+//
+// A Pool keeps its pages until it is garbage. All methods may be called concurrently.
+type Pool struct {
+	pageSize int         // bytes
+	buffer   *bufferFile // of a file pool, else nil
+	pages    int         // all there are
+	firstMax int         // first pages at most: half of all, so that a largest part always has room
+
+	mu      sync.Mutex
+	first   int        // first pages whose part has no claim yet; <= firstMax
+	claimed int        // pages of parts with a claim, filling or uploading; first+claimed <= pages
+	sharers int        // accounts that hold or await a claim
+	starts  []*account // await a first page, in order of arrival
+	claims  []*account // await a claim, in order of arrival
+	free    [][]byte   // memory; of a file pool only what fills first pages
+}
+
+// NewPool returns a Pool of limit bytes in pages of pageSize bytes; 0 stands for [DefaultMemoryLimit] and
+// [DefaultPageSize]. A limit below two pages is refused. No memory is taken before it is needed.
+func NewPool(limit int64, pageSize int) (*Pool, error) {
+	if limit == 0 {
+		limit = DefaultMemoryLimit
+	}
+	if pageSize == 0 {
+		pageSize = DefaultPageSize
+	}
+	if pageSize < 0 {
+		return nil, fmt.Errorf("sluice: page size %d is negative", pageSize)
+	}
+	n := limit / int64(pageSize)
+	if n < 2 {
+		return nil, fmt.Errorf("sluice: memory limit %s holds fewer than two pages of %s", size.Format(limit), size.Format(int64(pageSize)))
+	}
+	const most = 1<<31 - 1 // so that page counts fit an int everywhere
+	if n > most {
+		return nil, fmt.Errorf("sluice: memory limit %s is over %d pages of %s", size.Format(limit), most, size.Format(int64(pageSize)))
+	}
+	return &Pool{pageSize: pageSize, pages: int(n), firstMax: int(n / 2)}, nil
+}
+
+// NewFilePool returns a Pool whose claimed pages lie in a temporary file in dir, which has no name, so that
+// it vanishes with the process. limit counts the pages in the file. In memory stay one page for each
+// writer, and 256 KiB for each upload. A stream that fits one page never touches the disk. A full disk fails
+// the stream. Windows is not supported: it cannot remove an open file. Close the Pool when no writer needs
+// it any more.
+func NewFilePool(dir string, limit int64, pageSize int) (*Pool, error) {
+	p, err := NewPool(limit, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	if p.buffer, err = newBufferFile(dir, p.pageSize); err != nil {
+		return nil, fmt.Errorf("sluice: %w", err)
+	}
+	return p, nil
+}
+
+// Close closes the file of a file pool. Streams that still use it fail. A Pool of memory needs no Close.
+func (p *Pool) Close() error {
+	if p.buffer == nil {
+		return nil
+	}
+	return p.buffer.close()
+}
+
+// Limit is the most bytes of pages that are ever in use.
+func (p *Pool) Limit() int64 { return int64(p.pages) * int64(p.pageSize) }
+
+// PageSize is the size of a page in bytes.
+func (p *Pool) PageSize() int { return p.pageSize }
+
+// MaxPart is the largest part, in bytes, that a writer on this Pool may have: half the limit, so that one
+// part fills while another is sent.
+func (p *Pool) MaxPart() int64 { return int64(p.pages-p.firstMax) * int64(p.pageSize) }
+
+// InUse is the bytes of pages granted to writers now.
+func (p *Pool) InUse() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.first+p.claimed) * int64(p.pageSize)
+}
+
+// pagesFor is how many pages n bytes take.
+func (p *Pool) pagesFor(n int64) int {
+	return int((n + int64(p.pageSize) - 1) / int64(p.pageSize))
+}
+
+// account is one writer's standing with its Pool. One goroutine at a time asks and waits on it (the one
+// whose turn it is), so the waiter is part of it and waiting allocates nothing. Giving back may be done
+// by any goroutine.
+type account struct {
+	pool    *Pool
+	held    int           // pages of this writer's claims; under pool.mu
+	want    int           // pages of the claim it awaits, 0 for none; under pool.mu
+	granted atomic.Int64  // pages of first page and claims together; written under pool.mu
+	ready   chan struct{} // capacity 1: the grant
+	waiting func(bool)    // told before and after a wait that blocks
+}
+
+func (p *Pool) account(waiting func(bool)) *account {
+	return &account{pool: p, ready: make(chan struct{}, 1), waiting: waiting}
+}
+
+// firstPage waits for a first page. The caller holds no filling part.
+func (a *account) firstPage(ctx context.Context) ([]byte, error) {
+	p := a.pool
+	p.mu.Lock()
+	p.starts = append(p.starts, a)
+	if err := a.wait(ctx, &p.starts, a.dropFirst); err != nil {
+		return nil, err
+	}
+	return a.memory(), nil
+}
+
+// claim turns the first page into the n pages of a whole part; n*pageSize <= MaxPart rounded up.
+func (a *account) claim(ctx context.Context, n int) error {
+	p := a.pool
+	p.mu.Lock()
+	p.hold(a, 0, n)
+	p.claims = append(p.claims, a)
+	return a.wait(ctx, &p.claims, a.unclaim)
+}
+
+// dropFirst takes a first page back; unclaim turns a claim into the first page again.
+func (a *account) dropFirst(int) {
+	a.pool.first--
+	a.granted.Add(-1)
+}
+
+func (a *account) unclaim(n int) {
+	a.pool.hold(a, -n, 0)
+	a.pool.first++
+	a.granted.Add(1)
+}
+
+// wait is entered with pool.mu held and a last in q. It ends with the grant, or with ctx's cause and
+// nothing granted.
+func (a *account) wait(ctx context.Context, q *[]*account, undo func(want int)) error {
+	p := a.pool
+	want := a.want
+	p.grant()
+	p.mu.Unlock()
+	select {
+	case <-a.ready:
+		return nil
+	default:
+	}
+	a.waiting(true)
+	defer a.waiting(false)
+	select {
+	case <-a.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-a.ready: // granted in between
+		undo(want)
+	default:
+		for i, w := range *q {
+			if w == a {
+				*q = append((*q)[:i], (*q)[i+1:]...)
+				break
+			}
+		}
+		p.hold(a, 0, 0)
+	}
+	p.grant()
+	return context.Cause(ctx)
+}
+
+// memory hands out a page that a grant already paid for; it never waits.
+func (a *account) memory() []byte {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		return b
+	}
+	return make([]byte, p.pageSize)
+}
+
+// recycle takes back memory whose bytes are in the file.
+func (p *Pool) recycle(mem []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, mem)
+}
+
+// release gives back the pages taken under a claim of n pages, or under part of one; n is 0 for a first
+// page whose part never had a claim.
+func (a *account) release(pages []page, n int) {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range pages {
+		if g.mem != nil {
+			p.free = append(p.free, g.mem)
+		} else {
+			p.buffer.release(g.at)
+		}
+	}
+	if n == 0 {
+		a.dropFirst(0)
+	} else {
+		p.hold(a, -n, a.want)
+	}
+	p.grant()
+}
+
+// hold adds to a's claims, sets what it awaits, and keeps count of the sharers.
+func (p *Pool) hold(a *account, add, want int) {
+	before := a.held+a.want > 0
+	a.held += add
+	a.want = want
+	p.claimed += add
+	a.granted.Add(int64(add))
+	if after := a.held+a.want > 0; after != before {
+		if after {
+			p.sharers++
+		} else {
+			p.sharers--
+		}
+	}
+}
+
+// due reports whether a may have the claim it awaits: its first part always, a further one only
+// within an equal share of the pages.
+func (p *Pool) due(a *account) bool {
+	return a.held == 0 || a.held+a.want <= p.pages/p.sharers
+}
+
+// grant serves the waiters in order until the next one does not fit; a writer over its share is
+// passed over, because its own uploads will bring it back. Claims come before first pages: they are
+// what brings pages home.
+func (p *Pool) grant() {
+	for i := 0; i < len(p.claims); {
+		a := p.claims[i]
+		if !p.due(a) {
+			i++
+			continue
+		}
+		if p.first-1+p.claimed+a.want > p.pages {
+			break
+		}
+		p.claims = append(p.claims[:i], p.claims[i+1:]...)
+		a.dropFirst(0)
+		p.hold(a, a.want, 0)
+		a.ready <- struct{}{}
+	}
+	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages {
+		a := p.starts[0]
+		p.starts = append(p.starts[:0], p.starts[1:]...)
+		p.first++
+		a.granted.Add(1)
+		a.ready <- struct{}{}
+	}
+}

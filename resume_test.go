@@ -1,0 +1,254 @@
+package sluice_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/backendtest/faults"
+	"github.com/c1508ce4/sluice/memorybackend"
+)
+
+// interrupt streams data until the n-th part upload fails, as a killed program does, and keeps the rest.
+func interrupt(t *testing.T, memory *memorybackend.Backend, data []byte, n int, change func(*sluice.Options)) string {
+	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(n)))
+	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, OnFailure: sluice.Keep}
+	if change != nil {
+		change(o)
+	}
+	w, err := sluice.New(t.Context(), b, "f", o)
+	require.NoError(t, err)
+	_, _ = w.Write(data)
+	require.ErrorIs(t, w.Close(), faults.ErrInjected)
+	left := memory.Leftovers("")
+	require.Len(t, left, 1)
+	return left[0].ID
+}
+
+func resumeOptions() *sluice.Options {
+	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, Resume: true, OnFailure: sluice.Keep}
+}
+
+func writeAll(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
+func TestAnInterruptedStreamIsResumedWherePartsAreStored(t *testing.T) {
+	for _, byID := range []bool{false, true} {
+		for n := 1; n <= 12; n++ {
+			synctest.Test(t, func(t *testing.T) {
+				memory, data := store(smallLimits()), content(11*part+7)
+				id := interrupt(t, memory, data, n, nil)
+				b := faults.New(memory)
+				o := resumeOptions()
+				if byID {
+					o.Resume, o.ResumeID = false, id
+				}
+				started := ""
+				o.Hooks = &sluice.Hooks{LargeFileStarted: func(i sluice.LargeFileInfo) { started = i.ID }}
+				o.Digests = []sluice.Algorithm{{Name: "sha1", New: sha1.New}}
+				w, err := sluice.New(t.Context(), b, "f", o)
+				require.NoError(t, err)
+				_, err = w.ReadFrom(bytes.NewReader(data))
+				require.NoError(t, err)
+				require.NoError(t, w.Close())
+				require.Equal(t, data, readBack(t, memory, "f"))
+				require.Equal(t, id, started)
+				require.Empty(t, memory.Leftovers(""))
+				require.Empty(t, b.Calls(faults.StartLargeFile))
+				sent := len(b.Calls(faults.UploadPart))
+				require.LessOrEqual(t, sent, 12-(n-1)+2, "but for what was in flight, stored parts are not sent again")
+				require.EqualValues(t, 12-sent, countParts(w.Stats().Reused))
+				require.EqualValues(t, len(data), w.Stats().Acknowledged)
+				sum := sha1.Sum(data)
+				require.Equal(t, sum[:], w.File().Digests.Get("sha1"), "the digest is of the whole stream")
+			})
+		}
+	}
+}
+
+func countParts(bytes int64) int64 { return (bytes + part - 1) / part }
+
+func TestWithNothingToResumeTheStreamStartsAnewUnlessAnIDWasGiven(t *testing.T) {
+	b := store(smallLimits())
+	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(content(5*part)))
+	require.NoError(t, err)
+	o := resumeOptions()
+	o.ResumeID = "no such id"
+	_, err = sluice.New(t.Context(), b, "f", o)
+	require.ErrorContains(t, err, `sluice: resume "f": `)
+}
+
+func TestAPartThatDiffersIsSentAgain(t *testing.T) {
+	memory, data := store(smallLimits()), content(6*part)
+	interrupt(t, memory, data, 6, func(o *sluice.Options) { o.Concurrency = 1 })
+	data[2*part]++ // in part 3
+	b := faults.New(memory)
+	o := resumeOptions()
+	o.Concurrency = 1
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(data))
+	require.NoError(t, err)
+	require.Equal(t, data, readBack(t, memory, "f"))
+	var sent []int
+	for _, c := range b.Calls(faults.UploadPart) {
+		sent = append(sent, c.Part)
+	}
+	require.ElementsMatch(t, []int{3, 6}, sent)
+}
+
+func TestTheReplayIsCutAtTheStoredSizes(t *testing.T) {
+	memory, data := store(smallLimits()), content(30*page)
+	interrupt(t, memory, data, 6, func(o *sluice.Options) { o.PartSize, o.Concurrency = 3*page, 1 })
+	b := faults.New(memory)
+	o := resumeOptions() // parts of two pages now
+	w, err := sluice.New(t.Context(), b, "f", o)
+	require.NoError(t, err)
+	mustWrite(t, w, 30*page)
+	require.NoError(t, w.Close())
+	require.Equal(t, data, readBack(t, memory, "f"))
+	require.EqualValues(t, 5*3*page, w.Stats().Reused)
+}
+
+func TestAStoredTailBelowTheMinimumIsReusedOnlyAsTheLastPart(t *testing.T) {
+	data := content(3*part + page/2)
+	for _, more := range []int{0, 1, 5 * part} {
+		memory := store(smallLimits())
+		b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.Finish)))
+		o := resumeOptions()
+		_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(data))
+		require.ErrorIs(t, err, faults.ErrInjected) // all four parts are stored
+		longer := append(bytes.Clone(data), content(more)...)
+		w, err := sluice.New(t.Context(), memory, "f", resumeOptions())
+		require.NoError(t, err)
+		_, err = w.Write(longer)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		require.Equal(t, longer, readBack(t, memory, "f"))
+		if more == 0 {
+			require.EqualValues(t, len(data), w.Stats().Reused)
+		} else {
+			require.EqualValues(t, 3*part, w.Stats().Reused)
+		}
+	}
+}
+
+func TestAStoredPartOverHalfTheMemoryIsRefusedInNew(t *testing.T) {
+	memory := store(smallLimits())
+	id := interrupt(t, memory, content(20*page), 4, func(o *sluice.Options) { o.PartSize, o.Concurrency = 4*page, 1 })
+	o := resumeOptions()
+	o.MemoryLimit, o.PartSize = 6*page, 0
+	_, err := sluice.New(t.Context(), memory, "f", o)
+	require.EqualError(t, err, `sluice: resume "f": large file `+id+` has stored part 1 of 64 bytes, and a part may be at most half the memory limit of 96 bytes; set MemoryLimit to at least 128 bytes`)
+	require.Len(t, memory.Leftovers(""), 1)
+}
+
+func TestAReplayThatEndsBeforeTheStoredPartsIsNotFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := store(smallLimits())
+		id := interrupt(t, memory, content(20*part), 18, func(o *sluice.Options) { o.Concurrency = 1 })
+		_, err := sluice.Upload(t.Context(), memory, "f", resumeOptions(), writeAll(content(9*part)))
+		require.EqualError(t, err, `sluice: resume "f": the resumed stream ended in part 9, and the store holds parts up to 17: it is another stream, or it was cut otherwise; start anew; large file `+id+` is kept unfinished`)
+		require.Empty(t, memory.Names())
+	})
+}
+
+func TestAReplayThatFitsOnePartCancelsTheLargeFile(t *testing.T) {
+	memory := store(smallLimits())
+	interrupt(t, memory, content(20*part), 5, nil)
+	w, err := sluice.New(t.Context(), memory, "f", resumeOptions())
+	require.NoError(t, err)
+	mustWrite(t, w, part)
+	require.NoError(t, w.Close())
+	require.Zero(t, w.File().Parts)
+	require.Equal(t, content(part), readBack(t, memory, "f"))
+	require.Empty(t, memory.Leftovers(""))
+}
+
+func TestAStoreThatCannotResumeSaysSo(t *testing.T) {
+	l := smallLimits()
+	l.Resumable = false
+	_, err := sluice.New(t.Context(), store(l), "f", resumeOptions())
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.EqualError(t, err, `sluice: resume "f": the store cannot resume: unsupported operation`)
+}
+
+func TestStoredPartsThatWereCutTooSmallLowerTheReach(t *testing.T) {
+	l := smallLimits()
+	l.MaxParts = 10
+	memory := store(l)
+	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, OnFailure: sluice.Keep}
+	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(9)))
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(10*page)))
+	require.Error(t, err)
+	o = &sluice.Options{MemoryLimit: 8 * page, PageSize: page, Resume: true, OnFailure: sluice.Keep}
+	w, err := sluice.New(t.Context(), memory, "f", o)
+	require.NoError(t, err)
+	run := (w.Settings().Reach - 2*4*page) / page // eight pages, and two parts of four
+	require.EqualValues(t, 8, run)
+	_, err = w.Write(content(17 * page))
+	require.ErrorIs(t, err, sluice.ErrTooLarge)
+	require.EqualError(t, err, `sluice: write "f": stream passes 256 bytes, the most that the 2 parts left after the stored ones carry (64 bytes each); start anew`)
+	w.Abort(nil)
+	o.MaxSize = 17 * page
+	_, err = sluice.New(t.Context(), memory, "f", o)
+	require.ErrorIs(t, err, sluice.ErrTooLarge)
+}
+
+func TestResumeSweep(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 0))
+				memory := store(smallLimits())
+				data := content(part + 1 + rng.IntN(40*page))
+				done := false
+				for range 50 { // killed again and again
+					o := resumeOptions()
+					o.Concurrency = 1 + rng.IntN(4)
+					if rng.IntN(2) == 0 {
+						o.PartSize = page * int64(1+rng.IntN(4))
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					b := faults.New(memory, faults.Fail(nil, faults.Nth(1+rng.IntN(15))))
+					w, err := sluice.New(ctx, b, "f", o)
+					if err != nil {
+						require.ErrorIs(t, err, faults.ErrInjected)
+						cancel()
+						continue
+					}
+					_, _ = w.ReadFrom(bytes.NewReader(data))
+					err = w.Close()
+					cancel()
+					if err == nil {
+						done = true
+						break
+					}
+					require.Empty(t, memory.Names())
+					if errors.Is(err, faults.ErrInjected) {
+						continue
+					}
+					require.ErrorContains(t, err, "start anew") // the parts behind a gap were cut otherwise
+					o.Resume, o.OnFailure = true, sluice.Cancel
+					w, err = sluice.New(t.Context(), memory, "f", o)
+					require.NoError(t, err)
+					w.Abort(nil)
+				}
+				require.True(t, done)
+				require.Equal(t, data, readBack(t, memory, "f"))
+				require.Empty(t, memory.Leftovers(""))
+			})
+		})
+	}
+}

@@ -1,0 +1,156 @@
+package sluice
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// This file sends: parts on the workers, whole files and Finish on the goroutine that ends the stream.
+
+// uploadPart hashes p, waits for its turn among the uploads, and sends it. The next parts are hashed while
+// others are sent, so that hashing costs the line nothing.
+func (u *pipeline) uploadPart(p *Part, h hashers) error {
+	defer u.drop(p)
+	if u.ctx.Err() != nil {
+		return nil
+	}
+	u.meter.partsInFlight.Add(1)
+	defer u.meter.partsInFlight.Add(-1)
+	returned := false
+	defer func() {
+		if !returned {
+			u.fail(u.error("upload", p, errNotReturned))
+		}
+	}()
+	r, err := u.sendPart(p, h)
+	returned = true
+	if err != nil {
+		return u.fail(u.error("upload", p, err))
+	}
+	u.mu.Lock()
+	u.receipts.file(p, r.Tag)
+	u.mu.Unlock()
+	return nil
+}
+
+func (u *pipeline) sendPart(p *Part, h hashers) (Receipt, error) {
+	if err := u.hash(p, h); err != nil {
+		return Receipt{}, err
+	}
+	if r, stored := u.plan.resumed.has(p); stored {
+		u.uploads.pass(p.Number)
+		u.meter.reused.Add(p.Size)
+		return r, u.track(p, func() error { return nil })
+	}
+	if err := u.uploads.enter(u.ctx, p); err != nil {
+		return Receipt{}, err
+	}
+	acknowledged := false
+	defer func() { u.uploads.leave(acknowledged) }()
+	var r Receipt
+	err := u.track(p, func() (err error) {
+		if r, err = u.large.UploadPart(u.ctx, p); err != nil {
+			return err
+		}
+		return agree("received", r.Size, p.Size, r.Digests, p.Digests)
+	})
+	acknowledged = err == nil
+	return r, err
+}
+
+// uploadFile stores p as the whole file, in one call.
+func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
+	p.refs.Store(1)
+	defer u.drop(p)
+	u.meter.network.begin(u.meter)
+	defer u.meter.network.end(u.meter)
+	u.meter.partsInFlight.Add(1)
+	defer u.meter.partsInFlight.Add(-1)
+	spec := u.plan.spec
+	spec.Size = p.Size
+	var f File
+	err := u.hash(p, newHashers(u.plan.limits.PartDigests, u.plan.limits.WholeDigests, u.whole.algorithms()))
+	if err == nil {
+		err = u.track(p, func() (err error) {
+			if f, err = u.backend.UploadFile(ctx, spec, p); err != nil {
+				return err
+			}
+			return agreeFile(f, p.Size, p.Digests)
+		})
+	}
+	if err != nil {
+		return File{}, u.error("upload", p, err)
+	}
+	f.Digests = merge(f.Digests, p.Digests, u.whole)
+	f.Name, f.Size, f.Parts = spec.Name, p.Size, 0
+	return f, nil
+}
+
+// finish makes the file visible. It is called after wait.
+func (u *pipeline) finish(ctx context.Context, parts int, total int64) (File, *Error) {
+	if err := u.receipts.cover(parts, total); err != nil {
+		return File{}, u.error("finish", nil, err)
+	}
+	sums := u.whole.sums()
+	owed := make(Digests, 0, len(u.plan.limits.WholeDigests))
+	for _, a := range u.plan.limits.WholeDigests {
+		owed = append(owed, Digest{a.Name, sums.Get(a.Name)})
+	}
+	f, err := u.large.Finish(ctx, u.receipts.list, owed)
+	if err != nil {
+		return File{}, u.error("finish", nil, err)
+	}
+	if err := agreeFile(f, total, sums); err != nil {
+		return File{}, u.error("finish", nil, err)
+	}
+	f.Digests = merge(f.Digests, sums, u.whole)
+	f.Name, f.Size, f.Parts = u.plan.spec.Name, total, len(u.receipts.list)
+	return f, nil
+}
+
+func (u *pipeline) hash(p *Part, h hashers) error {
+	err := h.sum(p)
+	if err == nil {
+		u.meter.hashed.Add(p.Size)
+	}
+	return err
+}
+
+// track runs an upload with everything that is seen of it: hooks and counters.
+func (u *pipeline) track(p *Part, upload func() error) error {
+	u.meter.hooks.partStarted(p)
+	err := upload()
+	if err == nil {
+		u.meter.acknowledge(p)
+	}
+	u.meter.hooks.partDone(p, err)
+	return err
+}
+
+func (u *pipeline) error(op string, p *Part, err error) *Error {
+	e := &Error{Op: op, Name: u.plan.spec.Name, Err: err}
+	if p != nil {
+		e.Part, e.Attempts = p.Number, p.tries()
+	}
+	return e
+}
+
+// agree compares what the store said it did with size bytes of these digests. What it did not say is not
+// compared.
+func agree(did string, said, size int64, digests, own Digests) error {
+	if said != 0 && said != size {
+		return fmt.Errorf("the store says it %s %d bytes, %d were sent", did, said, size)
+	}
+	for _, d := range digests {
+		if sum := own.Get(d.Name); sum != nil && d.Sum != nil && !bytes.Equal(sum, d.Sum) {
+			return fmt.Errorf("the store says it %s bytes of %s %x, those sent have %x", did, d.Name, d.Sum, sum)
+		}
+	}
+	return nil
+}
+
+// agreeFile is agree for a file that is visible already, which the error names.
+func agreeFile(f File, size int64, own Digests) error {
+	return agree(fmt.Sprintf("has finished file %s, of", f.ID), f.Size, size, f.Digests, own)
+}

@@ -1,0 +1,473 @@
+package sluice_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/memorybackend"
+)
+
+// The stores of these tests count in tens of bytes, so that every edge is near: pages of 16 bytes, parts of 32.
+const (
+	page = 16
+	part = 32
+)
+
+func smallLimits() sluice.Limits {
+	return sluice.Limits{
+		MinPart: page, MinParts: 2, MaxParts: 10_000, MaxSingle: 1 << 30, Resumable: true,
+		PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
+	}
+}
+
+func store(l sluice.Limits) *memorybackend.Backend {
+	return memorybackend.New(&memorybackend.Options{Limits: &l})
+}
+
+func smallOptions() *sluice.Options {
+	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3}
+}
+
+// content is n bytes that differ everywhere.
+func content(n int) []byte {
+	data := make([]byte, n)
+	rng := rand.NewChaCha8([32]byte{1})
+	_, _ = rng.Read(data)
+	return data
+}
+
+func readBack(t testing.TB, b *memorybackend.Backend, name string) []byte {
+	f, err := b.Open(name)
+	require.NoError(t, err)
+	data, err := io.ReadAll(f)
+	require.NoError(t, err)
+	return data
+}
+
+func requireNothingLeft(t testing.TB, b *memorybackend.Backend) {
+	t.Helper()
+	require.Empty(t, b.Names())
+	require.Empty(t, b.Leftovers(""))
+}
+
+func TestEverySizeArrivesWhole(t *testing.T) {
+	feed := map[string]func(io.Writer, []byte) error{
+		"Write": func(w io.Writer, data []byte) error {
+			_, err := w.Write(data)
+			return err
+		},
+		"Write of single bytes": func(w io.Writer, data []byte) error {
+			for i := range data {
+				if n, err := w.Write(data[i : i+1]); n != 1 || err != nil {
+					return fmt.Errorf("%d, %w", n, err)
+				}
+			}
+			return nil
+		},
+		"ReadFrom": func(w io.Writer, data []byte) error {
+			n, err := w.(io.ReaderFrom).ReadFrom(bytes.NewReader(data))
+			if n != int64(len(data)) {
+				return fmt.Errorf("ReadFrom took %d bytes of %d: %w", n, len(data), err)
+			}
+			return err
+		},
+		"ReadFrom single bytes": func(w io.Writer, data []byte) error {
+			_, err := w.(io.ReaderFrom).ReadFrom(iotest.OneByteReader(bytes.NewReader(data)))
+			return err
+		},
+		"ReadFrom halves": func(w io.Writer, data []byte) error {
+			_, err := w.(io.ReaderFrom).ReadFrom(iotest.HalfReader(bytes.NewReader(data)))
+			return err
+		},
+		"ReadFrom data with EOF": func(w io.Writer, data []byte) error {
+			_, err := w.(io.ReaderFrom).ReadFrom(iotest.DataErrReader(bytes.NewReader(data)))
+			return err
+		},
+		"mixed": func(w io.Writer, data []byte) error {
+			rng := rand.New(rand.NewPCG(3, uint64(len(data))))
+			for len(data) > 0 {
+				n := 1 + rng.IntN(min(len(data), 3*part))
+				var err error
+				if rng.IntN(2) == 0 {
+					_, err = w.Write(data[:n])
+				} else {
+					_, err = w.(io.ReaderFrom).ReadFrom(bytes.NewReader(data[:n]))
+				}
+				if err != nil {
+					return err
+				}
+				data = data[n:]
+			}
+			return nil
+		},
+	}
+	sizes := []int{0, 1, page - 1, page, page + 1, part - 1, part, part + 1, 5000}
+	for n := 2; n <= 5; n++ {
+		sizes = append(sizes, n*part-1, n*part, n*part+1)
+	}
+	for how, feed := range feed {
+		t.Run(how, func(t *testing.T) {
+			for _, size := range sizes {
+				b, data := store(smallLimits()), content(size)
+				o := smallOptions()
+				o.Concurrency = 1 // more would share the last part
+				f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error { return feed(w, data) })
+				require.NoError(t, err, "%d bytes", size)
+				require.Equal(t, data, readBack(t, b, "f"), "%d bytes", size)
+				require.Empty(t, b.Leftovers(""))
+				want := (size + part - 1) / part
+				if size <= part {
+					want = 0 // one call
+				}
+				if size < 5000 {
+					require.Equal(t, want, f.Parts, "%d bytes", size)
+				}
+				require.Equal(t, "f", f.Name)
+				require.EqualValues(t, size, f.Size)
+				require.NotEmpty(t, f.ID)
+			}
+		})
+	}
+}
+
+func TestNewSendsNothingAndStartsNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := store(smallLimits())
+		w, err := sluice.New(t.Context(), b, "f", smallOptions())
+		require.NoError(t, err) // a goroutine would keep the bubble from ending
+		requireNothingLeft(t, b)
+		require.Zero(t, w.Stats().Memory)
+		w.Abort(nil)
+		requireNothingLeft(t, b)
+	})
+}
+
+func TestAFullPartStaysUntilOneMoreByteIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := store(smallLimits())
+		w, err := sluice.New(t.Context(), b, "f", smallOptions())
+		require.NoError(t, err)
+		_, err = w.ReadFrom(bytes.NewReader(content(part)))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Empty(t, b.Leftovers(""), "nothing is started for a stream that may fit one call")
+		_, err = w.Write([]byte{1})
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Len(t, b.Leftovers(""), 1)
+		require.NoError(t, w.Close())
+		require.Equal(t, 2, w.File().Parts)
+	})
+}
+
+func TestATinyStreamHoldsOnePageAndAnEmptyOneNone(t *testing.T) {
+	b := memorybackend.New(nil)
+	pool, err := sluice.NewPool(0, 0)
+	require.NoError(t, err)
+	w, err := sluice.New(t.Context(), b, "f", &sluice.Options{Pool: pool})
+	require.NoError(t, err)
+	_, err = w.ReadFrom(bytes.NewReader(nil))
+	require.NoError(t, err)
+	require.Zero(t, pool.InUse())
+	_, err = w.ReadFrom(bytes.NewReader(content(4096)))
+	require.NoError(t, err)
+	require.EqualValues(t, 1<<20, pool.InUse())
+	require.EqualValues(t, 1<<20, w.Stats().Memory)
+	require.NoError(t, w.Close())
+	require.Zero(t, pool.InUse())
+}
+
+func TestAStreamOfExactlyOnePageClaimsNothing(t *testing.T) {
+	pool, err := sluice.NewPool(8*page, page)
+	require.NoError(t, err)
+	w, err := sluice.New(t.Context(), store(smallLimits()), "f", &sluice.Options{Pool: pool, PartSize: part})
+	require.NoError(t, err)
+	_, err = w.ReadFrom(bytes.NewReader(content(page)))
+	require.NoError(t, err)
+	require.EqualValues(t, page, pool.InUse())
+	require.NoError(t, w.Close())
+}
+
+func TestAFailedSourceNeverBecomesAFile(t *testing.T) {
+	for _, size := range []int{0, 1, part, part + 1, 10 * part} {
+		b, cause := store(smallLimits()), errors.New("disk on fire")
+		w, err := sluice.New(t.Context(), b, "f", smallOptions())
+		require.NoError(t, err)
+		_, err = w.ReadFrom(io.MultiReader(bytes.NewReader(content(size)), iotest.ErrReader(cause)))
+		require.ErrorIs(t, err, cause)
+		require.EqualError(t, err, `sluice: read "f": disk on fire`)
+		_, err = w.Write([]byte{1})
+		require.ErrorIs(t, err, cause, "it sticks")
+		require.ErrorIs(t, w.Close(), cause)
+		require.Zero(t, w.File())
+		requireNothingLeft(t, b)
+	}
+}
+
+func TestATimeoutOfTheSourceIsAFailureToo(t *testing.T) {
+	b := store(smallLimits())
+	_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
+		_, err := io.Copy(w, iotest.TimeoutReader(bytes.NewReader(content(10_000))))
+		return err
+	})
+	require.ErrorIs(t, err, iotest.ErrTimeout)
+	requireNothingLeft(t, b)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestASourceThatMisbehavesIsAFailure(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		r    readerFunc
+		want string
+	}{
+		{"too many bytes", func(p []byte) (int, error) { return len(p) + 1, nil }, `sluice: read "f": source returned 4097 bytes from a Read of 4096`},
+		{"negative", func(p []byte) (int, error) { return -1, nil }, `sluice: read "f": source returned -1 bytes from a Read of 4096`},
+		{"no progress", func(p []byte) (int, error) { return 0, nil }, `sluice: read "f": ` + io.ErrNoProgress.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := store(smallLimits())
+			w, err := sluice.New(t.Context(), b, "f", smallOptions())
+			require.NoError(t, err)
+			_, err = w.ReadFrom(c.r)
+			require.EqualError(t, err, c.want)
+			require.EqualError(t, w.Close(), c.want)
+			requireNothingLeft(t, b)
+		})
+	}
+}
+
+func TestASourceThatPanicsFailsTheStream(t *testing.T) {
+	b := store(smallLimits())
+	pool, err := sluice.NewPool(8*page, page)
+	require.NoError(t, err)
+	w, err := sluice.New(t.Context(), b, "f", &sluice.Options{Pool: pool})
+	require.NoError(t, err)
+	_, err = w.Write([]byte{1})
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "boom", func() {
+		_, _ = w.ReadFrom(readerFunc(func([]byte) (int, error) { panic("boom") }))
+	})
+	require.EqualError(t, w.Close(), `sluice: read "f": source panicked in Read`)
+	requireNothingLeft(t, b)
+	require.Zero(t, pool.InUse())
+}
+
+func TestAfterCloseWriteIsErrClosedAndCloseRepeatsItself(t *testing.T) {
+	b := store(smallLimits())
+	w, err := sluice.New(t.Context(), b, "f", smallOptions())
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, w.Close())
+	n, err := w.Write([]byte{1})
+	require.Zero(t, n)
+	require.ErrorIs(t, err, sluice.ErrClosed)
+	require.EqualError(t, err, `sluice: write "f": writer is closed`)
+	_, err = w.ReadFrom(bytes.NewReader([]byte{1}))
+	require.ErrorIs(t, err, sluice.ErrClosed)
+	w.Abort(errors.New("too late"))
+	require.NoError(t, w.Close())
+	require.Equal(t, []string{"f"}, b.Names())
+}
+
+func TestAfterAbortEverythingIsErrAbortedAndTheCause(t *testing.T) {
+	for _, size := range []int{0, part, 10 * part} {
+		b, cause := store(smallLimits()), errors.New("changed my mind")
+		w, err := sluice.New(t.Context(), b, "f", smallOptions())
+		require.NoError(t, err)
+		_, err = w.Write(content(size))
+		require.NoError(t, err)
+		w.Abort(cause)
+		w.Abort(errors.New("second"))
+		for _, err := range []error{
+			w.Close(), w.Close(),
+			func() error { _, err := w.Write(nil); return err }(),
+			func() error { _, err := w.ReadFrom(bytes.NewReader(nil)); return err }(),
+		} {
+			require.ErrorIs(t, err, sluice.ErrAborted)
+			require.ErrorIs(t, err, cause)
+			require.EqualError(t, err, `sluice: upload "f": aborted: changed my mind`)
+		}
+		requireNothingLeft(t, b)
+	}
+}
+
+func TestTheCallersContextEndsTheStreamWithItsCause(t *testing.T) {
+	b, cause := store(smallLimits()), errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w, err := sluice.New(ctx, b, "f", smallOptions())
+	require.NoError(t, err)
+	_, err = w.Write(content(10 * part))
+	require.NoError(t, err)
+	cancel(cause)
+	_, err = w.Write([]byte{1})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, cause)
+	require.EqualError(t, w.Close(), `sluice: upload "f": context canceled: shutting down`)
+	requireNothingLeft(t, b)
+}
+
+func TestADeadlineIsTestedForAsSuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := smallLimits()
+		b := memorybackend.New(&memorybackend.Options{Limits: &l, Latency: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := sluice.Upload(ctx, b, "f", smallOptions(), func(w io.Writer) error {
+			_, err := w.Write(content(100 * part))
+			return err
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, `sluice: upload "f": context deadline exceeded`)
+		requireNothingLeft(t, b)
+	})
+}
+
+func TestDigestsOfTheStreamAreComputedBesideTheUpload(t *testing.T) {
+	asked := []sluice.Algorithm{
+		{Name: "sha1", New: sha1.New},
+		{Name: "md5", New: md5.New},
+		memorybackend.SHA256(), // a single upload has it from the part
+	}
+	for _, size := range []int{0, 1, part, part + 1, 1000} {
+		b, data := store(smallLimits()), content(size)
+		o := smallOptions()
+		o.Digests = asked
+		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		require.NoError(t, err)
+		s1, m5, s256 := sha1.Sum(data), md5.Sum(data), sha256.Sum256(data)
+		require.Equal(t, s1[:], f.Digests.Get("sha1"), "%d bytes", size)
+		require.Equal(t, m5[:], f.Digests.Get("md5"), "%d bytes", size)
+		require.Equal(t, s256[:], f.Digests.Get("sha256"), "%d bytes", size)
+		require.Nil(t, f.Digests.Get("crc32"))
+	}
+}
+
+func TestDigestsOwedToTheStoreAreThereAtFinish(t *testing.T) {
+	l := smallLimits()
+	l.WholeDigests = []sluice.Algorithm{{Name: "sha1", New: sha1.New}}
+	for _, size := range []int{0, part, part + 1, 1000} {
+		b := store(l) // strict: it refuses a wrong or missing digest
+		_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
+			_, err := w.Write(content(size))
+			return err
+		})
+		require.NoError(t, err)
+	}
+}
+
+func TestAStoreThatPlansThePartsGetsThem(t *testing.T) {
+	l := sluice.Limits{PlansParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
+	for _, size := range []int{1, 23, 24, 25, 240} {
+		b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 23})
+		o := smallOptions()
+		o.PartSize, o.Size = 0, int64(size)
+		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
+			_, err := io.Copy(w, bytes.NewReader(content(size)))
+			return err
+		})
+		require.NoError(t, err)
+		require.Equal(t, (size+22)/23, f.Parts)
+		require.Equal(t, content(size), readBack(t, b, "f"))
+	}
+}
+
+func TestAStoreThatPlansThePartsNeedsTheSize(t *testing.T) {
+	l := sluice.Limits{PlansParts: true}
+	_, err := sluice.New(t.Context(), store(l), "f", smallOptions())
+	require.ErrorIs(t, err, sluice.ErrSizeRequired)
+	require.EqualError(t, err, `sluice: open "f": the size must be known: the store plans the parts from it; set Options.Size`)
+}
+
+func TestAPlannedPartOverHalfTheMemoryFailsAtTheFirstByte(t *testing.T) {
+	l := sluice.Limits{PlansParts: true}
+	b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 5 * page})
+	o := smallOptions()
+	o.PartSize, o.Size = 0, 100*page
+	w, err := sluice.New(t.Context(), b, "f", o)
+	require.NoError(t, err)
+	_, err = w.Write([]byte{1})
+	require.EqualError(t, err, `sluice: start "f": the store plans parts of 80 bytes, and a part may be at most half the memory limit of 128 bytes; set MemoryLimit to at least 160 bytes`)
+	require.Error(t, w.Close())
+	requireNothingLeft(t, b)
+}
+
+func TestADeclaredSizeIsKeptOrNothingIsFinished(t *testing.T) {
+	for _, size := range []int{1, part, part + 1, 10 * part} {
+		for _, sent := range []int{0, size - 1, size, size + 1, size + 3*part} {
+			b := store(smallLimits())
+			o := smallOptions()
+			o.Size = int64(size)
+			_, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
+				_, err := w.Write(content(sent))
+				return err
+			})
+			switch {
+			case sent < size:
+				require.ErrorIs(t, err, sluice.ErrShortStream)
+				require.EqualError(t, err, fmt.Sprintf(`sluice: write "f": stream ended after %d bytes, its declared size is %d`, sent, size))
+			case sent > size:
+				require.ErrorIs(t, err, sluice.ErrLongStream)
+				require.EqualError(t, err, fmt.Sprintf(`sluice: write "f": stream passes its declared size of %d bytes`, size))
+			default:
+				require.NoError(t, err)
+				continue
+			}
+			requireNothingLeft(t, b)
+		}
+	}
+}
+
+func TestADeclaredSizeGivesEqualParts(t *testing.T) {
+	b := memorybackend.New(nil)
+	w, err := sluice.New(t.Context(), b, "f", &sluice.Options{MemoryLimit: 128 << 20, Size: 20 << 20})
+	require.NoError(t, err)
+	require.EqualValues(t, 7<<20, w.Settings().PartSize)
+	require.EqualValues(t, 20<<20, w.Settings().Reach)
+	w.Abort(nil)
+}
+
+func TestKeepLeavesTheLargeFileAndNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, cause := store(smallLimits()), errors.New("enough")
+		o := smallOptions()
+		o.OnFailure = sluice.Keep
+		w, err := sluice.New(t.Context(), b, "f", o)
+		require.NoError(t, err)
+		_, err = w.Write(content(4 * part))
+		require.NoError(t, err)
+		synctest.Wait()
+		w.Abort(cause)
+		left := b.Leftovers("")
+		require.Len(t, left, 1)
+		var e *sluice.Error
+		require.ErrorAs(t, w.Close(), &e)
+		require.Equal(t, left[0].ID, e.LargeFile)
+		require.EqualError(t, e, `sluice: upload "f": aborted: enough; large file `+e.LargeFile+` is kept unfinished`)
+	})
+}
+
+func sum256(data []byte) []byte {
+	s := sha256.Sum256(data)
+	return s[:]
+}
