@@ -1,0 +1,265 @@
+package b2test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Key is an application key.
+type Key struct {
+	// ID and Secret are what a client logs in with; [Server.AddKey] makes up the empty ones.
+	ID, Secret string
+
+	// Capabilities are what the key may do, by the service's names (writeFiles, listFiles, …); nil means everything.
+	Capabilities []string
+
+	// Buckets are the names of the only buckets the key may touch; nil means all.
+	Buckets []string
+
+	// NamePrefix is what every file name the key may touch starts with.
+	NamePrefix string
+
+	// MultiBucket says that the key was made by version 4 of b2_create_key with a restriction to buckets. It
+	// cannot log in on versions 1 to 3 (reported), nor can a key of several buckets.
+	MultiBucket bool
+
+	internal string   // 25 characters, inside tokens
+	ids      []string // of Buckets, at the time of AddKey
+}
+
+// allCapabilities is what the key made at start has.
+func allCapabilities() []string {
+	return []string{
+		"listBuckets", "readBuckets", "writeBuckets", "deleteBuckets", "listFiles", "readFiles", "shareFiles",
+		"writeFiles", "deleteFiles", "readBucketEncryption", "writeBucketEncryption", "readBucketRetentions",
+		"writeBucketRetentions", "readFileRetentions", "writeFileRetentions", "readFileLegalHolds",
+		"writeFileLegalHolds", "bypassGovernance",
+	}
+}
+
+func (k *Key) may(capability string) bool { return slices.Contains(k.Capabilities, capability) }
+
+func (k *Key) mayBucket(id string) bool { return k.ids == nil || slices.Contains(k.ids, id) }
+
+func (k *Key) mayName(name string) bool { return strings.HasPrefix(name, k.NamePrefix) }
+
+// AddKey adds a key to the account and returns it whole. The error names a bucket that does not exist or an ID that does.
+func (s *Server) AddKey(k Key) (Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.internal = fmt.Sprintf("002%s%010d", s.account, len(s.keys)+1)
+	if k.ID == "" {
+		k.ID = k.internal
+	}
+	if k.Secret == "" {
+		k.Secret = "K002" + randomHex(27)
+	}
+	k.Capabilities = slices.Clone(k.Capabilities)
+	if k.Capabilities == nil {
+		k.Capabilities = allCapabilities()
+	}
+	if s.keyByID(k.ID) != nil {
+		return Key{}, fmt.Errorf("b2test: key ID %q exists", k.ID)
+	}
+	k.Buckets = slices.Clone(k.Buckets)
+	k.ids = nil
+	for _, name := range k.Buckets {
+		b := s.bucketByName(name)
+		if b == nil {
+			return Key{}, fmt.Errorf("b2test: no bucket %q", name)
+		}
+		k.ids = append(k.ids, b.ID)
+	}
+	stored := k
+	s.keys = append(s.keys, &stored)
+	return k, nil
+}
+
+func (s *Server) keyByID(id string) *Key {
+	for _, k := range s.keys {
+		if k.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// tokenKind tells what a token is good for.
+type tokenKind string
+
+const (
+	accountToken  tokenKind = "acct"
+	fileURLToken  tokenKind = "upld"
+	partURLToken  tokenKind = "uplg"
+	downloadToken tokenKind = "dnld"
+)
+
+// token is a credential the server gave out. The server's lock guards it.
+type token struct {
+	text    string
+	kind    tokenKind
+	key     *Key
+	issued  time.Time
+	life    time.Duration
+	expired bool // by force
+
+	path string // of an upload URL, without the host
+	file *file  // of a part URL
+	busy bool   // an upload through the URL is under way
+	dead bool   // the URL refused an upload
+
+	bucket *bucket // of an upload_file URL or a download authorization
+	prefix string  // of a download authorization
+}
+
+// issue makes a token with the lock held.
+func (s *Server) issue(kind tokenKind, k *Key) *token {
+	t := &token{kind: kind, key: k, issued: s.now(), life: tokenLifetime}
+	if kind == downloadToken {
+		t.text = newDownloadToken(t.issued)
+	} else {
+		t.text = newToken(k.internal, string(kind))
+	}
+	s.tokens[t.text] = t
+	return t
+}
+
+func (t *token) over(now time.Time) bool { return t.expired || !now.Before(t.issued.Add(t.life)) }
+
+// ExpireAccountTokens ends every account token given out so far: its next use answers expired_auth_token.
+func (s *Server) ExpireAccountTokens() {
+	s.expire(func(t *token) bool { return t.kind == accountToken })
+}
+
+// ExpireUploadTokens ends every upload URL given out so far: its next use answers expired_auth_token.
+func (s *Server) ExpireUploadTokens() {
+	s.expire(func(t *token) bool { return t.kind == fileURLToken || t.kind == partURLToken })
+}
+
+func (s *Server) expire(which func(*token) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tokens {
+		if which(t) {
+			t.expired = true
+		}
+	}
+}
+
+// authorize finds the account token of an API call and checks the capability that the call asks for.
+func (x *exchange) authorize() error {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if err := x.account(x.r.Header.Get("Authorization")); err != nil {
+		return err
+	}
+	if x.call.capability != "" && !x.token.key.may(x.call.capability) {
+		return errUnauthorized()
+	}
+	return nil
+}
+
+// account makes text, an account token, the exchange's token. The lock is held.
+func (x *exchange) account(text string) error {
+	if text == "" {
+		return errMissingToken()
+	}
+	t := x.s.tokens[text]
+	switch {
+	case t == nil || t.kind != accountToken:
+		return errBadToken()
+	case x.fault.Kind == ExpireToken:
+		t.expired = true
+	}
+	if t.over(x.s.now()) {
+		return errExpiredToken()
+	}
+	x.token = t
+	return nil
+}
+
+// mayTouch checks a key's restriction to buckets and to a prefix.
+func (k *Key) mayTouch(f *file) error {
+	if !k.mayBucket(f.bucket.ID) || !k.mayName(f.name) {
+		return errUnauthorized()
+	}
+	return nil
+}
+
+// authorizeAccount logs in and answers in the shape of the version asked for.
+func (x *exchange) authorizeAccount() (any, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.s.ledger.authorized(x.s.now())
+	id, secret, ok := x.r.BasicAuth()
+	k := x.s.keyByID(id)
+	if !ok || k == nil || k.Secret != secret {
+		code := "bad_auth_token"
+		if x.s.opts.Uncertain.LoginUnauthorized {
+			code = "unauthorized"
+		}
+		return nil, &apiError{status: http.StatusUnauthorized, code: code}
+	}
+	if x.version < 4 && (k.MultiBucket && len(k.ids) > 0 || len(k.ids) > 1) {
+		return nil, badRequest("This request is not currently supported on API version number %d", x.version)
+	}
+	return x.authorization(k, x.s.issue(accountToken, k)), nil
+}
+
+// authorization is the answer to authorize: versions 1 and 2 are flat, 3 nests it, 4 lists buckets (documented).
+func (x *exchange) authorization(k *Key, t *token) object {
+	var prefix any
+	if k.NamePrefix != "" {
+		prefix = k.NamePrefix
+	}
+	capabilities := list{}
+	for _, c := range k.Capabilities {
+		capabilities = append(capabilities, c)
+	}
+	var bucketID, bucketName, buckets any
+	if len(k.ids) > 0 {
+		bucketID, bucketName = k.ids[0], x.s.bucketName(k.ids[0])
+		all := list{}
+		for _, id := range k.ids {
+			all = append(all, object{"id": id, "name": x.s.bucketName(id)})
+		}
+		buckets = all
+	}
+	storage := object{
+		"absoluteMinimumPartSize": x.s.opts.MinPartSize,
+		"apiUrl":                  x.s.urls[apiHost],
+		"downloadUrl":             x.s.urls[downloadHost],
+		"recommendedPartSize":     x.s.opts.RecommendedPartSize,
+		"s3ApiUrl":                x.s.urls[apiHost],
+	}
+	allowed := object{"capabilities": capabilities, "namePrefix": prefix}
+	top := object{"accountId": x.s.account, "authorizationToken": t.text}
+	if x.version < 3 {
+		allowed["bucketId"] = bucketID
+		if x.version == 2 {
+			allowed["bucketName"] = bucketName
+		} else {
+			top["minimumPartSize"] = x.s.opts.RecommendedPartSize
+		}
+		for name, value := range storage {
+			top[name] = value
+		}
+		top["allowed"] = allowed
+		return top
+	}
+	if x.version == 3 {
+		for name, value := range allowed {
+			storage[name] = value
+		}
+		storage["bucketId"], storage["bucketName"], storage["infoType"] = bucketID, bucketName, "storageApi"
+	} else {
+		allowed["buckets"] = buckets
+		storage["allowed"] = allowed
+	}
+	top["apiInfo"] = object{"storageApi": storage}
+	top["applicationKeyExpirationTimestamp"] = nil
+	return top
+}

@@ -1,0 +1,264 @@
+package b2test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// Bucket is a bucket of the account.
+type Bucket struct {
+	// Name is 6 to 63 letters, digits and hyphens.
+	Name string
+
+	// ID is 24 hexadecimal digits; [Server.AddBucket] makes it up when it is empty.
+	ID string
+
+	// Public lets anyone download.
+	Public bool
+
+	// FileLock enables Object Lock: retention and legal holds.
+	FileLock bool
+}
+
+// bucket is a bucket and what b2_update_bucket may set. The server's lock guards it.
+type bucket struct {
+	Bucket
+	info      object
+	lifecycle any
+	cors      any
+	revision  int
+}
+
+var (
+	bucketNamePattern = regexp.MustCompile(`^[A-Za-z0-9-]{6,63}$`)
+	bucketIDPattern   = regexp.MustCompile(`^[0-9a-f]{24}$`)
+)
+
+// AddBucket adds a bucket and returns it whole. The error says what is wrong with the name or the ID.
+func (s *Server) AddBucket(b Bucket) (Bucket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.ID == "" {
+		b.ID = randomHex(24)
+	}
+	if !bucketIDPattern.MatchString(b.ID) || s.buckets[b.ID] != nil {
+		return Bucket{}, fmt.Errorf("b2test: bucket ID %q is not 24 hexadecimal digits, or is taken", b.ID)
+	}
+	if err := s.addBucket(&bucket{Bucket: b}); err != nil {
+		return Bucket{}, fmt.Errorf("b2test: bucket %q: %w", b.Name, err)
+	}
+	return b, nil
+}
+
+func (s *Server) addBucket(b *bucket) error {
+	if !bucketNamePattern.MatchString(b.Name) {
+		return badRequest("Bucket name must be 6 to 63 letters, digits and hyphens")
+	}
+	if s.bucketByName(b.Name) != nil {
+		return badCode("duplicate_bucket_name", "Bucket name is already in use.")
+	}
+	b.revision = 2
+	s.buckets[b.ID] = b
+	return nil
+}
+
+func (s *Server) bucketByName(name string) *bucket {
+	for _, b := range s.buckets {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// bucketName is the name of a bucket, null once it is deleted.
+func (s *Server) bucketName(id string) any {
+	if b := s.buckets[id]; b != nil {
+		return b.Name
+	}
+	return nil
+}
+
+// bucketFor finds a bucket and checks that the exchange's key may touch it. The lock is held.
+func (x *exchange) bucketFor(id string) (*bucket, error) {
+	b := x.s.buckets[id]
+	if b == nil {
+		return nil, errNoBucket(id)
+	}
+	if !x.token.key.mayBucket(id) {
+		return nil, errUnauthorized()
+	}
+	return b, nil
+}
+
+func (b *bucket) kind() string {
+	if b.Public {
+		return "allPublic"
+	}
+	return "allPrivate"
+}
+
+// bucketObject is a bucket as answers show it; settings that the key may not read are null (documented).
+func (x *exchange) bucketObject(b *bucket) object {
+	hidden := object{"isClientAuthorizedToRead": false, "value": nil}
+	encryption, lock := hidden, hidden
+	if x.token.key.may("readBucketEncryption") {
+		encryption = object{
+			"isClientAuthorizedToRead": true,
+			"value":                    object{"algorithm": nil, "mode": nil},
+		}
+	}
+	if x.token.key.may("readBucketRetentions") {
+		lock = object{"isClientAuthorizedToRead": true, "value": object{
+			"defaultRetention":  object{"mode": nil, "period": nil},
+			"isFileLockEnabled": b.FileLock,
+		}}
+	}
+	o := object{
+		"accountId": x.s.account, "bucketId": b.ID, "bucketName": b.Name, "bucketType": b.kind(),
+		"bucketInfo": object{}, "corsRules": list{}, "lifecycleRules": list{}, "options": list{"s3"},
+		"defaultServerSideEncryption": encryption, "fileLockConfiguration": lock, "revision": b.revision,
+	}
+	if b.info != nil {
+		o["bucketInfo"] = b.info
+	}
+	if b.cors != nil {
+		o["corsRules"] = b.cors
+	}
+	if b.lifecycle != nil {
+		o["lifecycleRules"] = b.lifecycle
+	}
+	return o
+}
+
+// listBuckets answers buckets by name. A restricted key must ask for a bucket of its own (documented).
+func (x *exchange) listBuckets() (any, error) {
+	account, id, name := x.args.required("accountId"), x.args.optional("bucketId"), x.args.optional("bucketName")
+	kinds := x.args.texts("bucketTypes")
+	if err := x.args.done(); err != nil {
+		return nil, err
+	}
+	if slices.Contains(kinds, "all") && len(kinds) > 1 {
+		return nil, badRequest("bucketTypes: all must stand alone")
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if account != x.s.account {
+		return nil, badRequest("Invalid accountId: %s", account)
+	}
+	if k := x.token.key; k.ids != nil {
+		asked := id
+		if b := x.s.bucketByName(name); asked == "" && b != nil {
+			asked = b.ID
+		}
+		if !k.mayBucket(asked) {
+			return nil, errUnauthorized()
+		}
+	}
+	var found []*bucket
+	for _, b := range x.s.buckets {
+		kind := kinds == nil || kinds[0] == "all" || slices.Contains(kinds, b.kind())
+		if kind && (id == "" || id == b.ID) && (name == "" || name == b.Name) {
+			found = append(found, b)
+		}
+	}
+	slices.SortFunc(found, func(a, b *bucket) int { return cmp.Compare(a.Name, b.Name) })
+	buckets := list{}
+	for _, b := range found {
+		buckets = append(buckets, x.bucketObject(b))
+	}
+	return object{"buckets": buckets}, nil
+}
+
+// bucketSettings reads what create and update have in common into b.
+func (x *exchange) bucketSettings(b *bucket) error {
+	switch kind := x.args.optional("bucketType"); kind {
+	case "":
+	case "allPublic", "allPrivate":
+		b.Public = kind == "allPublic"
+	default:
+		return badRequest("Invalid bucketType: %s", kind)
+	}
+	if info := x.args.stringMap("bucketInfo"); info != nil {
+		b.info = object{}
+		for key, value := range info {
+			b.info[key] = value
+		}
+	}
+	if rules := x.args.get("lifecycleRules"); rules != nil {
+		b.lifecycle = answerable(rules)
+	}
+	if rules := x.args.get("corsRules"); rules != nil {
+		b.cors = answerable(rules)
+	}
+	return nil
+}
+
+func (x *exchange) createBucket() (any, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	b := &bucket{Bucket: Bucket{ID: randomHex(24), Name: x.args.required("bucketName")}}
+	account := x.args.required("accountId")
+	b.FileLock = x.args.flag("fileLockEnabled")
+	x.args.required("bucketType")
+	if err := errors.Join(x.bucketSettings(b), x.args.done()); err != nil {
+		return nil, err
+	}
+	if account != x.s.account {
+		return nil, badRequest("Invalid accountId: %s", account)
+	}
+	if x.token.key.ids != nil {
+		return nil, errUnauthorized()
+	}
+	if err := x.s.addBucket(b); err != nil {
+		return nil, err
+	}
+	return x.bucketObject(b), nil
+}
+
+func (x *exchange) updateBucket() (any, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.args.required("accountId")
+	id := x.args.required("bucketId")
+	revision := x.args.number("ifRevisionIs", 0, 0, 1<<31)
+	if err := x.args.err; err != nil {
+		return nil, err
+	}
+	b, err := x.bucketFor(id)
+	if err != nil {
+		return nil, err
+	}
+	if revision != 0 && revision != int64(b.revision) {
+		return nil, &apiError{status: 409, code: "conflict", message: "Bucket was changed"}
+	}
+	changed := *b
+	if err := errors.Join(x.bucketSettings(&changed), x.args.done()); err != nil {
+		return nil, err
+	}
+	changed.revision++
+	*b = changed
+	return x.bucketObject(b), nil
+}
+
+func (x *exchange) deleteBucket() (any, error) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.args.required("accountId")
+	id := x.args.required("bucketId")
+	if err := x.args.done(); err != nil {
+		return nil, err
+	}
+	b, err := x.bucketFor(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(x.s.versions(b)) > 0 {
+		return nil, badRequest("Cannot delete non-empty bucket")
+	}
+	delete(x.s.buckets, id)
+	return x.bucketObject(b), nil
+}

@@ -1,0 +1,325 @@
+package b2test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// call is one call of the API.
+type call struct {
+	host       host   // where it is served
+	get        bool   // also by GET with a query
+	capability string // what the key must have, "" when run looks itself
+	run        func(*exchange) (any, error)
+}
+
+// callTable lists every call by name. GET on a call that changes something is refused: documentation allows it,
+// nobody was seen to use it (uncertain).
+func callTable() map[string]call {
+	return map[string]call{
+		"b2_authorize_account":           {authorizeHost, true, "", (*exchange).authorizeAccount},
+		"b2_list_buckets":                {apiHost, false, "listBuckets", (*exchange).listBuckets},
+		"b2_create_bucket":               {apiHost, false, "writeBuckets", (*exchange).createBucket},
+		"b2_update_bucket":               {apiHost, false, "writeBuckets", (*exchange).updateBucket},
+		"b2_delete_bucket":               {apiHost, false, "deleteBuckets", (*exchange).deleteBucket},
+		"b2_get_upload_url":              {apiHost, true, "writeFiles", (*exchange).getUploadURL},
+		"b2_upload_file":                 {uploadHost, false, "", (*exchange).uploadFile},
+		"b2_start_large_file":            {apiHost, false, "writeFiles", (*exchange).startLargeFile},
+		"b2_get_upload_part_url":         {apiHost, true, "writeFiles", (*exchange).getUploadPartURL},
+		"b2_upload_part":                 {uploadHost, false, "", (*exchange).uploadPart},
+		"b2_copy_part":                   {apiHost, false, "writeFiles", (*exchange).copyPart},
+		"b2_copy_file":                   {apiHost, false, "writeFiles", (*exchange).copyFile},
+		"b2_finish_large_file":           {apiHost, false, "writeFiles", (*exchange).finishLargeFile},
+		"b2_cancel_large_file":           {apiHost, false, "writeFiles", (*exchange).cancelLargeFile},
+		"b2_list_parts":                  {apiHost, true, "writeFiles", (*exchange).listParts},
+		"b2_list_unfinished_large_files": {apiHost, true, "listFiles", (*exchange).listUnfinished},
+		"b2_get_file_info":               {apiHost, true, "readFiles", (*exchange).getFileInfo},
+		"b2_list_file_names":             {apiHost, true, "listFiles", (*exchange).listFileNames},
+		"b2_list_file_versions":          {apiHost, true, "listFiles", (*exchange).listFileVersions},
+		"b2_delete_file_version":         {apiHost, false, "deleteFiles", (*exchange).deleteFileVersion},
+		"b2_hide_file":                   {apiHost, false, "writeFiles", (*exchange).hideFile},
+		"b2_get_download_authorization":  {apiHost, true, "shareFiles", (*exchange).getDownloadAuthorization},
+		"b2_download_file_by_id":         {downloadHost, true, "", (*exchange).downloadByID},
+		downloadByNameCall:               {downloadHost, true, "", (*exchange).downloadByName},
+
+		// What the server does not do is refused as if the key might not do it.
+		"b2_create_key":                       {apiHost, false, "writeKeys", nil},
+		"b2_delete_key":                       {apiHost, false, "deleteKeys", nil},
+		"b2_list_keys":                        {apiHost, true, "listKeys", nil},
+		"b2_update_file_legal_hold":           {apiHost, false, "", nil},
+		"b2_update_file_retention":            {apiHost, false, "", nil},
+		"b2_get_bucket_notification_rules":    {apiHost, true, "readBucketNotifications", nil},
+		"b2_set_bucket_notification_rules":    {apiHost, false, "writeBucketNotifications", nil},
+		"b2_update_bucket_notification_rules": {apiHost, false, "writeBucketNotifications", nil},
+	}
+}
+
+// downloadByNameCall is how the log and faults name a download by name, whose URL names no call.
+const downloadByNameCall = "b2_download_file_by_name"
+
+// exchange is one request and its answer.
+type exchange struct {
+	s       *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	host    host
+	version int    // of the API, from the path
+	path    string // escaped path behind the call's name
+	call    call
+	args    *args   // of a JSON or query call, nil for uploads
+	token   *token  // that authorized it, nil before that
+	claimed bool    // token is an upload token held by this exchange
+	fault   Fault   // what is done to it; Kind is none when nothing is
+	large   *file   // the large file that a finish is about
+	wasOpen bool    // its finish was unresolved before this one
+	listed  *bucket // whose files the answer lists
+	due     time.Time
+	log     Request
+}
+
+// handler serves one of the listeners.
+func (s *Server) handler(h host) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enter() {
+			panic(http.ErrAbortHandler)
+		}
+		defer s.leave()
+		x := &exchange{s: s, w: w, r: r, host: h}
+		x.log = Request{Host: h.String(), Method: r.Method, Path: r.URL.Path, Time: s.Now(), Bytes: max(0, r.ContentLength)}
+		answer, err := x.serve()
+		x.reply(answer, err)
+	})
+}
+
+// serve works the request out. An [apiError] is to be answered, any other error drops the connection.
+func (x *exchange) serve() (any, error) {
+	if err := x.route(); err != nil {
+		return nil, err
+	}
+	if err := x.arrive(); err != nil {
+		return nil, err
+	}
+	if !x.s.sleep(x.r.Context(), x.s.opts.Latency) {
+		return nil, errGone
+	}
+	if err := x.fire(); err != nil {
+		return nil, err
+	}
+	if err := x.testMode(); err != nil {
+		return nil, err
+	}
+	switch x.call.host {
+	case uploadHost:
+		if err := x.checkUploadToken(); err != nil {
+			return nil, err
+		}
+		return x.call.run(x)
+	case apiHost:
+		if err := x.authorize(); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.hold(); err != nil {
+		return nil, err
+	}
+	if x.call.run == nil {
+		return nil, errUnauthorized()
+	}
+	return x.call.run(x)
+}
+
+// arrive reads what says what the request is about, before anything happens to it: an upload's URL, a call's fields.
+func (x *exchange) arrive() error {
+	if x.call.host == uploadHost {
+		return x.claim()
+	}
+	if x.log.Call == "b2_authorize_account" || x.log.Call == downloadByNameCall {
+		return nil
+	}
+	var err error
+	if x.args, err = readArgs(x.r); err != nil {
+		return err
+	}
+	x.log.FileID, x.log.Name = x.args.peek("fileId"), x.args.peek("fileName")
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.observe()
+	return nil
+}
+
+// route finds the call that the path names.
+func (x *exchange) route() error {
+	path := x.r.URL.EscapedPath()
+	name := downloadByNameCall
+	x.version = 4
+	if rest, ok := strings.CutPrefix(path, "/file/"); ok {
+		x.path = rest
+	} else {
+		rest, ok := strings.CutPrefix(path, "/b2api/v")
+		version, rest, slash := strings.Cut(rest, "/")
+		v, err := strconv.Atoi(version)
+		if !ok || !slash || err != nil || v < 1 || v > 4 {
+			return errNotFound("path")
+		}
+		x.version = v
+		name, x.path, _ = strings.Cut(rest, "/")
+	}
+	var known bool
+	if x.call, known = x.s.calls[name]; !known {
+		return errNotFound("call")
+	}
+	x.log.Call, x.log.Version = name, x.version
+	if x.path != "" && x.call.host != uploadHost && name != downloadByNameCall {
+		return errNotFound("call")
+	}
+	// The real API host authorizes as well.
+	if x.call.host != x.host && !(x.call.host == authorizeHost && x.host == apiHost) {
+		x.wrongHost()
+		return errWrongHost()
+	}
+	switch x.r.Method {
+	case http.MethodGet:
+		if !x.call.get {
+			return errMethod(x.r.Method, name)
+		}
+	case http.MethodPost:
+		if name == downloadByNameCall {
+			return errMethod(x.r.Method, name)
+		}
+	case http.MethodHead:
+		if x.call.host != downloadHost {
+			return errMethod(x.r.Method, name)
+		}
+	default:
+		return errMethod(x.r.Method, name)
+	}
+	if number := x.r.Header.Get("X-Bz-Part-Number"); number != "" {
+		x.log.Part, _ = strconv.Atoi(number) // checked where it matters
+	}
+	return nil
+}
+
+// reply sends the answer, or drops the connection. What the log and the upload URL's life depend on is done before
+// the client can see the first byte.
+func (x *exchange) reply(answer any, err error) {
+	var refusal *apiError
+	if err != nil && !errors.As(err, &refusal) || x.r.Context().Err() != nil {
+		x.end(0, "", false)
+		panic(http.ErrAbortHandler)
+	}
+	if refusal == nil && x.fault.Kind == LoseAnswer {
+		if x.fault.Status == 0 {
+			x.end(0, "", false)
+			panic(http.ErrAbortHandler)
+		}
+		refusal = x.fault.refusal()
+		x.end(refusal.status, refusal.code, false)
+		x.sendError(refusal)
+		return
+	}
+	if refusal != nil {
+		x.end(refusal.status, refusal.code, true)
+		x.sendError(refusal)
+		return
+	}
+	if d, ok := answer.(*download); ok {
+		x.end(d.status, "", true)
+		x.sendDownload(d)
+		return
+	}
+	body := x.spoil(answer)
+	whole := x.fault.Kind != Truncate && x.fault.Kind != Garbage
+	x.end(http.StatusOK, "", whole)
+	x.common("application/json;charset=UTF-8", len(body))
+	x.w.WriteHeader(http.StatusOK)
+	if x.fault.Kind == Truncate {
+		_, _ = x.w.Write([]byte(body[:len(body)/2]))
+		_ = http.NewResponseController(x.w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = x.w.Write([]byte(body))
+}
+
+// end closes the books on the exchange: the upload token is free again, or dead; the log has its entry; what
+// [Server.Check] wants to know is noted. Status 0 is a dropped connection; delivered says that the client learns the
+// true outcome.
+func (x *exchange) end(status int, code string, delivered bool) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	if x.claimed {
+		x.token.busy = false
+		if status >= 500 || status == 408 || status == 401 || status == 400 && !x.s.opts.Uncertain.URLSurvives400 {
+			x.token.dead = true
+		}
+	}
+	x.log.Status, x.log.Code, x.log.Fault = status, code, x.fault.Kind
+	x.s.record(x.log)
+	x.settle(status, delivered)
+}
+
+// common sets the headers of every answer but downloads (recorded).
+func (x *exchange) common(contentType string, length int) {
+	h := x.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "max-age=0, no-cache, no-store")
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("Date", x.s.Now().UTC().Format(http.TimeFormat))
+}
+
+// sendError answers a refusal. Its body ends without a newline, its charset is in lower case, and 400 closes the
+// connection (recorded).
+func (x *exchange) sendError(e *apiError) {
+	body := render(object{"code": e.code, "message": e.message, "status": e.status})
+	contentType := "application/json;charset=utf-8"
+	if e.html {
+		body = "<html><head><title>" + http.StatusText(e.status) + "</title></head><body></body></html>\n"
+		contentType = "text/html"
+	}
+	x.common(contentType, len(body))
+	h := x.w.Header()
+	if e.retryAfter != "" {
+		h.Set("Retry-After", e.retryAfter)
+	}
+	if e.status == http.StatusBadRequest || x.fault.Kind == RefuseEarly {
+		h.Set("Connection", "close")
+	}
+	if e.status == http.StatusUnauthorized && x.log.Call == "b2_authorize_account" {
+		h["WWW-Authenticate"] = []string{`BASIC realm="authorize_account"`}
+	}
+	x.w.WriteHeader(e.status)
+	_, _ = x.w.Write([]byte(body))
+}
+
+// pace holds n bytes of body back as a slow link would. Waits shorter than a timer keeps are saved up, and one that
+// took too long is made up for, within bounds, so that a fast link keeps its rate.
+func (x *exchange) pace(ctx context.Context, n int) error {
+	const shortest, mostBehind = time.Millisecond, 100 * time.Millisecond
+	rate := x.rate()
+	if rate == 0 {
+		return nil
+	}
+	now := time.Now()
+	if earliest := now.Add(-mostBehind); x.due.IsZero() {
+		x.due = now
+	} else if x.due.Before(earliest) {
+		x.due = earliest
+	}
+	x.due = x.due.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+	if wait := x.due.Sub(now); wait >= shortest && !x.s.sleep(ctx, wait) {
+		return errGone
+	}
+	return nil
+}
+
+// rate is the bytes per second of this exchange, 0 for no limit.
+func (x *exchange) rate() int64 {
+	rate := x.s.opts.Bandwidth
+	if x.fault.Kind == SlowBody && (rate == 0 || x.fault.Rate < rate) {
+		rate = x.fault.Rate
+	}
+	return rate
+}

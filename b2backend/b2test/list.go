@@ -1,0 +1,248 @@
+package b2test
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// getFileInfo answers one version. An unfinished large file is no version yet; whether that is a 404 or a 400 is
+// uncertain.
+func (x *exchange) getFileInfo() (any, error) {
+	id := x.args.required("fileId")
+	if err := x.args.done(); err != nil {
+		return nil, err
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	f, err := x.s.version(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.token.key.mayTouch(f); err != nil {
+		return nil, err
+	}
+	return x.fileObject(f), nil
+}
+
+// version finds a version that is not an unfinished large file. The lock is held.
+func (s *Server) version(id string) (*file, error) {
+	if !fileIDPattern.MatchString(id) {
+		return nil, badRequest("Bad file id: %s", id)
+	}
+	f := s.files[id]
+	switch {
+	case f == nil, f.action == actionStart && !s.opts.Uncertain.FileInfo400:
+		return nil, errNotFound("file " + id)
+	case f.action == actionStart:
+		return nil, badRequest("File is not finished: %s", id)
+	}
+	return f, nil
+}
+
+// listUnfinished answers a bucket's unfinished large files, oldest first, from startFileId on. The null nextFileName
+// is recorded, and not documented.
+func (x *exchange) listUnfinished() (any, error) {
+	pageLimit := int64(100)
+	if x.s.opts.Uncertain.LargeUnfinishedPages {
+		pageLimit = 1000
+	}
+	a := x.args
+	bucketID, prefix, from := a.required("bucketId"), a.optional("namePrefix"), a.optional("startFileId")
+	most := a.number("maxFileCount", 100, 1, pageLimit)
+	if err := a.done(); err != nil {
+		return nil, err
+	}
+	if from != "" && !fileIDPattern.MatchString(from) {
+		return nil, errInvalidFileID(from)
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	b, err := x.listable(bucketID, prefix)
+	if err != nil {
+		return nil, err
+	}
+	found := x.s.unfinished(b)
+	if from != "" {
+		// The start need not exist any more: its date and time in the id say where it was.
+		start := slices.IndexFunc(found, func(f *file) bool { return f.id == from || idTime(f.id) > idTime(from) })
+		if start < 0 {
+			start = len(found)
+		}
+		found = found[start:]
+	}
+	files := list{}
+	var next any
+	for _, f := range found {
+		if !strings.HasPrefix(f.name, prefix) {
+			continue
+		}
+		if int64(len(files)) == most {
+			next = f.id
+			break
+		}
+		files = append(files, x.fileObject(f))
+	}
+	x.noteListed(b)
+	return object{"files": files, "nextFileId": next, "nextFileName": nil}, nil
+}
+
+// idTime is the date and time in a file id, which sort as text.
+func idTime(id string) string {
+	_, rest, _ := strings.Cut(id, "_d")
+	return rest[:len("20060102_m150405")]
+}
+
+// unfinished are the unfinished large files of a bucket, oldest first.
+func (s *Server) unfinished(b *bucket) []*file {
+	var found []*file
+	for _, f := range s.files {
+		if f.bucket == b && f.action == actionStart {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *file) int {
+		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.sequence, b.sequence))
+	})
+	return found
+}
+
+// listable finds a bucket to list; a key with a prefix must ask for one at least as narrow (documented).
+func (x *exchange) listable(bucketID, prefix string) (*bucket, error) {
+	b, err := x.bucketFor(bucketID)
+	if err != nil {
+		return nil, err
+	}
+	if !x.token.key.mayName(prefix) {
+		return nil, errUnauthorized()
+	}
+	return b, nil
+}
+
+// page is what the two calls that list files have in common.
+type page struct {
+	bucketID, prefix, delimiter string
+	from, fromID                string
+	most                        int64
+}
+
+func (x *exchange) listPage(versions bool) (page, error) {
+	a := x.args
+	p := page{
+		bucketID: a.required("bucketId"), prefix: a.optional("prefix"), delimiter: a.optional("delimiter"),
+		from: a.optional("startFileName"), most: a.number("maxFileCount", 100, 0, 10_000),
+	}
+	if p.most == 0 {
+		p.most = 100
+	}
+	if versions {
+		p.fromID = a.optional("startFileId")
+		switch {
+		case p.fromID != "" && p.from == "":
+			a.fail(badRequest("startFileId needs a startFileName"))
+		case p.fromID != "" && !fileIDPattern.MatchString(p.fromID):
+			a.fail(badCode("invalid_file_id", "Invalid fileId: %s", p.fromID))
+		}
+	}
+	return p, a.done()
+}
+
+// listFileNames answers the newest version of each name, unless that is a hide marker.
+func (x *exchange) listFileNames() (any, error) {
+	p, err := x.listPage(false)
+	if err != nil {
+		return nil, err
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	b, err := x.listable(p.bucketID, p.prefix)
+	if err != nil {
+		return nil, err
+	}
+	var visible []*file
+	last := ""
+	for _, f := range x.s.versions(b) {
+		if f.action == actionStart || f.name == last {
+			continue
+		}
+		last = f.name
+		if f.action != actionHide {
+			visible = append(visible, f)
+		}
+	}
+	files, next := x.list(p, visible)
+	answer := object{"files": files, "nextFileName": nil}
+	if next != nil {
+		answer["nextFileName"] = next.name
+	}
+	x.noteListed(b)
+	return answer, nil
+}
+
+// listFileVersions answers all versions by name, newest first, with hide markers and unfinished large files.
+func (x *exchange) listFileVersions() (any, error) {
+	p, err := x.listPage(true)
+	if err != nil {
+		return nil, err
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	b, err := x.listable(p.bucketID, p.prefix)
+	if err != nil {
+		return nil, err
+	}
+	all := x.s.versions(b)
+	if p.fromID != "" {
+		if start := slices.IndexFunc(all, func(f *file) bool { return f.id == p.fromID }); start >= 0 {
+			all = all[start:]
+		}
+	}
+	files, next := x.list(p, all)
+	answer := object{"files": files, "nextFileId": nil, "nextFileName": nil}
+	if next != nil {
+		answer["nextFileId"], answer["nextFileName"] = next.id, next.name
+	}
+	x.noteListed(b)
+	return answer, nil
+}
+
+// list answers a page of sorted, and the first file beyond it. Names that go on after the delimiter become one folder.
+func (x *exchange) list(p page, sorted []*file) (list, *file) {
+	files := list{}
+	folder := ""
+	for _, f := range sorted {
+		rest, ok := strings.CutPrefix(f.name, p.prefix)
+		if !ok || f.name < p.from || folder != "" && strings.HasPrefix(f.name, folder) {
+			continue
+		}
+		if int64(len(files)) == p.most {
+			return files, f
+		}
+		folder = ""
+		if head, _, cut := strings.Cut(rest, p.delimiter); p.delimiter != "" && cut {
+			folder = p.prefix + head + p.delimiter
+			files = append(files, x.ofVersion(x.folderObject(p.bucketID, folder)))
+			continue
+		}
+		files = append(files, x.ofVersion(x.fileObject(f)))
+	}
+	return files, nil
+}
+
+// ofVersion is a file or folder as lists of the request's version show it: version 1 says the length as size too, which
+// old clients read (documented).
+func (x *exchange) ofVersion(o object) object {
+	if x.version == 1 {
+		o["size"] = o["contentLength"]
+	}
+	return o
+}
+
+// folderObject stands for all names under a prefix (documented).
+func (x *exchange) folderObject(bucketID, name string) object {
+	return object{
+		"accountId": x.s.account, "action": "folder", "bucketId": bucketID, "contentLength": 0, "contentMd5": nil,
+		"contentSha1": nil, "contentType": nil, "fileId": nil, "fileInfo": object{}, "fileName": name,
+		"uploadTimestamp": 0,
+	}
+}

@@ -1,0 +1,214 @@
+package b2backend
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha1"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
+)
+
+// Limits of the service (b2-api: documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
+const (
+	maxPart  = 5_000_000_000
+	minParts = 2
+	maxParts = 10_000
+	maxFile  = 10_000_000_000_000
+)
+
+// How long calls outlive the context they were made with, so that nothing is left behind.
+const (
+	// settleTime is for learning what became of a finish or a single upload.
+	settleTime = time.Minute
+	// startGrace is for the answer to a start under way, which carries the ID to cancel.
+	startGrace = 5 * time.Second
+	// cleanupTime is for cancelling what such a start left.
+	cleanupTime = 30 * time.Second
+)
+
+// Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
+// [Backend.With] returns share its login, its connections and its upload URLs.
+type Backend struct {
+	client *client
+	urls   *urlList // for single uploads to the bucket
+	bucket bucket
+	// locked means that the bucket has Object Lock or encrypts by default, which shrinks the metadata.
+	locked bool
+	limits sluice.Limits
+	// first is the account at the first login, whose restrictions hold for the life of the key.
+	first   *account
+	options FileOptions
+}
+
+var _ sluice.Backend = (*Backend)(nil)
+
+// New logs in and looks the bucket up by its name. A key restricted to buckets must be allowed this one; any
+// other needs the capability listBuckets. Options may be nil.
+func New(ctx context.Context, credentials Credentials, bucketName string, options *Options) (*Backend, error) {
+	o, err := options.resolve()
+	if err != nil {
+		return nil, err
+	}
+	c := &client{
+		transport: o.Transport, plainHTTP: o.AllowPlainHTTP, userAgent: o.UserAgent, log: o.Logger,
+		policy:  o.Retry.policy(),
+		session: session{credentials: credentials, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
+	}
+	first, err := c.account(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("b2backend: logging in with key %q: %w", credentials.KeyID, err)
+	}
+	b := &Backend{client: c, first: first}
+	if err := b.findBucket(ctx, bucketName); err != nil {
+		return nil, fmt.Errorf("b2backend: bucket %q: %w", bucketName, err)
+	}
+	b.urls = &urlList{client: c, method: getUploadURL, request: bucketRequest{b.bucket.ID}}
+	b.limits = sluice.Limits{
+		MinPart: first.minPart, MaxPart: maxPart,
+		MinParts: minParts, MaxParts: maxParts,
+		MaxFile: maxFile, MaxSingle: maxPart,
+		Resumable:   true,
+		PartDigests: []sluice.Algorithm{{Name: "sha1", New: sha1.New}},
+	}
+	return b, nil
+}
+
+// findBucket resolves the name. The list of a restricted key is in its login; asking for it again would be
+// refused (b2-api: sdk).
+func (b *Backend) findBucket(ctx context.Context, name string) error {
+	if !b.first.anyBucket {
+		i := slices.IndexFunc(b.first.buckets, func(allowed bucket) bool { return allowed.Name == name })
+		if i < 0 {
+			names := make([]string, len(b.first.buckets))
+			for i, allowed := range b.first.buckets {
+				names[i] = allowed.Name
+			}
+			return fmt.Errorf("the key is restricted to other buckets: %q", names)
+		}
+		b.bucket = b.first.buckets[i]
+		return nil
+	}
+	var answer listBucketsAnswer
+	if err := b.client.call(ctx, listBuckets, listBucketsRequest{b.first.id, name}, &answer); err != nil {
+		return err
+	}
+	for _, found := range answer.Buckets {
+		if found.BucketName == name {
+			b.bucket = bucket{ID: found.BucketID, Name: name}
+			b.locked = found.FileLock.Value.Enabled || found.Encryption.Value.Mode != ""
+			return nil
+		}
+	}
+	return fmt.Errorf("there is none of that name in account %s", b.first.id)
+}
+
+// With returns a handle of the same bucket whose files are stored with the options. Options that cannot be are
+// refused by Check.
+func (b *Backend) With(options FileOptions) *Backend {
+	handle := *b
+	handle.options = options
+	return &handle
+}
+
+// String is "b2://" and the bucket.
+func (b *Backend) String() string { return "b2://" + b.bucket.Name }
+
+// Limits are the service's, with the minimum part size that it answered at login.
+func (b *Backend) Limits() sluice.Limits {
+	l := b.limits
+	l.PartDigests = slices.Clone(l.PartDigests)
+	return l
+}
+
+// Check refuses names over 1024 bytes, with control characters, or outside what the key is restricted to;
+// metadata keys over 50 bytes or with characters that the service does not take; name and metadata over 7000
+// bytes together, 2048 with encryption or Object Lock; and options that contradict each other.
+func (b *Backend) Check(spec sluice.FileSpec) error {
+	_, err := b.describe(spec)
+	return err
+}
+
+// description is a file in the service's terms.
+type description struct {
+	name        string
+	contentType string
+	info        map[string]string // without the tag
+	tag         string            // "" if there is no room for one
+}
+
+// describe validates a file and works out what is sent of it.
+func (b *Backend) describe(spec sluice.FileSpec) (*description, error) {
+	d := &description{name: spec.Name, contentType: spec.ContentType}
+	if d.contentType == "" {
+		d.contentType = autoType
+	}
+	err := b.options.validate()
+	if err == nil {
+		err = checkName(spec.Name)
+	}
+	if err == nil && !strings.HasPrefix(spec.Name, b.first.namePrefix) {
+		err = fmt.Errorf("file name %q does not begin with %q, to which the key is restricted", spec.Name, b.first.namePrefix)
+	}
+	if err == nil {
+		err = checkSize(spec.Size)
+	}
+	if err == nil && strings.ContainsFunc(d.contentType, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		err = fmt.Errorf("content type %q is not plain ASCII", d.contentType)
+	}
+	if err == nil {
+		d.info, err = b.options.info(spec)
+	}
+	if err == nil {
+		err = checkInfo(d.info)
+	}
+	for capability, needed := range map[string]bool{
+		"writeFiles":          true,
+		"writeFileRetentions": b.options.Retention.Mode != "",
+		"writeFileLegalHolds": b.options.LegalHold != "",
+	} {
+		if err == nil && needed && !b.first.can(capability) {
+			err = fmt.Errorf("the key lacks the capability %s", capability)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("b2backend: %w", err)
+	}
+	limit := maxHeaders
+	if b.locked || b.options.Encryption.mode != "" || b.options.Retention.Mode != "" || b.options.LegalHold != "" {
+		limit = maxLockedHeaders
+	}
+	size := headerBytes(d.name, d.info)
+	if size > limit {
+		return nil, fmt.Errorf("b2backend: name and info of %q are %d bytes, over the limit of %d bytes", d.name, size, limit)
+	}
+	if tag := rand.Text(); !b.options.Untagged && len(d.info) < maxInfo && size+len(tagKey)+len(tag) <= limit {
+		d.tag = tag
+	}
+	return d, nil
+}
+
+// autoType has the service choose a content type by the name's extension.
+const autoType = "b2/x-auto"
+
+// tagged is the info as it is sent.
+func (d *description) tagged() map[string]string {
+	info := maps.Clone(d.info)
+	if d.tag != "" {
+		info[tagKey] = d.tag
+	}
+	return info
+}
+
+// checkServerURL refuses a URL from an answer that credentials must not be sent to.
+func (c *client) checkServerURL(call, raw string) error {
+	if _, err := exchange.CheckURL(raw, c.plainHTTP); err != nil {
+		return unusable(call, "%v", err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package b2backend
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// Error is an answer of the service other than success.
+type Error struct {
+	Call    string // "b2_upload_part"
+	Status  int    // of HTTP
+	Code    string // for programs: "bad_request", "storage_cap_exceeded"; "" if a gateway answered
+	Message string // for people; tokens in it are redacted
+	// RetryAfter is how long the service asked to wait, 0 if it did not.
+	RetryAfter time.Duration
+}
+
+// Error is "b2_upload_part: 503 service_unavailable: no tomes available".
+func (e *Error) Error() string {
+	code := e.Code
+	if code == "" {
+		code = http.StatusText(e.Status)
+	}
+	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}
+
+// Is matches [sluice.ErrSlowDown] where the service has too much to do: 429 and 503. Streams then upload
+// fewer parts at once.
+func (e *Error) Is(target error) bool {
+	return target == sluice.ErrSlowDown && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable)
+}
+
+// quotedToken matches the token in the message about concurrent use (b2-api: sdk). It is cut even if the
+// token is not one of ours.
+var quotedToken = regexp.MustCompile(`(?i)(auth(?:orization)? token:? )[^\s()]*[0-9_=/+][^\s()]*`)
+
+// readError makes an Error of an answer. body may be anything: a gateway answers HTML.
+func readError(call string, resp *http.Response, body []byte, secrets []string) *Error {
+	var said struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	e := &Error{Call: call, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
+	if json.Unmarshal(body, &said) == nil {
+		e.Code, e.Message = presentable(said.Code, secrets), presentable(said.Message, secrets)
+	}
+	return e
+}
+
+// presentable is what a server said in a form that can be shown.
+func presentable(text string, secrets []string) string {
+	return exchange.Present(quotedToken.ReplaceAllString(text, "${1}"+exchange.Redacted), secrets...)
+}
+
+// transportError is a call that brought no answer.
+type transportError struct {
+	call string
+	err  error
+}
+
+func (e *transportError) Error() string { return e.call + ": " + e.err.Error() }
+
+func (e *transportError) Unwrap() error { return e.err }
+
+// neverSent tells whether the service cannot have seen the request: there was no connection.
+func (e *transportError) neverSent() bool {
+	op, ok := errors.AsType[*net.OpError](e.err)
+	return ok && op.Op == "dial"
+}
+
+// answerError is a success that cannot be one: garbled, or about other bytes than those sent.
+type answerError struct {
+	call   string
+	detail string
+}
+
+func (e *answerError) Error() string { return e.call + ": unusable answer: " + e.detail }
+
+func unusable(call, format string, args ...any) error {
+	return &answerError{call: call, detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,105 @@
+package b2backend
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// DefaultEndpoint is where an account is authorized. All other hosts come from the answers.
+const DefaultEndpoint = "https://api.backblazeb2.com"
+
+// Credentials are an application key. Its Key is shown by no String, log or error.
+type Credentials struct {
+	KeyID string // applicationKeyId
+	Key   string // applicationKey
+}
+
+// String names the key by its id.
+func (c Credentials) String() string { return "b2 key " + c.KeyID }
+
+// Format prints [Credentials.String] for every verb.
+func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// LogValue is [Credentials.String].
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Options are how a store is reached. The zero value, or nil, is the defaults.
+type Options struct {
+	// Endpoint is where the account is authorized; "" is [DefaultEndpoint].
+	Endpoint string
+	// AllowPlainHTTP permits URLs of plain http off this machine. The credentials are then readable on the
+	// network.
+	AllowPlainHTTP bool
+
+	// Transport carries the requests. nil is one of the Backend's own: HTTP/1.1, so that each upload has a
+	// connection to itself, with as many idle connections as there are uploads, which close after a minute. Of
+	// an [http.Client] give the Transport: redirects are not followed and no cookies are kept.
+	Transport http.RoundTripper
+
+	// UserAgent is put before the package's own.
+	UserAgent string
+
+	// Logger is told of retries and logins, at debug level. nil is silent. Tokens and keys are never logged.
+	Logger *slog.Logger
+
+	// Retry is how failures are met.
+	Retry Retry
+}
+
+// Retry is how failures are met. Zero fields are defaults, negative ones are refused. Waits double from one
+// second to MaxWait, in full jitter; a Retry-After takes their place.
+type Retry struct {
+	// Attempts is the most attempts of one call. 0 is 10, some two minutes of failures; with a Budget it is
+	// as many as fit in there.
+	Attempts int
+	// Budget is the total time that one call may spend on failures. It is how an unattended job outlasts an
+	// outage: the service's support speaks of 30 minutes, and an hour covers that. 0 means no limit but
+	// Attempts.
+	Budget time.Duration
+	// MaxWait is the longest wait between attempts. 0 is 64 seconds, with a Budget two minutes.
+	MaxWait time.Duration
+	// Timeout is how long an attempt may last, beside the time that its bytes take at 16 KiB/s.
+	// 0 is five minutes.
+	Timeout time.Duration
+	// Stall is how long a connection may move no byte. 0 is two minutes.
+	Stall time.Duration
+}
+
+func (r Retry) policy() retry.Policy {
+	return retry.Policy{
+		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
+	}.Resolve()
+}
+
+// resolve fills the defaults and validates.
+func (o *Options) resolve() (Options, error) {
+	var r Options
+	if o != nil {
+		r = *o
+	}
+	if r.Endpoint == "" {
+		r.Endpoint = DefaultEndpoint
+	}
+	if _, err := exchange.CheckURL(r.Endpoint, r.AllowPlainHTTP); err != nil {
+		return r, fmt.Errorf("b2backend: endpoint: %w", err)
+	}
+	if err := r.Retry.policy().Validate(); err != nil {
+		return r, fmt.Errorf("b2backend: %w", err)
+	}
+	if r.Transport == nil {
+		r.Transport = exchange.NewTransport()
+	}
+	if r.Logger == nil {
+		r.Logger = slog.New(slog.DiscardHandler)
+	}
+	if r.UserAgent != "" {
+		r.UserAgent += " "
+	}
+	r.UserAgent += "sluice-b2backend"
+	return r, nil
+}

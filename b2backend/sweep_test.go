@@ -1,0 +1,176 @@
+package b2backend_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/b2backend"
+	"github.com/c1508ce4/sluice/b2backend/b2test"
+)
+
+// passing are faults that an upload survives, whatever call they befall.
+var passing = []b2test.Fault{
+	{Kind: b2test.Refuse, Status: 429},
+	{Kind: b2test.Refuse, Status: 408},
+	{Kind: b2test.Refuse, Status: 500},
+	{Kind: b2test.Refuse, Status: 502},
+	{Kind: b2test.Refuse, Status: 503},
+	{Kind: b2test.Refuse, Status: 503, RetryAfter: "0"},
+	{Kind: b2test.Refuse, Status: 503, RetryAfter: "soon"},
+	{Kind: b2test.Refuse, Status: 504},
+	{Kind: b2test.RefuseEarly, Status: 503},
+	{Kind: b2test.Drop},
+	{Kind: b2test.DropMidBody},
+	{Kind: b2test.LoseAnswer},
+	{Kind: b2test.LoseAnswer, Status: 500},
+	{Kind: b2test.LoseAnswer, Status: 502},
+	{Kind: b2test.LoseAnswer, Status: 504},
+	{Kind: b2test.Stall},
+	{Kind: b2test.Truncate},
+	{Kind: b2test.Garbage},
+	{Kind: b2test.ExpireToken},
+	{Kind: b2test.WrongSHA1},
+	{Kind: b2test.WrongLength},
+}
+
+// fatal are refusals that end an upload.
+var fatal = []b2test.Fault{
+	{Kind: b2test.Refuse, Status: 400, Code: "bad_request", Message: "no"},
+	{Kind: b2test.Refuse, Status: 403, Code: "storage_cap_exceeded"},
+	{Kind: b2test.Refuse, Status: 404},
+	{Kind: b2test.Refuse, Status: 401, Code: "email_not_verified"},
+}
+
+// impatient gives up stalled attempts soon, where the fault is a stall: a slow machine must not look like one.
+func impatient(f b2test.Fault) b2backend.Retry {
+	r := swift
+	if f.Kind == b2test.Stall {
+		r.Stall = 200 * time.Millisecond
+	}
+	return r
+}
+
+func describe(f b2test.Fault) string {
+	return fmt.Sprintf("%s %d %s%s part %d", f.Kind, f.Status, f.Code, f.RetryAfter, f.Part)
+}
+
+// singleCalls and largeCalls are what an upload consists of.
+var (
+	singleCalls = []string{"b2_authorize_account", "b2_list_buckets", "b2_get_upload_url", "b2_upload_file"}
+	largeCalls  = []string{
+		"b2_authorize_account", "b2_list_buckets", "b2_start_large_file", "b2_get_upload_part_url", "b2_upload_part", "b2_finish_large_file",
+	}
+)
+
+// sweep uploads a file for each fault at each call.
+func sweep(t *testing.T, size int, calls []string, faults []b2test.Fault, count int, judge func(t *testing.T, s *b2test.Server, f b2test.Fault, data []byte, err error)) {
+	for _, call := range calls {
+		t.Run(call, func(t *testing.T) {
+			for _, f := range faults {
+				f.Call, f.Count = call, count
+				if call == "b2_authorize_account" && f.Kind == b2test.ExpireToken {
+					continue // it carries no token
+				}
+				t.Run(describe(f), func(t *testing.T) {
+					t.Parallel()
+					s := newServer(t, &b2test.Options{MaxAuthorize: 4})
+					inject(t, s, f)
+					data := content(size)
+					b, err := connect(t, s, mainKey(s), &b2backend.Options{Retry: impatient(f)})
+					if err == nil {
+						_, err = streamed(t.Context(), b, "swept", data)
+					}
+					judge(t, s, f, data, err)
+					require.NotZero(t, s.Fired()[0], "the fault befell nothing")
+				})
+			}
+		})
+	}
+}
+
+// requireOneVersion: the file is there, once.
+func requireOneVersion(t *testing.T, s *b2test.Server, f b2test.Fault, data []byte, err error) {
+	require.NoError(t, err)
+	requireStored(t, s, "swept", data)
+	require.Len(t, s.Files(s.Bucket()), 1, "no second version")
+	require.Empty(t, s.Unfinished())
+}
+
+func TestASingleUploadSurvivesEveryPassingFaultAtEveryCall(t *testing.T) {
+	sweep(t, minPart/2, singleCalls, passing, 1, requireOneVersion)
+}
+
+func TestALargeFileSurvivesEveryPassingFaultAtEveryCall(t *testing.T) {
+	sweep(t, 5*minPart+1, largeCalls, passing, 1, requireOneVersion)
+}
+
+func TestALargeFileSurvivesFaultsAtEveryPart(t *testing.T) {
+	var faults []b2test.Fault
+	for _, f := range passing {
+		for _, number := range []int{1, 3, 6} { // the first, one in the middle, the last
+			f.Part = number
+			faults = append(faults, f)
+		}
+	}
+	sweep(t, 5*minPart+1, []string{"b2_upload_part"}, faults, 2, requireOneVersion)
+}
+
+func TestEveryFatalRefusalSurfacesAndLeavesNothing(t *testing.T) {
+	nothing := func(t *testing.T, s *b2test.Server, f b2test.Fault, data []byte, err error) {
+		require.Error(t, err)
+		e, ok := errors.AsType[*b2backend.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, f.Status, e.Status)
+		require.Equal(t, f.Call, e.Call)
+		require.Empty(t, s.Files(s.Bucket()))
+		require.Empty(t, s.Unfinished())
+	}
+	sweep(t, minPart/2, singleCalls, fatal, -1, nothing)
+	sweep(t, 5*minPart+1, largeCalls, fatal, -1, nothing)
+}
+
+// A fault that goes on ends the upload after its attempts, and an attempt is never made of a finish that may be done.
+func TestAFaultThatGoesOnEndsTheUpload(t *testing.T) {
+	lasting := []b2test.Fault{
+		{Kind: b2test.Refuse, Status: 503},
+		{Kind: b2test.Refuse, Status: 429},
+		{Kind: b2test.Drop},
+		{Kind: b2test.ExpireToken},
+		{Kind: b2test.Refuse, Status: 401, Code: "unauthorized"},
+	}
+	sweep(t, 5*minPart+1, []string{"b2_get_upload_part_url", "b2_upload_part", "b2_start_large_file", "b2_finish_large_file"}, lasting, -1,
+		func(t *testing.T, s *b2test.Server, _ b2test.Fault, _ []byte, err error) {
+			require.Error(t, err)
+			require.Empty(t, s.Files(s.Bucket()))
+			require.Empty(t, s.Unfinished())
+		})
+}
+
+func TestCancellingSurvivesEveryPassingFault(t *testing.T) {
+	for _, f := range passing {
+		f.Call = "b2_cancel_large_file"
+		t.Run(describe(f), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, nil)
+			inject(t, s, f)
+			b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: impatient(f)})
+			broken := errors.New("source broke")
+			opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 1000 * minPart, MemoryLimit: 64 * minPart}
+			_, err := sluice.Upload(t.Context(), b, "swept", opts, func(w io.Writer) error {
+				if _, err := w.Write(content(4*minPart + 1)); err != nil {
+					return err
+				}
+				return broken
+			})
+			require.ErrorIs(t, err, broken)
+			require.Empty(t, s.Unfinished())
+			require.Empty(t, s.Files(s.Bucket()))
+		})
+	}
+}

@@ -1,0 +1,202 @@
+package b2backend_test
+
+import (
+	"fmt"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/b2backend"
+	"github.com/c1508ce4/sluice/b2backend/b2test"
+)
+
+// listed collects Unfinished.
+func listed(t *testing.T, b *b2backend.Backend, prefix string) []sluice.UnfinishedFile {
+	var files []sluice.UnfinishedFile
+	for f, err := range b.Unfinished(t.Context(), prefix) {
+		require.NoError(t, err)
+		files = append(files, f)
+	}
+	return files
+}
+
+func TestUnfinishedListsAllPagesOldestFirst(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	var ids []string
+	for n := range 205 { // pages of 100
+		ids = append(ids, start(t, b, fmt.Sprintf("a/%03d", n%3)).Info().ID)
+		s.Advance(time.Second)
+	}
+	start(t, b, "b")
+	var got []string
+	for _, f := range listed(t, b, "a/") {
+		got = append(got, f.ID)
+	}
+	require.Equal(t, ids, got)
+	require.Len(t, listed(t, b, ""), 206)
+	require.Empty(t, listed(t, b, "c"))
+
+	for range b.Unfinished(t.Context(), "") {
+		break // a reader that stops early is fine
+	}
+	gone, err := b.CancelStale(t.Context(), b2backend.Stale{Before: s.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	require.Len(t, gone, 206)
+}
+
+func TestUnfinishedSaysWhatTheFileIsToBe(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	want := sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, ContentType: "text/plain", Info: map[string]string{"k": "v"}}
+	f, err := b.StartLargeFile(t.Context(), want)
+	require.NoError(t, err)
+	got := listed(t, b, "file")
+	require.Len(t, got, 1)
+	require.Equal(t, f.Info().ID, got[0].ID)
+	require.Equal(t, want, got[0].Spec)
+	require.WithinDuration(t, s.Now(), got[0].Started, time.Minute)
+
+	again, err := b.ResumeLargeFile(t.Context(), got[0].Spec, got[0].ID)
+	require.NoError(t, err, "and can be resumed by that")
+	require.NoError(t, again.Cancel(t.Context()))
+}
+
+func TestAPrefixedKeyListsItsOwn(t *testing.T) {
+	s := newServer(t, nil)
+	f := start(t, dial(t, s), "a/file")
+	other := start(t, dial(t, s), "b/file")
+	b := dialAs(t, s, newKey(t, s, b2test.Key{Buckets: []string{s.Bucket()}, NamePrefix: "a/"}), nil)
+	require.Len(t, listed(t, b, ""), 1)
+	require.Len(t, listed(t, b, "a/f"), 1)
+	require.Empty(t, listed(t, b, "b/"))
+	require.NoError(t, f.Cancel(t.Context()))
+	require.NoError(t, other.Cancel(t.Context()))
+}
+
+func TestResumeFindsTheStoredParts(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	older, newer := start(t, b, "file"), start(t, b, "file")
+	want := []sluice.Receipt{put(t, newer, 1, content(minPart)), put(t, newer, 2, content(minPart+1)), put(t, newer, 5, content(3))}
+
+	f, err := b.ResumeLargeFile(t.Context(), spec("file"), "")
+	require.NoError(t, err)
+	require.Equal(t, sluice.LargeFileInfo{ID: newer.Info().ID, Stored: want}, f.Info(), "the newest of the name")
+	f, err = b.ResumeLargeFile(t.Context(), spec("file"), older.Info().ID)
+	require.NoError(t, err)
+	require.Equal(t, sluice.LargeFileInfo{ID: older.Info().ID}, f.Info())
+	require.NoError(t, f.Cancel(t.Context()))
+
+	f, err = b.ResumeLargeFile(t.Context(), spec("file"), newer.Info().ID)
+	require.NoError(t, err)
+	for number := 3; number < 5; number++ {
+		want = append(want, put(t, f, number, content(minPart)))
+	}
+	receipts := []sluice.Receipt{want[0], want[1], want[3], want[4], want[2]}
+	_, err = f.Finish(t.Context(), receipts, nil)
+	require.NoError(t, err)
+	data := append(append(append(append(content(minPart), content(minPart+1)...), content(minPart)...), content(minPart)...), content(3)...)
+	requireStored(t, s, "file", data)
+}
+
+func TestResumePagesThroughTheParts(t *testing.T) {
+	s := newServer(t, &b2test.Options{TrustSHA1: true, Discard: true, MinPartSize: 1})
+	b := dial(t, s)
+	f := start(t, b, "file")
+	const count = 2500
+	for n := range count {
+		put(t, f, n+1, []byte{byte(n)})
+	}
+	f2, err := b.ResumeLargeFile(t.Context(), spec("file"), "")
+	require.NoError(t, err)
+	require.Len(t, f2.Info().Stored, count)
+	require.Equal(t, 3, s.Count("b2_list_parts"))
+	_, err = f2.Finish(t.Context(), f2.Info().Stored, nil)
+	require.NoError(t, err)
+}
+
+func TestThereIsNothingToResume(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	f := start(t, b, "file")
+	longer := start(t, b, "file.longer")
+	for _, c := range []struct{ name, id string }{
+		{"other", ""},
+		{"fil", ""},
+		{"other", f.Info().ID}, // of another name
+		{"file", longer.Info().ID[:len(longer.Info().ID)-1]},
+		{"file", "4_znonsense"},
+	} {
+		_, err := b.ResumeLargeFile(t.Context(), spec(c.name), c.id)
+		require.ErrorIs(t, err, fs.ErrNotExist, "%q", c)
+	}
+	require.NoError(t, f.Cancel(t.Context()))
+	_, err := b.ResumeLargeFile(t.Context(), spec("file"), f.Info().ID)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, longer.Cancel(t.Context()))
+}
+
+func TestResumeRefusesAFileThatDiffers(t *testing.T) {
+	s := newServer(t, nil)
+	plain := dial(t, s)
+	original := sluice.FileSpec{Name: "file", ContentType: "text/plain", Info: map[string]string{"k": "v"}}
+	encryption, err := b2backend.EncryptCustomer(customerKey)
+	require.NoError(t, err)
+	other, err := b2backend.EncryptCustomer(make([]byte, 32))
+	require.NoError(t, err)
+	b := plain.With(b2backend.FileOptions{Encryption: encryption, CacheControl: "no-store"})
+	f, err := b.StartLargeFile(t.Context(), original)
+	require.NoError(t, err)
+
+	_, err = b.ResumeLargeFile(t.Context(), original, "")
+	require.NoError(t, err)
+	for want, try := range map[string]func() (*b2backend.Backend, sluice.FileSpec){
+		`its content type is "text/plain", not "text/html"`: func() (*b2backend.Backend, sluice.FileSpec) {
+			return b, sluice.FileSpec{Name: "file", ContentType: "text/html", Info: original.Info}
+		},
+		`its info is map["b2-cache-control":"no-store" "k":"v"], not map["b2-cache-control":"no-store"]`: func() (*b2backend.Backend, sluice.FileSpec) {
+			return b, spec("file")
+		},
+		`its encryption is "SSE-C", not "SSE-B2"`: func() (*b2backend.Backend, sluice.FileSpec) {
+			return plain.With(b2backend.FileOptions{Encryption: b2backend.EncryptB2(), CacheControl: "no-store"}), original
+		},
+		`it is encrypted with another key`: func() (*b2backend.Backend, sluice.FileSpec) {
+			return plain.With(b2backend.FileOptions{Encryption: other, CacheControl: "no-store"}), original
+		},
+	} {
+		b, spec := try()
+		_, err := b.ResumeLargeFile(t.Context(), spec, f.Info().ID)
+		require.EqualError(t, err, "b2backend: unfinished large file "+f.Info().ID+": "+want)
+	}
+	require.NoError(t, f.Cancel(t.Context()))
+}
+
+func TestCancelStaleSpares(t *testing.T) {
+	s := newServer(t, nil)
+	s.ExpectUnfinished("old/foreign", "old/young", "other")
+	b := dial(t, s)
+	start(t, b, "old/own")
+	start(t, b, "other")
+	start(t, b.With(b2backend.FileOptions{Untagged: true}), "old/foreign")
+	s.Advance(time.Hour)
+	limit := s.Now()
+	s.Advance(time.Hour)
+	start(t, b, "old/young")
+
+	gone, err := b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/"})
+	require.NoError(t, err)
+	require.Empty(t, gone, "the zero time selects none")
+	gone, err = b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/", Before: limit})
+	require.NoError(t, err)
+	require.Len(t, gone, 1)
+	require.Equal(t, "old/own", gone[0].Spec.Name)
+	require.Len(t, s.Unfinished(), 3)
+	gone, err = b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/", Before: limit, Foreign: true})
+	require.NoError(t, err)
+	require.Len(t, gone, 1)
+	require.Equal(t, "old/foreign", gone[0].Spec.Name)
+}
