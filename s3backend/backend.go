@@ -1,0 +1,126 @@
+package s3backend
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// How long calls outlive the context they were made with, so that nothing is left behind.
+const (
+	// settleTime is for learning what became of a finish or a single upload.
+	settleTime = time.Minute
+	// startGrace is for the answer to a start under way, which carries the ID to cancel.
+	startGrace = 5 * time.Second
+	// partGrace is for the answer to a part that is out.
+	partGrace = 2 * time.Second
+	// cleanupTime is for cancelling what such a start left.
+	cleanupTime = 30 * time.Second
+)
+
+// Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
+// [Backend.With] returns share its connections.
+type Backend struct {
+	client   *client
+	limits   sluice.Limits
+	checksum checksum
+	options  FileOptions
+}
+
+var _ sluice.Backend = (*Backend)(nil)
+
+// New returns the store of a bucket. It reads the AWS environment and files if the options leave something out,
+// and sends nothing: credentials are fetched, and the bucket is looked for, by the first call that needs them.
+// Options may be nil.
+func New(ctx context.Context, bucket string, options *Options) (*Backend, error) {
+	c, o, err := options.resolve(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{client: c, checksum: sha256Checksum}
+	if o.UnsignedPayload {
+		b.checksum = crc32cChecksum
+	}
+	b.limits = sluice.Limits{
+		MinPart: minPart, MaxPart: maxPart,
+		MinParts: 1, MaxParts: defaultMaxParts,
+		MaxFile: defaultMaxFile, MaxSingle: maxPart,
+		Resumable:   true,
+		PartDigests: []sluice.Algorithm{b.checksum.algorithm()},
+	}
+	if o.MaxParts > 0 {
+		b.limits.MaxParts = o.MaxParts
+	}
+	if o.MaxFile > 0 {
+		b.limits.MaxFile = o.MaxFile
+		b.limits.MaxSingle = min(b.limits.MaxSingle, o.MaxFile)
+	}
+	return b, nil
+}
+
+// With returns a handle of the same bucket whose files are stored with the options. Options that cannot be are
+// refused by Check.
+func (b *Backend) With(options FileOptions) *Backend {
+	handle := *b
+	handle.options = options
+	return &handle
+}
+
+// String is "s3://" and the bucket.
+func (b *Backend) String() string { return "s3://" + b.client.bucket }
+
+// Limits are those of Amazon S3, but for what [Options] says.
+func (b *Backend) Limits() sluice.Limits {
+	l := b.limits
+	l.PartDigests = slices.Clone(l.PartDigests)
+	return l
+}
+
+// Check refuses names over 1024 bytes, with control characters, or with segments that servers resolve; metadata
+// over 2 KiB or that headers cannot carry; sizes over the limit; and options that cannot be.
+func (b *Backend) Check(spec sluice.FileSpec) error {
+	_, err := b.describe(spec)
+	return err
+}
+
+// describe validates a file, and makes the headers of the call that begins it.
+func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
+	h := make(http.Header)
+	err := b.options.validate()
+	if err == nil {
+		err = checkName(spec.Name)
+	}
+	if err == nil {
+		err = checkSize(spec.Size, b.limits.MaxFile)
+	}
+	if err == nil && !isHeaderText(spec.ContentType) {
+		err = fmt.Errorf("content type %q is not plain ASCII", spec.ContentType)
+	}
+	if err == nil {
+		err = setInfo(h, spec.Info)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("s3backend: %w", err)
+	}
+	if spec.ContentType != "" {
+		h.Set("Content-Type", spec.ContentType)
+	}
+	b.options.setHeaders(h)
+	return h, nil
+}
+
+// head looks at the finished file of that name. It takes the permission to read it (s3:GetObject).
+func (b *Backend) head(ctx context.Context, name string) (object, error) {
+	var o object
+	h := http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}
+	b.options.Encryption.setCustomer(h)
+	err := b.client.do(ctx, &call{
+		name: "HeadObject", method: http.MethodHead, key: name, header: h, secrets: b.options.Encryption.secrets(),
+		read: func(h http.Header, _ []byte) error { return o.read(h, b.checksum) },
+	})
+	return o, err
+}

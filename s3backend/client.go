@@ -1,0 +1,223 @@
+package s3backend
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes. The longest are pages of 1000 parts or uploads, with keys
+// of 1024 bytes that may be escaped to three times that.
+const maxAnswer = 8 << 20
+
+// slowFactor is how much longer a call may take that assembles a file, with no byte moving meanwhile. A
+// CompleteMultipartUpload may take several minutes (S3 API reference: documented).
+const slowFactor = 10
+
+// unsigned stands for the digest of bytes that the signature leaves out (SigV4: documented).
+const unsigned = "UNSIGNED-PAYLOAD"
+
+// call is one request to the store, as it is before signing. It may be sent any number of times.
+type call struct {
+	name   string // as the API reference has it
+	method string
+	key    string // "" is the bucket
+	query  url.Values
+	header http.Header
+	slow   bool
+
+	body []byte       // or
+	part *sluice.Part // with sum
+	sum  string       // of the part: its SHA-256 in hex, or unsigned
+
+	secrets []string // cut from errors, beside the credentials
+
+	// read takes a successful answer. An error means that it is not usable.
+	read func(header http.Header, body []byte) error
+}
+
+// client carries calls to one bucket. It is shared by all handles of a Backend.
+type client struct {
+	transport   http.RoundTripper
+	base        url.URL // of the bucket
+	bucket      string
+	region      string
+	credentials aws.CredentialsProvider
+	userAgent   string
+	log         *slog.Logger
+	policy      retry.Policy
+}
+
+// do makes a call that may be repeated, with retries.
+func (c *client) do(ctx context.Context, k *call) error {
+	return c.retry(ctx, k, nil, func(ctx context.Context) error {
+		_, err := c.once(ctx, ctx, k)
+		return err
+	})
+}
+
+// retry tries a call by the policy. prepare is run before each attempt and may be nil; try is one attempt, as
+// once makes it.
+func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.Context) error) error {
+	j := judge{expired: c.expire}
+	return c.policy.Unlimited().Do(ctx, retry.Call{
+		Prepare: prepare,
+		Judge:   j.verdict,
+		Retrying: func(err error, wait time.Duration) {
+			c.log.Debug("s3: retrying", slog.Any("after", err), slog.Duration("wait", wait))
+			if k.part != nil {
+				k.part.Retrying(err, wait)
+			}
+		},
+	}, func(ctx context.Context, _ *retry.Attempt) error { return try(ctx) })
+}
+
+// once makes one attempt under the policy's limits, and tells whether the store may have the whole request. It
+// ends with ctx until all is sent, and from then on with longer, so that an answer is not lost that only has to
+// be waited for.
+func (c *client) once(ctx, longer context.Context, k *call) (sent bool, err error) {
+	policy := c.policy
+	if k.slow {
+		policy.Timeout *= slowFactor
+		policy.Stall *= slowFactor
+	}
+	size := int64(len(k.body))
+	if k.part != nil {
+		size = k.part.Size
+	}
+	err = policy.Once(longer, size, func(attempt context.Context, try *retry.Attempt) error {
+		attempt, cancel := context.WithCancelCause(attempt)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() {
+			if !try.WasSent() {
+				cancel(context.Cause(ctx))
+			}
+		})()
+		err := c.send(attempt, k, try)
+		sent = try.WasSent()
+		return err
+	})
+	return sent, err
+}
+
+// send signs and sends a call once. The error is an *Error, an *answerError or a *transportError; or the
+// credentials' own.
+func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
+	credentials, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: credentials: %w", k.name, exchange.Clean(err))
+	}
+	req, err := c.request(ctx, k, credentials)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.name, exchange.Clean(err))
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	secrets := append([]string{credentials.SecretAccessKey, credentials.SessionToken, signature}, k.secrets...)
+	var refused error
+	read := func(resp *http.Response) error {
+		body, err := exchange.ReadAll(resp.Body, maxAnswer)
+		switch {
+		case resp.StatusCode < 200 || resp.StatusCode > 299:
+			// An error with a garbled body is still that error.
+			refused = readError(k.name, resp, body, secrets)
+		case err != nil:
+			return err
+		case isError(body):
+			refused = readError(k.name, resp, body, secrets)
+		default:
+			if err := k.read(resp.Header, body); err != nil {
+				refused = &answerError{call: k.name, detail: presentable(err.Error(), secrets)}
+			}
+		}
+		return nil
+	}
+	if k.part != nil {
+		err = exchange.Send(c.transport, req, k.part, try, read)
+	} else {
+		// It is small, so it counts as out as soon as it is begun.
+		try.Sent()
+		if len(k.body) > 0 {
+			req.Body = io.NopCloser(bytes.NewReader(k.body))
+		}
+		err = exchange.Do(c.transport, req, try, read)
+	}
+	if refused != nil {
+		return refused
+	}
+	if err != nil {
+		return &transportError{call: k.name, err: exchange.Clean(err, secrets...)}
+	}
+	return nil
+}
+
+// request is a call signed by Signature Version 4, with the digest of its payload known in advance.
+func (c *client) request(ctx context.Context, k *call, credentials aws.Credentials) (*http.Request, error) {
+	u := c.base
+	if k.key != "" {
+		u.Path += "/" + k.key
+	} else {
+		u.Path += "/"
+	}
+	u.RawPath = escapePath(u.Path)
+	u.RawQuery = k.query.Encode()
+	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.URL = &u
+	if k.header != nil {
+		req.Header = k.header.Clone()
+	}
+	sum := k.sum
+	if k.part != nil {
+		req.ContentLength = k.part.Size
+	} else {
+		req.ContentLength = int64(len(k.body))
+		digest := sha256.Sum256(k.body)
+		sum = hex.EncodeToString(digest[:])
+	}
+	req.Header.Set("User-Agent", c.userAgent)
+	req.Header.Set("X-Amz-Content-Sha256", sum)
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	return req, signer.SignHTTP(ctx, credentials, req, sum, "s3", c.region, time.Now())
+}
+
+// expire has the credentials fetched anew.
+func (c *client) expire() {
+	if cache, ok := c.credentials.(*aws.CredentialsCache); ok {
+		cache.Invalidate()
+	}
+}
+
+// escapePath escapes all bytes but those that need none in Signature Version 4, so that what is sent is what is
+// signed.
+func escapePath(path string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~/", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,151 @@
+package s3backend
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// Error is an answer of the store other than success.
+type Error struct {
+	Call      string // "UploadPart"
+	Status    int    // of HTTP; 200 where the store began to answer before it knew better
+	Code      string // for programs: "SlowDown", "NoSuchBucket"; "" if a gateway answered, or to HeadObject
+	Message   string // for people; secrets in it are redacted
+	RequestID string // for the store's support
+	// RetryAfter is how long the store asked to wait, 0 if it did not.
+	RetryAfter time.Duration
+}
+
+// Error is "UploadPart: 503 SlowDown: Please reduce your request rate. (request 4442587FB7D0A2F9)".
+func (e *Error) Error() string {
+	code := e.Code
+	if code == "" {
+		code = http.StatusText(e.Status)
+	}
+	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
+}
+
+// maxMessage is how much of an error's texts is kept, in bytes.
+const maxMessage = 1000
+
+// errorAnswer is the XML of an error. What else it carries (the signature, the string that was signed) is not read.
+type errorAnswer struct {
+	XMLName   xml.Name `xml:"Error"`
+	Code      string   `xml:"Code"`
+	Message   string   `xml:"Message"`
+	RequestID string   `xml:"RequestId"`
+	Region    string   `xml:"Region"`
+	Endpoint  string   `xml:"Endpoint"`
+}
+
+// isError tells whether a successful answer carries an error: a store that takes long to assemble a file sends
+// status 200 before it knows (S3 API reference, CompleteMultipartUpload: documented).
+func isError(body []byte) bool {
+	if len(body) == 0 {
+		return false
+	}
+	d := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
+		if start, ok := token.(xml.StartElement); ok {
+			return start.Name.Local == "Error"
+		}
+	}
+}
+
+// readError makes an Error of an answer. body may be anything: a gateway answers HTML.
+func readError(name string, resp *http.Response, body []byte, secrets []string) *Error {
+	e := &Error{Call: name, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
+	var said errorAnswer
+	if xml.Unmarshal(body, &said) == nil {
+		e.Code, e.Message = presentable(said.Code, secrets), presentable(said.Message, secrets)
+	}
+	e.RequestID = presentable(said.RequestID, secrets)
+	if e.RequestID == "" {
+		e.RequestID = presentable(resp.Header.Get("X-Amz-Request-Id"), secrets)
+	}
+	region := said.Region
+	if region == "" {
+		region = resp.Header.Get("X-Amz-Bucket-Region")
+	}
+	if hint := hint(e, resp, presentable(region, secrets)); hint != "" {
+		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")
+	}
+	return e
+}
+
+// hint says what to do about an error that the store's own words leave unclear.
+func hint(e *Error, resp *http.Response, region string) string {
+	switch e.Code {
+	case "RequestTimeTooSkewed":
+		if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			return fmt.Sprintf("this machine's clock differs from the store's by %v", time.Since(at).Round(time.Second))
+		}
+		return "set this machine's clock"
+	case "SignatureDoesNotMatch", "InvalidAccessKeyId":
+		return "check the credentials, and that they belong to this endpoint"
+	}
+	wrongPlace := e.Status/100 == 3 || e.Code == "AuthorizationHeaderMalformed" || e.Code == "IllegalLocationConstraintException"
+	if wrongPlace && region != "" {
+		return "the bucket is in region " + region + ": set Options.Region"
+	}
+	return ""
+}
+
+// presentable is what a server said, without secrets, and such that it can be shown: cut, on one line, without
+// control characters.
+func presentable(text string, secrets []string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(exchange.Redact(text, secrets...), "?"))
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+	}
+	return text
+}
+
+// transportError is a call that brought no answer.
+type transportError struct {
+	call string
+	err  error
+}
+
+func (e *transportError) Error() string { return e.call + ": " + e.err.Error() }
+
+func (e *transportError) Unwrap() error { return e.err }
+
+// neverSent tells whether the store cannot have seen the request: there was no connection.
+func (e *transportError) neverSent() bool {
+	op, ok := errors.AsType[*net.OpError](e.err)
+	return ok && op.Op == "dial"
+}
+
+// answerError is a success that cannot be one: garbled, or about other bytes than those sent.
+type answerError struct {
+	call   string
+	detail string
+}
+
+func (e *answerError) Error() string { return e.call + ": unusable answer: " + e.detail }

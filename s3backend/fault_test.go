@@ -1,0 +1,273 @@
+package s3backend
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/s3server"
+)
+
+// passing are faults that go away: a stream that meets one of them ends well.
+var passing = map[string]func(*testing.T, http.ResponseWriter, *http.Request, http.Handler){
+	"SlowDown":           answer(http.StatusServiceUnavailable, "SlowDown"),
+	"refused early":      refuse(http.StatusServiceUnavailable, "SlowDown"),
+	"InternalError":      answer(http.StatusInternalServerError, "InternalError"),
+	"429":                answer(http.StatusTooManyRequests, "TooManyRequests"),
+	"RequestTimeout":     answer(http.StatusBadRequest, "RequestTimeout"),
+	"502 of a gateway":   answer(http.StatusBadGateway, ""),
+	"200 with an error":  answer(http.StatusOK, "InternalError"),
+	"reset in the body":  reset,
+	"request dropped":    drop,
+	"answer lost":        lose,
+	"answer cut":         cut,
+	"bytes were changed": answer(http.StatusBadRequest, "XAmzContentSHA256Mismatch"),
+}
+
+// Every request of a stream, in turn, meets every fault that passes.
+func TestEveryPassingFaultIsOvercome(t *testing.T) {
+	data := random(minPart + 100)
+	for name, strike := range passing {
+		t.Run(name, func(t *testing.T) {
+			for size, calls := range map[int]int{100: 1, len(data): 4} {
+				for n := 1; n <= calls; n++ {
+					f := &fault{from: n, times: 1, strike: strike}
+					p := newProxy(t, false, f)
+					b := newBackend(t, p.URL, newBucket(t), nil)
+					file, err := stream(t.Context(), b, "a", data[:size])
+					require.NoError(t, err, "request %d of %v", n, p.calls())
+					require.Equal(t, 1, f.struck, "the fault did not happen: %v", p.calls())
+					got, header := contents(t, b, "a")
+					require.True(t, bytes.Equal(data[:size], got), "other bytes")
+					require.Contains(t, header.Get("Etag"), file.ID)
+					// Whose start was lost cannot be told; see StartLargeFile.
+					lost := 0
+					if n == 1 && size > minPart && (name == "answer lost" || name == "answer cut") {
+						lost = 1
+					}
+					require.Len(t, leftovers(t, b), lost)
+				}
+			}
+		})
+	}
+}
+
+// Every request of a stream, in turn, is refused for good.
+func TestEveryRefusalSurfacesAndLeavesNothing(t *testing.T) {
+	data := random(minPart + 100)
+	for size, calls := range map[int][]string{
+		100:       {"PutObject"},
+		len(data): {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"},
+	} {
+		for _, call := range calls {
+			t.Run(call, func(t *testing.T) {
+				p := newProxy(t, false, &fault{calls: call, strike: answer(http.StatusForbidden, "AccessDenied")})
+				b := newBackend(t, p.URL, newBucket(t), nil)
+				_, err := stream(t.Context(), b, "a", data[:size])
+				require.ErrorAs(t, err, new(*Error))
+				require.ErrorContains(t, err, call+": 403 AccessDenied: by the proxy (request R1)")
+				requireAbsent(t, b, "a")
+				require.Empty(t, leftovers(t, b))
+				require.LessOrEqual(t, p.count(call), 2, "a refusal is not tried again: %v", p.calls())
+			})
+		}
+	}
+}
+
+func TestStalledPartIsSentAgain(t *testing.T) {
+	for name, strike := range map[string]func(*testing.T, http.ResponseWriter, *http.Request, http.Handler){
+		"in the body": stall, "before the answer": mute,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, false, &fault{calls: "UploadPart", times: 1, strike: strike})
+			impatient := quick
+			impatient.Stall = 300 * time.Millisecond
+			b := newBackend(t, p.URL, newBucket(t), &Options{Retry: impatient})
+			data := random(minPart + 100)
+			_, err := stream(t.Context(), b, "a", data)
+			require.NoError(t, err)
+			got, _ := contents(t, b, "a")
+			require.True(t, bytes.Equal(data, got))
+			require.Equal(t, 3, p.count("UploadPart"))
+		})
+	}
+}
+
+// A store that answers before it has read the part: the call returns with the pages at rest.
+func TestEarlyRefusalLetsGoOfThePages(t *testing.T) {
+	p := newProxy(t, false, &fault{calls: "UploadPart", strike: refuse(http.StatusServiceUnavailable, "SlowDown")})
+	b := newBackend(t, p.URL, newBucket(t), nil)
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	data := random(32 << 20)
+	_, err = f.UploadPart(t.Context(), part(1, data))
+	require.ErrorContains(t, err, "SlowDown")
+	require.Equal(t, quick.Attempts, p.count("UploadPart"))
+	for i := range data {
+		data[i] = 'x' // a race, if the transport still reads
+	}
+	require.NoError(t, f.Cancel(t.Context()))
+}
+
+func TestRetriesAreReported(t *testing.T) {
+	p := newProxy(t, false, &fault{calls: "UploadPart", times: 2, strike: answer(http.StatusServiceUnavailable, "SlowDown")})
+	b := newBackend(t, p.URL, newBucket(t), nil)
+	w, err := sluice.New(t.Context(), b, "a", &sluice.Options{PartSize: minPart})
+	require.NoError(t, err)
+	_, err = w.Write(random(minPart + 1))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.EqualValues(t, 2, w.Stats().Retries)
+}
+
+// The start of an upload is answered into the void: nobody else's is touched, and the log says so.
+func TestLostStartIsWarnedOf(t *testing.T) {
+	p := newProxy(t, false, &fault{calls: "CreateMultipartUpload", times: 1, strike: lose})
+	var log bytes.Buffer
+	b := newBackend(t, p.URL, newBucket(t), &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "an unfinished upload may be left")
+	require.Len(t, leftovers(t, b), 2)
+	require.NoError(t, f.Cancel(t.Context()))
+	require.Len(t, leftovers(t, b), 1)
+	require.Zero(t, p.count("HeadObject"))
+}
+
+// A start under way when the context ends is waited for, and its upload cancelled.
+func TestStartCutShortIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := newProxy(t, false, &fault{
+		calls: "CreateMultipartUpload", times: 1,
+		strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
+			cancel()
+			pass.ServeHTTP(w, r)
+		},
+	})
+	b := newBackend(t, p.URL, newBucket(t), nil)
+	_, err := b.StartLargeFile(ctx, sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, p.count("AbortMultipartUpload"))
+	require.Empty(t, leftovers(t, b))
+}
+
+// A part whose request was given up may arrive after the upload was cancelled, and keep it alive.
+func TestCancelLooksWhetherTheUploadIsGone(t *testing.T) {
+	p := newProxy(t, false, &fault{calls: "AbortMultipartUpload", times: 1, strike: answer(http.StatusNoContent, "")})
+	b := newBackend(t, p.URL, newBucket(t), nil)
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	require.NoError(t, f.Cancel(t.Context()))
+	require.Equal(t, 2, p.count("AbortMultipartUpload"))
+	require.Empty(t, leftovers(t, b))
+	require.NoError(t, f.Cancel(t.Context()))
+	require.Equal(t, 2, p.count("AbortMultipartUpload"), "a repeat asks nobody")
+}
+
+// Who may not look whether the upload is gone has cancelled it all the same.
+func TestCancelWithoutThePermissionToLook(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotImplemented} {
+		p := newProxy(t, false, &fault{calls: "ListParts", strike: answer(status, "")})
+		b := newBackend(t, p.URL, newBucket(t), nil)
+		f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+		require.NoError(t, err)
+		require.NoError(t, f.Cancel(t.Context()))
+		require.Empty(t, leftovers(t, b))
+	}
+}
+
+// A part whose bytes are all out when the context ends is waited for, so that it does not arrive after the upload was
+// cancelled; but not for ever.
+func TestPartThatIsOutIsWaitedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		then strike
+		err  error
+	}{
+		"answered": {func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) { pass.ServeHTTP(w, r) }, nil},
+		"mute":     {mute, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			p := newProxy(t, false, &fault{
+				calls: "UploadPart", times: 1,
+				strike: func(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
+					body, err := io.ReadAll(r.Body)
+					if err != nil {
+						t.Error(err)
+					}
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					cancel()
+					c.then(t, w, r, pass)
+				},
+			})
+			b := newBackend(t, p.URL, newBucket(t), nil)
+			f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+			require.NoError(t, err)
+			began := time.Now()
+			_, err = f.UploadPart(ctx, part(1, random(minPart)))
+			require.ErrorIs(t, err, c.err)
+			require.Less(t, time.Since(began), partGrace+time.Second)
+			require.NoError(t, f.Cancel(t.Context()))
+			require.Empty(t, leftovers(t, b))
+		})
+	}
+}
+
+// issuer issues credentials, new ones each time.
+type issuer struct{ issued atomic.Int64 }
+
+func (i *issuer) Retrieve(context.Context) (aws.Credentials, error) {
+	i.issued.Add(1)
+	return aws.Credentials{
+		AccessKeyID: s3server.AccessKey, SecretAccessKey: s3server.SecretKey,
+		CanExpire: true, Expires: time.Now().Add(time.Hour),
+	}, nil
+}
+
+func TestExpiredCredentialsAreFetchedAnewOnce(t *testing.T) {
+	expired := answer(http.StatusBadRequest, "ExpiredToken")
+	for times, calls := range map[int]int{1: 2, 0: 2} {
+		t.Run(fmt.Sprint(times), func(t *testing.T) {
+			p := newProxy(t, false, &fault{calls: "PutObject", times: times, strike: expired})
+			keys := new(issuer)
+			b, err := New(t.Context(), newBucket(t), &Options{
+				Endpoint: p.URL, Region: s3server.Region, Credentials: keys, Retry: quick,
+			})
+			require.NoError(t, err)
+			_, err = stream(t.Context(), b, "a", []byte("x"))
+			if times == 0 {
+				require.ErrorContains(t, err, "ExpiredToken")
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, calls, p.count("PutObject"))
+			require.EqualValues(t, 2, keys.issued.Load())
+		})
+	}
+}
+
+func TestCreateOnly(t *testing.T) {
+	b := newBackend(t, server.URL, newBucket(t), nil).With(FileOptions{CreateOnly: true})
+	data := random(minPart + 1)
+	for _, size := range []int{10, len(data)} {
+		name := fmt.Sprint(size)
+		_, err := stream(t.Context(), b, name, data[:size])
+		require.NoError(t, err)
+		_, err = stream(t.Context(), b, name, bytes.Repeat([]byte("x"), size))
+		require.ErrorIs(t, err, fs.ErrExist)
+		got, _ := contents(t, b, name)
+		require.True(t, bytes.Equal(data[:size], got), "it was replaced")
+		require.Empty(t, leftovers(t, b))
+	}
+}

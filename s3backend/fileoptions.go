@@ -1,0 +1,286 @@
+package s3backend
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// FileOptions are what this store keeps of a file beside its bytes; see [Backend.With]. Zero fields are not sent.
+// All of it is fixed when the upload starts.
+type FileOptions struct {
+	// Headers of downloads.
+	CacheControl       string
+	ContentDisposition string
+	ContentEncoding    string
+	ContentLanguage    string
+
+	// StorageClass is "STANDARD_IA", "GLACIER_IR" or another one that the store knows.
+	StorageClass string
+	// Tags are at most 10, with keys of at most 128 and values of at most 256 characters.
+	Tags map[string]string
+
+	Encryption Encryption
+
+	// Retention and LegalHold are Object Lock. The bucket must have it enabled.
+	Retention Retention
+	LegalHold LegalHold
+
+	// CreateOnly refuses to replace a file of the same name: the error matches [io/fs.ErrExist]. It is decided
+	// when the file is finished (If-None-Match, which not every store heeds).
+	CreateOnly bool
+}
+
+// Retention keeps a file from being deleted or changed until a time.
+type Retention struct {
+	Mode  string // "GOVERNANCE" or "COMPLIANCE"; "" is none
+	Until time.Time
+}
+
+// LegalHold keeps a file until the hold is taken off.
+type LegalHold string
+
+// The values of LegalHold. "" leaves it to the bucket.
+const (
+	HoldOn  LegalHold = "ON"
+	HoldOff LegalHold = "OFF"
+)
+
+// Encryption is server-side encryption of a file. The zero value leaves it to the bucket. A customer's key is
+// shown by no String, log or error.
+type Encryption struct {
+	mode  string
+	kmsID string
+	// key is behind a pointer, so that printing a struct around it shows an address.
+	key *[32]byte
+}
+
+const (
+	modeS3       = "SSE-S3"
+	modeKMS      = "SSE-KMS"
+	modeCustomer = "SSE-C"
+	aes256       = "AES256"
+)
+
+// EncryptS3 encrypts with a key that the store manages (SSE-S3).
+func EncryptS3() Encryption { return Encryption{mode: modeS3} }
+
+// EncryptKMS encrypts with a key of the key management service (SSE-KMS), by its ID, ARN or alias; "" is the
+// account's default key for the store.
+func EncryptKMS(keyID string) Encryption { return Encryption{mode: modeKMS, kmsID: keyID} }
+
+// EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of AES-256. The store does not keep it: a
+// file whose key is lost is lost.
+func EncryptCustomer(key []byte) (Encryption, error) {
+	if len(key) != 32 {
+		return Encryption{}, fmt.Errorf("s3backend: customer key of %d bytes; AES-256 takes 32", len(key))
+	}
+	return Encryption{mode: modeCustomer, key: (*[32]byte)(append([]byte(nil), key...))}, nil
+}
+
+// String is the mode.
+func (e Encryption) String() string {
+	switch e.mode {
+	case "":
+		return "bucket default"
+	case modeCustomer:
+		return modeCustomer + " (key redacted)"
+	default:
+		return e.mode
+	}
+}
+
+// Format prints [Encryption.String] for every verb.
+func (e Encryption) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
+
+// LogValue is [Encryption.String].
+func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// setHeaders sets the headers of the call that begins a file.
+func (e Encryption) setHeaders(h http.Header) {
+	switch e.mode {
+	case modeS3:
+		h.Set("X-Amz-Server-Side-Encryption", aes256)
+	case modeKMS:
+		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
+		if e.kmsID != "" {
+			h.Set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", e.kmsID)
+		}
+	}
+	e.setCustomer(h)
+}
+
+// setCustomer sets the headers that every call about a file with a customer's key carries.
+func (e Encryption) setCustomer(h http.Header) {
+	if e.key == nil {
+		return
+	}
+	sum := md5.Sum(e.key[:])
+	h.Set("X-Amz-Server-Side-Encryption-Customer-Algorithm", aes256)
+	h.Set("X-Amz-Server-Side-Encryption-Customer-Key", base64.StdEncoding.EncodeToString(e.key[:]))
+	h.Set("X-Amz-Server-Side-Encryption-Customer-Key-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+}
+
+// secrets are what must be cut from errors.
+func (e Encryption) secrets() []string {
+	if e.key == nil {
+		return nil
+	}
+	return []string{base64.StdEncoding.EncodeToString(e.key[:])}
+}
+
+// validate refuses options that the store would.
+func (o *FileOptions) validate() error {
+	switch o.Retention.Mode {
+	case "":
+		if !o.Retention.Until.IsZero() {
+			return fmt.Errorf("Retention.Until is %v but Retention.Mode is empty", o.Retention.Until)
+		}
+	case "GOVERNANCE", "COMPLIANCE":
+		if o.Retention.Until.IsZero() {
+			return fmt.Errorf("Retention.Mode is %q but Retention.Until is not set", o.Retention.Mode)
+		}
+	default:
+		return fmt.Errorf("Retention.Mode %q is neither GOVERNANCE nor COMPLIANCE", o.Retention.Mode)
+	}
+	switch o.LegalHold {
+	case "", HoldOn, HoldOff:
+	default:
+		return fmt.Errorf("LegalHold %q is neither ON nor OFF", string(o.LegalHold))
+	}
+	if len(o.Tags) > 10 {
+		return fmt.Errorf("%d tags; a file has at most 10", len(o.Tags))
+	}
+	for key, value := range o.Tags {
+		if n := utf8.RuneCountInString(key); n < 1 || n > 128 {
+			return fmt.Errorf("tag key %.140q has %d characters, not 1 to 128", key, n)
+		}
+		if n := utf8.RuneCountInString(value); n > 256 {
+			return fmt.Errorf("the value of tag %q has %d characters, at most 256 are taken", key, n)
+		}
+	}
+	for name, value := range map[string]string{
+		"CacheControl": o.CacheControl, "ContentDisposition": o.ContentDisposition,
+		"ContentEncoding": o.ContentEncoding, "ContentLanguage": o.ContentLanguage,
+		"StorageClass": o.StorageClass, "Encryption's key ID": o.Encryption.kmsID,
+	} {
+		if !isHeaderText(value) {
+			return fmt.Errorf("%s %q is not plain ASCII", name, value)
+		}
+	}
+	return nil
+}
+
+// setHeaders sets the headers of the call that begins a file.
+func (o *FileOptions) setHeaders(h http.Header) {
+	for name, value := range map[string]string{
+		"Cache-Control":       o.CacheControl,
+		"Content-Disposition": o.ContentDisposition,
+		"Content-Encoding":    o.ContentEncoding,
+		"Content-Language":    o.ContentLanguage,
+
+		"X-Amz-Storage-Class":          o.StorageClass,
+		"X-Amz-Object-Lock-Mode":       o.Retention.Mode,
+		"X-Amz-Object-Lock-Legal-Hold": string(o.LegalHold),
+	} {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	if !o.Retention.Until.IsZero() {
+		h.Set("X-Amz-Object-Lock-Retain-Until-Date", o.Retention.Until.UTC().Format(time.RFC3339))
+	}
+	if len(o.Tags) > 0 {
+		tags := make(url.Values, len(o.Tags))
+		for key, value := range o.Tags {
+			tags.Set(key, value)
+		}
+		h.Set("X-Amz-Tagging", tags.Encode())
+	}
+	o.Encryption.setHeaders(h)
+}
+
+// setCondition sets the header of the call that makes a file visible.
+func (o *FileOptions) setCondition(h http.Header) {
+	if o.CreateOnly {
+		h.Set("If-None-Match", "*")
+	}
+}
+
+// Limits of names and metadata (S3 user guide, "Naming objects" and "Working with object metadata": documented).
+const (
+	maxName = 1024
+	maxInfo = 2 << 10
+)
+
+// checkName refuses names that would not come back as they were given.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the file name is empty")
+	case len(name) > maxName:
+		return fmt.Errorf("file name of %d bytes is over the limit of %d bytes", len(name), maxName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("file name %q is not UTF-8", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("file name %q has a control character", name)
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "." || segment == ".." {
+			return fmt.Errorf("file name %q has the segment %q, which servers on the way resolve", name, segment)
+		}
+	}
+	return nil
+}
+
+// setInfo sets the headers of metadata, or refuses it.
+func setInfo(h http.Header, info map[string]string) error {
+	total := 0
+	for key, value := range info {
+		total += len(key) + len(value)
+		name := http.CanonicalHeaderKey("X-Amz-Meta-" + key)
+		switch {
+		case key == "" || strings.ContainsFunc(key, notToken):
+			return fmt.Errorf("info key %q is not one or more letters, digits and hyphens or the like", key)
+		case !isHeaderText(value) || strings.TrimSpace(value) != value:
+			return fmt.Errorf("the value %q of info key %q is not plain ASCII without spaces at its ends", value, key)
+		case h.Get(name) != "":
+			return fmt.Errorf("info key %q is given twice: keys are stored in lower case", strings.ToLower(key))
+		case value != "":
+			h.Set(name, value)
+		}
+	}
+	if total > maxInfo {
+		return fmt.Errorf("info of %d bytes is over the limit of %d bytes", total, maxInfo)
+	}
+	return nil
+}
+
+// notToken tells what a header's name cannot carry (RFC 9110, 5.6.2).
+func notToken(r rune) bool {
+	return notPrintable(r) || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+func isHeaderText(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f })
+}
+
+// checkSize refuses a size that no file has.
+func checkSize(size, most int64) error {
+	switch {
+	case size < sluice.UnknownSize:
+		return fmt.Errorf("size %d is negative", size)
+	case size > most:
+		return fmt.Errorf("%d bytes are over the limit of %d bytes: %w", size, most, sluice.ErrTooLarge)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package s3backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// Options are how a store is reached. The zero value, or nil, is Amazon S3 with what the usual AWS environment
+// and files say.
+type Options struct {
+	// Endpoint is the URL of the store, without the bucket. "" is AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the
+	// profile's endpoint_url, and without any of them Amazon S3 in the region.
+	Endpoint string
+	// Region is what requests are signed for. "" is what the AWS environment and files say, and for an
+	// endpoint given where they say nothing "us-east-1".
+	Region string
+	// PathStyle puts the bucket in the path instead of the host name. That is done without asking where a
+	// host name cannot carry it: for an IP address, for localhost, and for a bucket whose name has a dot or
+	// is no host name.
+	PathStyle bool
+
+	// Credentials sign the requests. nil is the usual chain of the AWS environment and files: variables,
+	// profile, web identity, container, instance. They are shown by no String, log or error.
+	Credentials aws.CredentialsProvider
+
+	// AllowPlainHTTP permits an endpoint of plain http off this machine. Signatures, customer keys and the
+	// data are then readable on the network.
+	AllowPlainHTTP bool
+	// UnsignedPayload gives every part a CRC-32C instead of a SHA-256, and leaves the bytes out of the
+	// signature: less work for the processor. The endpoint must be https, so that nobody can change them.
+	UnsignedPayload bool
+
+	// MaxParts is the most parts of a large file. 0 is 10,000; some stores take 1,000.
+	MaxParts int
+	// MaxFile is the largest file in bytes. 0 is 5 TiB.
+	MaxFile int64
+
+	// Transport carries the requests. nil is one of the Backend's own: HTTP/1.1, so that each upload has a
+	// connection to itself, with as many idle connections as there are uploads. Of an [http.Client] give the
+	// Transport: redirects are not followed and no cookies are kept.
+	Transport http.RoundTripper
+
+	// UserAgent is put before the package's own.
+	UserAgent string
+
+	// Logger is told of retries, at debug level, and of starts whose answer was lost, as warnings. nil is
+	// silent. Credentials and signatures are never logged.
+	Logger *slog.Logger
+
+	// Retry is how failures are met.
+	Retry Retry
+}
+
+// Retry is how failures are met. Zero fields are defaults, negative ones are refused. Waits double from one
+// second to MaxWait, in full jitter; a Retry-After takes their place.
+type Retry struct {
+	// Attempts is the most attempts of one call. 0 is 10, some two minutes of failures; with a Budget it is
+	// as many as fit in there.
+	Attempts int
+	// Budget is the total time that one call may spend on failures. It is how an unattended job outlasts an
+	// outage. 0 means no limit but Attempts.
+	Budget time.Duration
+	// MaxWait is the longest wait between attempts. 0 is 64 seconds, with a Budget two minutes.
+	MaxWait time.Duration
+	// Timeout is how long an attempt may last, beside the time that its bytes take at 16 KiB/s.
+	// 0 is five minutes.
+	Timeout time.Duration
+	// Stall is how long a connection may move no byte. 0 is two minutes.
+	Stall time.Duration
+}
+
+func (r Retry) policy() retry.Policy {
+	return retry.Policy{
+		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
+	}.Resolve()
+}
+
+// Limits of Amazon S3 (S3 user guide, "Multipart upload limits": documented). It has taken larger files than 5 TiB
+// since, other stores have not.
+const (
+	minPart         = 5 << 20
+	maxPart         = 5 << 30
+	defaultMaxParts = 10_000
+	defaultMaxFile  = 5 << 40
+)
+
+// resolve fills the defaults, from the AWS environment and files where they are asked, and validates.
+func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options, error) {
+	var r Options
+	if o != nil {
+		r = *o
+	}
+	switch {
+	case bucket == "" || strings.ContainsAny(bucket, "/?#%\\ ") || strings.ContainsFunc(bucket, notPrintable):
+		return nil, r, fmt.Errorf("s3backend: bucket name %q cannot be", bucket)
+	case r.MaxParts < 0:
+		return nil, r, fmt.Errorf("s3backend: Options.MaxParts %d is negative", r.MaxParts)
+	case r.MaxFile < 0:
+		return nil, r, fmt.Errorf("s3backend: Options.MaxFile %d is negative", r.MaxFile)
+	}
+	if err := r.Retry.policy().Validate(); err != nil {
+		return nil, r, fmt.Errorf("s3backend: %w", err)
+	}
+	if err := r.ask(ctx); err != nil {
+		return nil, r, err
+	}
+	endpoint, err := exchange.CheckURL(r.Endpoint, r.AllowPlainHTTP)
+	if err == nil && (endpoint.RawQuery != "" || endpoint.Fragment != "") {
+		err = fmt.Errorf("URL %s has a query or a fragment", exchange.CleanURL(r.Endpoint))
+	}
+	if err == nil && r.UnsignedPayload && endpoint.Scheme != "https" {
+		err = fmt.Errorf("URL %s: with Options.UnsignedPayload it must be https", exchange.CleanURL(r.Endpoint))
+	}
+	if err != nil {
+		return nil, r, fmt.Errorf("s3backend: endpoint: %w", err)
+	}
+	if r.Transport == nil {
+		r.Transport = exchange.NewTransport()
+	}
+	if r.Logger == nil {
+		r.Logger = slog.New(slog.DiscardHandler)
+	}
+	if r.UserAgent != "" {
+		r.UserAgent += " "
+	}
+	r.UserAgent += "sluice-s3backend"
+	c := &client{
+		transport: r.Transport, bucket: bucket, region: r.Region, credentials: r.Credentials,
+		userAgent: r.UserAgent, log: r.Logger, policy: r.Retry.policy(),
+	}
+	c.place(endpoint, r.PathStyle)
+	return c, r, nil
+}
+
+// ask fills what is not said from the AWS environment and files, if anything is missing.
+func (o *Options) ask(ctx context.Context) error {
+	if o.Endpoint == "" {
+		o.Endpoint = os.Getenv("AWS_ENDPOINT_URL_S3")
+	}
+	if o.Endpoint == "" || o.Region == "" || o.Credentials == nil {
+		said, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return fmt.Errorf("s3backend: reading the AWS environment and files: %w", err)
+		}
+		if o.Endpoint == "" {
+			o.Endpoint = aws.ToString(said.BaseEndpoint)
+		}
+		if o.Region == "" {
+			o.Region = said.Region
+		}
+		if o.Credentials == nil {
+			o.Credentials = said.Credentials
+		}
+	}
+	if o.Region == "" && o.Endpoint == "" {
+		return errors.New("s3backend: no region: set Options.Region, AWS_REGION, or region in the AWS profile")
+	}
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Endpoint == "" {
+		o.Endpoint = "https://s3." + o.Region + ".amazonaws.com"
+		if strings.HasPrefix(o.Region, "cn-") {
+			o.Endpoint += ".cn"
+		}
+	}
+	if _, cached := o.Credentials.(*aws.CredentialsCache); !cached {
+		o.Credentials = aws.NewCredentialsCache(o.Credentials)
+	}
+	return nil
+}
+
+// hostLabel is a bucket name that can stand before a host name and be covered by its certificate.
+var hostLabel = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+
+// place works out where the bucket is.
+func (c *client) place(endpoint *url.URL, pathStyle bool) {
+	c.base = url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host, Path: strings.TrimSuffix(endpoint.Path, "/")}
+	host := endpoint.Hostname()
+	if pathStyle || host == "localhost" || net.ParseIP(host) != nil || !hostLabel.MatchString(c.bucket) {
+		c.base.Path += "/" + c.bucket
+	} else {
+		c.base.Host = c.bucket + "." + c.base.Host
+	}
+}
+
+func notPrintable(r rune) bool { return r <= ' ' || r >= 0x7f }
