@@ -1,0 +1,186 @@
+package bvtest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Call names a call of the service.
+type Call string
+
+// The calls.
+const (
+	CallUpload   Call = "files:upload"    // opens a session
+	CallPut      Call = "put"             // of a part, to its presigned URL
+	CallComplete Call = "complete-upload" // of a session
+	CallCancel   Call = "cancel-upload"   // of a session
+	CallDownload Call = "download"        // of a file
+)
+
+// Kind is what a [Fault] does.
+type Kind string
+
+// The kinds of faults. What is refused, dropped or stalled is not carried out; what is lost, truncated or garbled is.
+const (
+	Refuse      Kind = "refuse"       // answers Fault.Status once the request was read
+	RefuseEarly Kind = "refuse early" // answers Fault.Status before the request's body is read
+	Drop        Kind = "drop"         // closes the connection once the request was read
+	Stall       Kind = "stall"        // reads no body and answers nothing until the server is closed
+	StallAnswer Kind = "stall answer" // answers nothing once the request was read, until the client gives up
+	LoseAnswer  Kind = "lose answer"  // closes the connection in place of the answer; answers Fault.Status if it is set
+	Truncate    Kind = "truncate"     // closes the connection in the middle of the answer
+	Garbage     Kind = "garbage"      // answers 200 with a body that is no JSON, and a part without an ETag
+)
+
+// Fault says which calls go wrong, and how.
+type Fault struct {
+	Call Call
+	// Part is the part's place in the plan, from 1, whatever the server numbers it; 0 means any. For CallPut.
+	Part int
+	// Skip is how many of those calls go well first.
+	Skip int
+	// Times is how many go wrong then; 0 means one, a negative number all.
+	Times int
+
+	Kind Kind // "" is Refuse
+	// Status is what Refuse, RefuseEarly and LoseAnswer answer with; 0 means 503, and no answer for LoseAnswer.
+	Status int
+	// Message is the message of that answer; empty means the status in words.
+	Message string
+	// RetryAfter is a header of that answer.
+	RetryAfter string
+
+	// Fired is called as the fault meets its call, before it does anything; nil is skipped.
+	Fired func()
+}
+
+// scripted is a fault and how often it met its call.
+type scripted struct {
+	Fault
+	met, fired int
+}
+
+// Inject adds faults behind those already there. Of several for one call the first that is due fires; all see the call. A
+// fault that never fires is reported by [Server.Check]. The error names a value that no fault can have; then none is added.
+func (s *Server) Inject(faults ...Fault) error {
+	for _, f := range faults {
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range faults {
+		if f.Kind == "" {
+			f.Kind = Refuse
+		}
+		if f.Times == 0 {
+			f.Times = 1
+		}
+		if f.Status == 0 && f.Kind != LoseAnswer {
+			f.Status = http.StatusServiceUnavailable
+		}
+		if f.Message == "" {
+			f.Message = http.StatusText(f.Status)
+		}
+		s.faults = append(s.faults, &scripted{Fault: f})
+	}
+	return nil
+}
+
+func (f Fault) check() error {
+	switch {
+	case !slices.Contains([]Call{CallUpload, CallPut, CallComplete, CallCancel, CallDownload}, f.Call):
+		return fmt.Errorf("bvtest: Fault.Call %q is no call", f.Call)
+	case !slices.Contains([]Kind{"", Refuse, RefuseEarly, Drop, Stall, StallAnswer, LoseAnswer, Truncate, Garbage}, f.Kind):
+		return fmt.Errorf("bvtest: Fault.Kind %q is no kind", f.Kind)
+	case f.Part < 0 || f.Part > 0 && f.Call != CallPut:
+		return fmt.Errorf("bvtest: Fault.Part %d of %s is negative, or of a call that has none", f.Part, f.Call)
+	case f.Skip < 0:
+		return fmt.Errorf("bvtest: Fault.Skip %d is negative", f.Skip)
+	case f.Status != 0 && (f.Status < 300 || f.Status > 599):
+		return fmt.Errorf("bvtest: Fault.Status %d is not within 300 and 599", f.Status)
+	}
+	return nil
+}
+
+// due is the fault for a call that just arrived; one of no Kind if none is due.
+func (s *Server) due(call Call, part int) Fault {
+	due := s.pick(call, part)
+	if due.Fired != nil {
+		due.Fired()
+	}
+	return due
+}
+
+// pick counts the call and finds the first fault that is due.
+func (s *Server) pick(call Call, part int) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due Fault
+	for _, f := range s.faults {
+		if f.Call != call || f.Part != 0 && f.Part != part {
+			continue
+		}
+		f.met++
+		if due.Kind == "" && f.met > f.Skip && (f.Times < 0 || f.fired < f.Times) {
+			f.fired++
+			due = f.Fault
+		}
+	}
+	return due
+}
+
+// before does what a fault does before the request's body is read.
+func (s *Server) before(f Fault) error {
+	switch f.Kind {
+	case RefuseEarly:
+		return f.refusal()
+	case Stall:
+		<-s.done
+		return errGone
+	}
+	return nil
+}
+
+// between does what a fault does once the request was read, before it is carried out.
+func (s *Server) between(f Fault, r *http.Request) error {
+	switch f.Kind {
+	case Refuse:
+		return f.refusal()
+	case Drop:
+		return errGone
+	case StallAnswer:
+		select {
+		case <-r.Context().Done():
+		case <-s.done:
+		}
+		return errGone
+	}
+	return nil
+}
+
+// refusal is what the fault answers: the host it is for picks the form.
+func (f Fault) refusal() error {
+	if f.Call == CallPut {
+		return &storeError{status: f.Status, code: "InjectedFault", message: f.Message, retryAfter: f.RetryAfter}
+	}
+	return &apiError{status: f.Status, code: grpcCode(f.Status), message: f.Message, retryAfter: f.RetryAfter}
+}
+
+// spoils says that the client does not learn that the call was carried out.
+func (f Fault) spoils() bool {
+	return slices.Contains([]Kind{LoseAnswer, Truncate, Garbage}, f.Kind)
+}
+
+// idleFaults lists the faults that never fired; the lock is held.
+func (s *Server) idleFaults() []string {
+	var list []string
+	for _, f := range s.faults {
+		if f.fired == 0 {
+			list = append(list, fmt.Sprintf("fault %q for %s never fired: its call came %d times", f.Kind, f.Call, f.met))
+		}
+	}
+	return list
+}

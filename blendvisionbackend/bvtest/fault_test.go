@@ -1,0 +1,139 @@
+package bvtest_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
+)
+
+const request = `{"file":{"source":"FILE_SOURCE_STT","name":"a","size":1}}`
+
+func TestFaultsOfTheAPI(t *testing.T) {
+	for name, v := range map[string]struct {
+		fault    bvtest.Fault
+		status   int  // 0: dropped
+		broken   bool // the answer ends early
+		sessions int  // opened all the same
+	}{
+		"refuse":            {bvtest.Fault{Kind: bvtest.Refuse}, 503, false, 0},
+		"refuse, status":    {bvtest.Fault{Kind: bvtest.Refuse, Status: 429}, 429, false, 0},
+		"refuse early":      {bvtest.Fault{Kind: bvtest.RefuseEarly, Status: 500}, 500, false, 0},
+		"drop":              {bvtest.Fault{Kind: bvtest.Drop}, 0, true, 0},
+		"lose":              {bvtest.Fault{Kind: bvtest.LoseAnswer}, 0, true, 1},
+		"lose, with status": {bvtest.Fault{Kind: bvtest.LoseAnswer, Status: 504}, 504, false, 1},
+		"truncate":          {bvtest.Fault{Kind: bvtest.Truncate}, 200, true, 1},
+		"garbage":           {bvtest.Fault{Kind: bvtest.Garbage}, 200, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t, nil)
+			v.fault.Call = bvtest.CallUpload
+			v.fault.RetryAfter = "7"
+			c.inject(v.fault)
+			a := c.call(":upload", request)
+			require.Equal(t, v.status, a.status)
+			require.Equal(t, v.broken, a.err != nil)
+			require.Len(t, c.server.Sessions(), v.sessions)
+			if v.status >= 400 {
+				require.NotZero(t, a.code(t))
+				require.Equal(t, "7", a.header.Get("Retry-After"))
+			}
+			require.NoError(t, c.server.Check(), "a session whose answer was spoiled is not the client's fault")
+			require.Equal(t, http.StatusOK, c.call(":upload", request).status, "once")
+		})
+	}
+}
+
+func TestFaultsOfPartsAreByPlaceAndTime(t *testing.T) {
+	c := start(t, &bvtest.Options{Parts: 2, FirstNumber: 5})
+	c.inject(bvtest.Fault{Call: bvtest.CallPut, Part: 2, Skip: 1, Times: 2, Kind: bvtest.Refuse, Status: 500})
+	u := c.open(2)
+	var got []int
+	for range 4 {
+		require.Equal(t, http.StatusOK, c.put(u.UploadData.Parts[0].URL, []byte("x")).status)
+		got = append(got, c.put(u.UploadData.Parts[1].URL, []byte("y")).status)
+	}
+	require.Equal(t, []int{200, 500, 500, 200}, got)
+}
+
+func TestFaultsOfParts(t *testing.T) {
+	for name, v := range map[string]struct {
+		fault  bvtest.Fault
+		status int
+		etag   bool
+		stored bool
+	}{
+		"refuse":       {bvtest.Fault{Kind: bvtest.Refuse}, 503, false, false},
+		"refuse early": {bvtest.Fault{Kind: bvtest.RefuseEarly}, 503, false, false},
+		"drop":         {bvtest.Fault{Kind: bvtest.Drop}, 0, false, false},
+		"lose":         {bvtest.Fault{Kind: bvtest.LoseAnswer}, 0, false, true},
+		"truncate":     {bvtest.Fault{Kind: bvtest.Truncate}, 200, true, true},
+		"garbage":      {bvtest.Fault{Kind: bvtest.Garbage}, 200, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t, nil)
+			v.fault.Call = bvtest.CallPut
+			c.inject(v.fault)
+			a := c.put(c.open(1).UploadData.Parts[0].URL, []byte("x"))
+			require.Equal(t, v.status, a.status)
+			require.Equal(t, v.etag, a.header.Get("ETag") != "")
+			require.Equal(t, v.stored, c.server.Sessions()[0].Parts[0].ETag != "")
+		})
+	}
+}
+
+func TestLostCompletionMayBeAskedForAgain(t *testing.T) {
+	c := start(t, nil)
+	c.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer})
+	u := c.open(1)
+	etag := c.put(u.UploadData.Parts[0].URL, []byte("x")).header.Get("ETag")
+	require.Zero(t, c.complete(u, u.completion(t, []string{etag}, []byte("x"))).status)
+	require.Equal(t, 10, c.complete(u, u.completion(t, []string{etag}, []byte("x"))).code(t))
+	require.NoError(t, c.server.Check())
+}
+
+func TestStallsEndWithTheServer(t *testing.T) {
+	for _, kind := range []bvtest.Kind{bvtest.Stall, bvtest.StallAnswer} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := start(t, nil)
+			fired := make(chan struct{})
+			c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: kind, Fired: func() { close(fired) }})
+			done := make(chan answer)
+			go func() { done <- c.call(":upload", request) }()
+			<-fired
+			c.server.Close()
+			require.Error(t, (<-done).err)
+			require.Empty(t, c.server.Sessions())
+		})
+	}
+}
+
+func TestStalledAnswerEndsWhenTheClientLeaves(t *testing.T) {
+	c := start(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.StallAnswer, Fired: cancel})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.URL()+"/bv/cms/v1/library/files:upload", nil)
+	require.NoError(t, err)
+	_, err = http.DefaultTransport.RoundTrip(req)
+	require.ErrorIs(t, err, context.Canceled)
+	c.server.Close()
+	require.Empty(t, c.server.Sessions())
+}
+
+func TestInjectRefusesWhatNoFaultCanBe(t *testing.T) {
+	c := start(t, nil)
+	for text, f := range map[string]bvtest.Fault{
+		`bvtest: Fault.Call "" is no call`:                                         {},
+		`bvtest: Fault.Kind "burn" is no kind`:                                     {Call: bvtest.CallPut, Kind: "burn"},
+		"bvtest: Fault.Part 1 of download is negative, or of a call that has none": {Call: bvtest.CallDownload, Part: 1},
+		"bvtest: Fault.Part -1 of put is negative, or of a call that has none":     {Call: bvtest.CallPut, Part: -1},
+		"bvtest: Fault.Skip -1 is negative":                                        {Call: bvtest.CallPut, Skip: -1},
+		"bvtest: Fault.Status 200 is not within 300 and 599":                       {Call: bvtest.CallPut, Status: 200},
+	} {
+		require.EqualError(t, c.server.Inject(bvtest.Fault{Call: bvtest.CallPut}, f), text)
+	}
+	require.NoError(t, c.server.Check(), "none was added")
+}

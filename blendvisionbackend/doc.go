@@ -1,0 +1,37 @@
+// Package blendvisionbackend uploads files to a BlendVision One library.
+//
+//	backend, err := blendvisionbackend.New(
+//		blendvisionbackend.Credentials{Token: token, OrgID: org},
+//		&blendvisionbackend.Options{Endpoint: endpoint})
+//
+// # What the service asks for
+//
+// The size of a file must be known before its first byte: the service plans the parts from it. A writer without
+// Options.Size is refused with sluice.ErrSizeRequired before anything is sent, and so is an empty file. The service
+// decides the number of parts; their sizes follow from it, equal but for a smaller last one. A planned part that does not
+// fit half the writer's memory limit is an error that says how much memory is needed.
+//
+// A file has a type and a source ([FileOptions]) and attributes. It has no content type: FileSpec.ContentType is not
+// sent. FileSpec.Info is sent as attributes.
+//
+// # What the service cannot do
+//
+// There is no upload in one call, no listing of unfinished uploads and no resuming. The presigned URLs that parts go to
+// expire, and no call renews them: a part that comes too late fails for good, with an [*Error] of status 403, and the
+// file must be uploaded anew. When the answer to the call that opens an upload session is lost, nobody can find that session
+// again to cancel it; the call is repeated and opens another one.
+//
+// # Credentials
+//
+// The token and the organization go to the API alone, never to the object store behind the presigned URLs. They
+// appear in no error, log or String, and neither do the queries of presigned URLs, even where the server repeats them. Of
+// the organization that holds from 8 characters on: a shorter id is not told from a word of a message.
+//
+// # Evidence
+//
+// The protocol is that of the public API reference and the public sample client; testdata holds their examples. No part
+// of this package was run against the real service: what tests show, they show against bvtest, a server of this
+// project. Three things are assumed because nothing documents them: that the download call answers 200 for a
+// finished file only, that the error code 5 (not found) from the cancel call means that nothing is left to cancel, and that
+// the object store's errors are XML with Code and Message.
+package blendvisionbackend

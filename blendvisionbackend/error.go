@@ -1,0 +1,107 @@
+package blendvisionbackend
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// Error is a refusal: an answer of the API, or of the object store that parts go to, other than 200. It holds no
+// credentials.
+type Error struct {
+	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload" or "download"
+	Status  int    // HTTP's
+	Code    int    // gRPC's, as the API says it (documented); 0 from the object store
+	Message string // in the server's words, or the status in words if it gave none
+
+	retryAfter time.Duration
+}
+
+// Error says which call was refused and why.
+func (e *Error) Error() string {
+	code := ""
+	if e.Code != 0 {
+		code = fmt.Sprintf(" (gRPC code %d)", e.Code)
+	}
+	text := fmt.Sprintf("blendvisionbackend: %s: status %d%s: %s", e.Call, e.Status, code, e.Message)
+	if e.Call == callPut && e.Status == http.StatusForbidden {
+		text += "; the presigned URL has expired or was altered, and the service renews none: upload the file again"
+	}
+	return text
+}
+
+// named says which call failed with err. An [*Error] says it by itself.
+func named(call string, err error) error {
+	if e := (*Error)(nil); err == nil || errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("blendvisionbackend: %s: %w", call, err)
+}
+
+// errUnreadable is an answer that says 200 and is not what is documented. What it answers may have been done.
+var errUnreadable = errors.New("unreadable answer")
+
+// maxRefusal is how much of a refusal is read, in bytes.
+const maxRefusal = 64 << 10
+
+// refusal reads an answer other than 200: JSON from the API, XML from the object store. A gateway's page is neither and
+// counts for its status alone.
+func refusal(call string, resp *http.Response, secrets []string) error {
+	e := &Error{Call: call, Status: resp.StatusCode, retryAfter: retry.After(resp.Header, time.Now())}
+	body, _ := exchange.ReadAll(resp.Body, maxRefusal) // one cut short or too long is not understood below
+	if call == callPut {
+		var v struct{ Code, Message string }
+		if xml.Unmarshal(body, &v) == nil && v.Code != "" {
+			e.Message = v.Code + ": " + v.Message
+		}
+	} else {
+		var v struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(body, &v) == nil {
+			e.Code, e.Message = v.Code, v.Message
+		}
+	}
+	if e.Message = exchange.Present(e.Message, secrets...); e.Message == "" {
+		e.Message = http.StatusText(e.Status)
+	}
+	return e
+}
+
+// judge says which failures are worth another attempt: 429, 500, 503 and 504 (documented for the API; the object
+// store is taken to be alike), and connections and answers that broke.
+func judge(err error) retry.Verdict {
+	var e *Error
+	if !errors.As(err, &e) {
+		return retry.Verdict{Action: retry.BackOff}
+	}
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return retry.Verdict{Action: retry.BackOff, After: e.retryAfter}
+	}
+	return retry.Verdict{Action: retry.Stop}
+}
+
+// gone says that the server knows nothing of what a call was about.
+func gone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == 5
+}
+
+// certain says that a call that failed with err was not carried out: it was refused as it stood, or never left.
+// A server error or a broken connection leaves that open.
+func certain(err error) bool {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != 499
+	}
+	e := (*net.OpError)(nil)
+	return errors.As(err, &e) && e.Op == "dial"
+}
