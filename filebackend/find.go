@@ -1,0 +1,224 @@
+package filebackend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// ResumeLargeFile opens an unfinished large file, which then belongs to the new handle. It must have been
+// started with the name, the content type and the metadata of spec; the sizes are compared if both are known.
+// Stored has the parts whose data is on the disk, with their CRC-32C.
+func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
+	if err := b.Check(spec); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	f, err := b.resume(ctx, spec, id)
+	if err != nil {
+		return nil, fmt.Errorf("filebackend: resuming %q in %s: %w", spec.Name, b.root.Name(), err)
+	}
+	return f, nil
+}
+
+func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (*largeFile, error) {
+	if id == "" {
+		found, err := b.search(ctx, path.Dir(spec.Name), false)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range found { // oldest first
+			if u.Spec.Name == spec.Name {
+				id = u.ID
+			}
+		}
+		if id == "" {
+			return nil, fmt.Errorf("no unfinished large file has that name: %w", fs.ErrNotExist)
+		}
+	}
+	if !validID(id) {
+		return nil, fmt.Errorf("large file %q: %w", id, fs.ErrNotExist)
+	}
+	f := b.handle(spec, id)
+	if err := f.takeOver(); err != nil {
+		return nil, fmt.Errorf("large file %s: %w", id, err)
+	}
+	return f, nil
+}
+
+// takeOver reads the record and makes f the owner of the large file.
+func (f *largeFile) takeOver() (err error) {
+	b := f.backend
+	record, err := b.root.OpenFile(f.record(), os.O_RDWR, 0)
+	if err != nil {
+		return gone(err)
+	}
+	defer func() { err = errors.Join(err, closeRecord(record)) }()
+	if err := lock(record); err != nil {
+		return err
+	}
+	lines, err := b.root.ReadFile(f.record())
+	if err != nil {
+		return gone(err)
+	}
+	head, rest, ok, err := parseHeader(lines)
+	if err == nil && !ok {
+		err = errGone // its start was cut short
+	}
+	if err == nil {
+		err = differs(head.spec(path.Join(path.Dir(f.spec.Name), head.Name)), f.spec)
+	}
+	if err != nil {
+		return err
+	}
+	data, unfinished, err := b.unfinished(f.data(), f.spec.Name)
+	if err != nil {
+		return err
+	}
+	if !unfinished {
+		return errors.Join(errGone, f.remove()) // what a crash has left of a finished one
+	}
+	layout, size, err := replay(rest)
+	if err != nil {
+		return err
+	}
+	layout.cut(data.Size())
+	f.spec.Size = max(f.spec.Size, head.Size)
+	f.layout, f.size = layout, int64(len(lines)-len(rest))+size
+	f.info.Stored = layout.receipts()
+	if err := record.Truncate(f.size); err != nil { // a line that was cut short
+		return err
+	}
+	f.open = &opened{record: record}
+	now := time.Now().UTC()
+	err = f.append(event{Resumed: &now})
+	f.open = nil
+	return err
+}
+
+// differs says what of a large file is not as spec has it.
+func differs(is, spec sluice.FileSpec) error {
+	switch {
+	case is.Name != spec.Name:
+		return fmt.Errorf("it is named %q", is.Name)
+	case is.Size >= 0 && spec.Size >= 0 && is.Size != spec.Size:
+		return fmt.Errorf("its size is declared as %d, not %d", is.Size, spec.Size)
+	case is.ContentType != spec.ContentType:
+		return fmt.Errorf("it has the content type %q, not %q", is.ContentType, spec.ContentType)
+	case !maps.Equal(is.Info, spec.Info):
+		return fmt.Errorf("it has the metadata %v, not %v", is.Info, spec.Info)
+	}
+	return nil
+}
+
+// unfinished looks at the data of an unfinished file of that name. It is not unfinished if there is none,
+// or if it has its name already beside the hidden one.
+func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
+	info, err := b.root.Lstat(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	finished, err := b.root.Lstat(name)
+	return info, err != nil || !os.SameFile(info, finished), nil
+}
+
+// Unfinished lists what was unfinished when the iteration began. It looks into all folders that names with
+// the prefix can lie in: all of the store for prefix "", only a/b for "a/b/c". It does not follow symbolic
+// links, and passes over folders that it may not read.
+func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
+	return func(yield func(sluice.UnfinishedFile, error) bool) {
+		none := sluice.UnfinishedFile{Spec: sluice.FileSpec{Size: sluice.UnknownSize}}
+		dir := "."
+		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+			dir = prefix[:i]
+		}
+		if !fs.ValidPath(dir) {
+			return // no name begins so
+		}
+		found, err := b.search(ctx, dir, true)
+		if err != nil {
+			yield(none, fmt.Errorf("filebackend: listing unfinished files in %s: %w", b.root.Name(), err))
+			return
+		}
+		for _, u := range found {
+			if err := ctx.Err(); err != nil {
+				yield(none, context.Cause(ctx))
+				return
+			}
+			if strings.HasPrefix(u.Spec.Name, prefix) && !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+// search returns the unfinished files in a folder, and in those below it, oldest first.
+func (b *Backend) search(ctx context.Context, dir string, below bool) ([]sluice.UnfinishedFile, error) {
+	var found []sluice.UnfinishedFile
+	err := fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir() && name != dir && !below:
+			return fs.SkipDir
+		}
+		u, ok, err := b.look(name)
+		if ok {
+			found = append(found, u)
+		}
+		return err
+	})
+	slices.SortFunc(found, func(x, y sluice.UnfinishedFile) int { return strings.Compare(x.ID, y.ID) })
+	return found, err
+}
+
+// look reads what the record of that name is about. It is false if the file is no record, or nothing is
+// unfinished.
+func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error) {
+	dir, base := path.Split(name)
+	id, ok := strings.CutPrefix(base, prefix)
+	if ok {
+		id, ok = strings.CutSuffix(id, recordSuffix)
+	}
+	if !ok || !validID(id) {
+		return u, false, nil
+	}
+	lines, err := b.root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, false, nil
+	}
+	if err != nil {
+		return u, false, err
+	}
+	head, _, ok, err := parseHeader(lines)
+	if err != nil {
+		return u, false, fmt.Errorf("%s: %w", name, err)
+	}
+	if !ok {
+		return u, false, nil
+	}
+	spec := head.spec(path.Join(dir, head.Name))
+	if _, ok, err = b.unfinished(dataName(dir, id), spec.Name); !ok || err != nil {
+		return u, false, err
+	}
+	return sluice.UnfinishedFile{ID: id, Spec: spec, Started: head.Started}, true, nil
+}

@@ -1,0 +1,179 @@
+package filebackend
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+)
+
+var errDisk = errors.New("the disk is unwell")
+
+// readyToFinish is a large file whose only part is stored.
+func readyToFinish(t *testing.T) (b *Backend, dir string, finish func() error, cancel func() error) {
+	dir = t.TempDir()
+	b, err := New(dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.Close() })
+	ctx := context.Background()
+	f, err := b.StartLargeFile(ctx, sluice.FileSpec{Name: "x", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	r, err := f.UploadPart(ctx, sluice.NewPart(1, []byte("data"), nil))
+	require.NoError(t, err)
+	return b, dir, func() error {
+		_, err := f.Finish(ctx, []sluice.Receipt{r}, nil)
+		return err
+	}, func() error { return f.Cancel(ctx) }
+}
+
+func TestARenameThatFailedLeavesTheLargeFileUnfinished(t *testing.T) {
+	b, dir, finish, _ := readyToFinish(t)
+	works := b.publish
+	b.publish = func(string, string) error { return errDisk }
+	err := finish()
+	require.ErrorIs(t, err, errDisk)
+	require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.NoFileExists(t, filepath.Join(dir, "x"))
+	b.publish = works
+	require.NoError(t, finish(), "it can be finished later")
+	require.FileExists(t, filepath.Join(dir, "x"))
+}
+
+func TestARenameOntoAFolderLeavesTheLargeFileUnfinished(t *testing.T) {
+	b, dir, finish, cancel := readyToFinish(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "x"), 0o777))
+	err := finish()
+	require.Error(t, err)
+	require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
+	for _, err := range b.Unfinished(context.Background(), "x") {
+		require.NoError(t, err)
+	}
+	require.NoError(t, cancel())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "only the folder is left")
+}
+
+func TestARenameThatWorkedAndSaysItFailedHasFinishedTheFile(t *testing.T) {
+	b, dir, finish, cancel := readyToFinish(t)
+	works := b.publish
+	b.publish = func(from, to string) error { return errors.Join(works(from, to), errDisk) }
+	require.NoError(t, finish())
+	require.NoError(t, cancel())
+	require.FileExists(t, filepath.Join(dir, "x"))
+}
+
+func TestARenameAfterWhichNothingIsFoundIsUnknown(t *testing.T) {
+	b, _, finish, _ := readyToFinish(t)
+	b.publish = func(from, _ string) error { return errors.Join(b.root.Remove(from), errDisk) }
+	err := finish()
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.ErrorIs(t, err, errDisk)
+}
+
+func TestARenameThatCannotBeSyncedIsUnknown(t *testing.T) {
+	b, dir, finish, cancel := readyToFinish(t)
+	b.syncFolders = func(string) error { return errDisk }
+	err := finish()
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.ErrorIs(t, err, errDisk)
+	require.FileExists(t, filepath.Join(dir, "x"))
+	require.NoError(t, cancel())
+	require.FileExists(t, filepath.Join(dir, "x"), "cancelling leaves it alone")
+}
+
+func TestDataThatCannotBeSyncedIsNotFinishedAndNotRecorded(t *testing.T) {
+	b, dir, finish, _ := readyToFinish(t)
+	b.syncFile = func(*os.File) error { return errDisk }
+	require.ErrorIs(t, finish(), errDisk)
+	require.NoFileExists(t, filepath.Join(dir, "x"))
+
+	f, err := b.ResumeLargeFile(context.Background(), sluice.FileSpec{Name: "x", Size: sluice.UnknownSize}, "")
+	require.ErrorIs(t, err, errDisk)
+	require.Nil(t, f)
+	b.syncFile = (*os.File).Sync
+	require.NoError(t, finish(), "a resume that failed has taken nothing over")
+}
+
+func TestAPartWhoseDataCannotBeSyncedIsNotStored(t *testing.T) {
+	b, _, _, _ := readyToFinish(t)
+	spec := sluice.FileSpec{Name: "x", Size: sluice.UnknownSize}
+	f, err := b.ResumeLargeFile(context.Background(), spec, "")
+	require.NoError(t, err)
+	b.syncFile = func(f *os.File) error {
+		if strings.HasSuffix(f.Name(), recordSuffix) {
+			return nil
+		}
+		return errDisk
+	}
+	p := sluice.NewPart(2, []byte("more"), nil)
+	p.Offset = 4
+	_, err = f.UploadPart(context.Background(), p)
+	require.ErrorIs(t, err, errDisk)
+	b.syncFile = (*os.File).Sync
+	f, err = b.ResumeLargeFile(context.Background(), spec, "")
+	require.NoError(t, err)
+	require.Len(t, f.Info().Stored, 1)
+}
+
+func TestASecondNameForTheDataIsAFinishedFile(t *testing.T) {
+	// A crash between the two steps of NoOverwrite leaves this.
+	b, dir, _, _ := readyToFinish(t)
+	spec := sluice.FileSpec{Name: "x", Size: sluice.UnknownSize}
+	var id string
+	for u, err := range b.Unfinished(context.Background(), "") {
+		require.NoError(t, err)
+		id = u.ID
+	}
+	require.NoError(t, os.Link(filepath.Join(dir, dataName("", id)), filepath.Join(dir, "x")))
+	for range b.Unfinished(context.Background(), "") {
+		require.Fail(t, "it is listed as unfinished")
+	}
+	_, err := b.ResumeLargeFile(context.Background(), spec, id)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "what was left is removed")
+}
+
+func TestAStartThatFailsLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	b, err := New(dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.Close() })
+	spec := sluice.FileSpec{Name: "x", Size: 1}
+	for _, spoil := range []func(){
+		func() { b.syncFolders = func(string) error { return errDisk } },
+		func() { b.syncFile = func(*os.File) error { return errDisk } },
+	} {
+		spoil()
+		_, err = b.StartLargeFile(context.Background(), spec)
+		require.ErrorIs(t, err, errDisk)
+		_, err = b.UploadFile(context.Background(), spec, sluice.NewPart(0, []byte("x"), nil))
+		require.ErrorIs(t, err, errDisk)
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "x"))) // of an outcome that is unknown
+		for range b.Unfinished(context.Background(), "") {
+			require.Fail(t, "something is left")
+		}
+	}
+}
+
+func TestIDsRiseThoughTheClockStandsStill(t *testing.T) {
+	b, err := New(t.TempDir(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.Close() })
+	latest := newID(b.now().Add(time.Hour))
+	b.last = b.last.Add(time.Hour)
+	for range 3 {
+		id := newID(b.now())
+		require.Greater(t, id[:25], latest[:25], "the time in it")
+		latest = id
+	}
+}

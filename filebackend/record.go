@@ -1,0 +1,108 @@
+package filebackend
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// A record is a text file beside the data of an unfinished large file: a line of JSON that says what the
+// file is to be, and a line for everything that happened to its parts. A line counts when its line feed is
+// written, so a last line that a crash has cut short says nothing.
+
+// version is of the form of records.
+const version = 1
+
+// header is the first line.
+type header struct {
+	Version     int               `json:"sluice"`
+	Name        string            `json:"name"` // the last element; the folder is where the record lies
+	Size        int64             `json:"size"`
+	ContentType string            `json:"content_type,omitempty"`
+	Info        map[string]string `json:"info,omitempty"`
+	Started     time.Time         `json:"started"`
+}
+
+func (h header) spec(name string) sluice.FileSpec {
+	return sluice.FileSpec{Name: name, Size: h.Size, ContentType: h.ContentType, Info: h.Info}
+}
+
+// event is any other line; just one of Part, Dropped and Resumed is set.
+type event struct {
+	Part   int    `json:"part,omitempty"` // is stored
+	Offset int64  `json:"offset,omitempty"`
+	Size   int64  `json:"size,omitempty"`
+	CRC32C string `json:"crc32c,omitempty"`
+
+	Dropped []int      `json:"dropped,omitempty"` // parts that are about to be written over
+	Resumed *time.Time `json:"resumed,omitempty"` // by another handle: those before it have lost the file
+}
+
+func storedEvent(e extent) event {
+	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum)}
+}
+
+// encode makes a line.
+func encode(v any) ([]byte, error) {
+	line, err := json.Marshal(v)
+	return append(line, '\n'), err
+}
+
+// parseHeader reads the first line. It is false if a crash has cut that short.
+func parseHeader(record []byte) (h header, rest []byte, ok bool, err error) {
+	line, rest, ok := bytes.Cut(record, []byte{'\n'})
+	if !ok {
+		return h, nil, false, nil
+	}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return h, nil, false, fmt.Errorf("line 1 of the record is damaged: %w", err)
+	}
+	if h.Version != version {
+		return h, nil, false, fmt.Errorf("the record has version %d, known is %d", h.Version, version)
+	}
+	return h, rest, true, nil
+}
+
+// replay reads the lines after the first into a layout. size is the bytes of whole lines.
+func replay(lines []byte) (l layout, size int64, err error) {
+	for n := 2; ; n++ {
+		line, rest, ok := bytes.Cut(lines, []byte{'\n'})
+		if !ok {
+			return l, size, nil
+		}
+		var e event
+		err := json.Unmarshal(line, &e)
+		if err == nil {
+			err = e.apply(&l)
+		}
+		if err != nil {
+			return l, size, fmt.Errorf("line %d of the record is damaged: %w", n, err)
+		}
+		size += int64(len(line)) + 1
+		lines = rest
+	}
+}
+
+func (e event) apply(l *layout) error {
+	l.drop(e.Dropped)
+	if e.Part == 0 {
+		return nil
+	}
+	sum, err := strconv.ParseUint(e.CRC32C, 16, 32)
+	if err != nil {
+		return err
+	}
+	part := extent{number: e.Part, offset: e.Offset, size: e.Size, sum: uint32(sum)}
+	if e.Part < 1 || e.Offset < 0 || e.Size < 1 || part.end() < 0 {
+		return fmt.Errorf("part %d at byte %d with %d bytes", e.Part, e.Offset, e.Size)
+	}
+	if others := l.replaced(part); len(others) > 0 {
+		return fmt.Errorf("part %d lies over the parts %v", e.Part, others)
+	}
+	l.store(part)
+	return nil
+}
