@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/size"
+)
+
+// job is one upload. upload runs on a goroutine of its own; what others look at meanwhile is atomic.
+type job struct {
+	config  *config
+	sys     system
+	console *console
+	source  *source
+
+	stream    atomic.Pointer[stream]               // nil until the destination is open
+	large     atomic.Pointer[sluice.LargeFileInfo] // nil until it is started or resumed
+	finishing atomic.Bool                          // Close has been called on a stream without failure
+
+	recent recent // only supervise draws progress
+}
+
+// stream is a writer and the name of its file.
+type stream struct {
+	*sluice.LargeFileWriter
+	name string
+}
+
+func newJob(c *config, sys system, con *console) *job {
+	con.verbose = c.verbose
+	return &job{config: c, sys: sys, console: con, source: newSource(c, sys)}
+}
+
+// result is how a job ended.
+type result struct {
+	code  int
+	err   error
+	file  sluice.File
+	large string // id of the large file that is or may be left
+}
+
+// usageError is what the user has to say differently.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// upload is the life of the stream.
+func (j *job) upload(ctx context.Context) result {
+	ctx, cancel := context.WithCancel(ctx) // whatever waits to be read from ends with it
+	defer cancel()
+	if d := j.config.timeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("-timeout %v has passed", d))
+		defer cancel()
+	}
+	dest, err := openDest(ctx, j.sys.schemes, j.config.dest, opening{&j.config.store, j.console.logger()})
+	if err != nil {
+		return failure(err)
+	}
+	if err := dest.named(j.config.dest); err != nil {
+		return failure(err)
+	}
+	options := j.options()
+	var whole *spooled
+	if j.config.spool != "" {
+		if whole, err = j.spool(ctx); err != nil {
+			return failure(err)
+		}
+		defer whole.Close()
+		if options.Size == 0 {
+			options.Size = whole.size
+		}
+	}
+	w, err := sluice.New(ctx, dest.backend, dest.name, options)
+	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Op == "open" {
+		return failure(usageError{err}) // the arguments; of the rest the store was asked
+	}
+	if err != nil {
+		return failure(err)
+	}
+	j.stream.Store(&stream{w, dest.name})
+	j.announce(w.Settings())
+	if !dest.onHeap {
+		j.sys.setMemoryLimit(j.memory(w.Settings()))
+	}
+	if whole != nil {
+		err = feed(w, whole)
+	} else if r, e := j.reader(ctx); e != nil {
+		err = e
+	} else {
+		err = feed(w, r)
+	}
+	if err != nil {
+		j.source.stop(err)
+		w.Abort(err) // cancels the large file before the command is waited for
+		j.source.wait()
+		return failure(w.Close())
+	}
+	j.finishing.Store(true)
+	if err := w.Close(); err != nil {
+		return failure(err)
+	}
+	file, err := j.verify(dest, w.File())
+	if err != nil {
+		return failure(err)
+	}
+	return result{code: exitDone, file: file}
+}
+
+// feed streams r into w. It returns when r has ended, or with w's failure, even while r hangs in Read.
+func feed(w *sluice.LargeFileWriter, r io.Reader) error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.ReadFrom(r)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-w.Done():
+		_, err := w.Write(nil) // does not wait, and returns the failure
+		return err
+	}
+}
+
+// reader starts the source and returns its bytes as they are uploaded: compressed, and at most so fast.
+func (j *job) reader(ctx context.Context) (io.Reader, error) {
+	if err := j.source.start(); err != nil {
+		return nil, err
+	}
+	var r io.Reader = j.source
+	if j.config.level > 0 {
+		var err error
+		if r, err = compress(ctx, r, j.config.level); err != nil {
+			return nil, err
+		}
+	}
+	if j.config.rate > 0 {
+		r = pace(ctx, r, j.config.rate)
+	}
+	return r, nil
+}
+
+func (j *job) options() *sluice.Options {
+	c := j.config
+	o := &sluice.Options{
+		ContentType: c.store.contentType,
+		Info:        c.store.info,
+		Size:        c.size,
+		PartSize:    c.partSize,
+		Concurrency: c.concurrency,
+		MemoryLimit: c.memory,
+		BufferDir:   c.bufferDir,
+		Resume:      c.store.resume,
+		ResumeID:    c.store.resumeID,
+		Hooks:       j.hooks(),
+	}
+	if o.Size == 0 && c.level == 0 {
+		o.Size = j.source.total
+	}
+	if c.sha256 {
+		o.Digests = append(o.Digests, sluice.Algorithm{Name: "sha256", New: sha256.New})
+	}
+	if c.sha1 {
+		o.Digests = append(o.Digests, sluice.Algorithm{Name: "sha1", New: sha1.New})
+	}
+	if c.keep || c.store.resumes() {
+		o.OnFailure = sluice.Keep
+	}
+	return o
+}
+
+func (j *job) hooks() *sluice.Hooks {
+	return &sluice.Hooks{
+		LargeFileStarted: func(i sluice.LargeFileInfo) {
+			j.large.Store(&i)
+			if j.stream.Load() != nil { // else it is resumed, which is announced
+				j.console.verbosef("pipe: large file %s is started", i.ID)
+			}
+		},
+		PartRetrying: func(p sluice.PartEvent, err error, wait time.Duration) {
+			j.console.verbosef("pipe: %s, attempt %d: %v; again in %v", partName(p), p.Attempt, err, wait)
+		},
+		PartDone: func(p sluice.PartEvent, err error) {
+			if err == nil {
+				j.console.verbosef("pipe: %s is stored, %s", partName(p), size.Format(p.Size))
+			}
+		},
+	}
+}
+
+// partName is how a part is called; what is stored in one call has none.
+func partName(p sluice.PartEvent) string {
+	if p.Number == 0 {
+		return "all of it"
+	}
+	return fmt.Sprintf("part %d", p.Number)
+}
+
+// largeFile is the id of the large file if one was started.
+func (j *job) largeFile() string {
+	if i := j.large.Load(); i != nil {
+		return i.ID
+	}
+	return ""
+}
+
+// memory is what the program takes, in bytes: pages, compressor, and the rest with room for the collector.
+func (j *job) memory(s sluice.Settings) int64 {
+	const rest = 24 << 20
+	pages := s.MemoryLimit
+	if j.config.bufferDir != "" { // a page, and what is read of the file for every upload
+		pages = int64(s.PageSize) + int64(s.Concurrency)*256<<10
+	}
+	return pages + compressorMemory(j.config.level) + rest
+}
+
+// verify reads the file back where that costs nothing. Its SHA-256 is then that of what is stored.
+func (j *job) verify(d *destination, f sluice.File) (sluice.File, error) {
+	if d.readBack == nil {
+		return f, nil
+	}
+	r, err := d.readBack(f.Name)
+	if err != nil {
+		return f, fmt.Errorf("reading back: %w", err)
+	}
+	defer r.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		return f, fmt.Errorf("reading back: %w", err)
+	}
+	sum := h.Sum(nil)
+	if said := f.Digests.Get("sha256"); n != f.Size || said != nil && string(said) != string(sum) {
+		return f, fmt.Errorf("the store holds %d bytes with SHA-256 %x, uploaded were %d with %x", n, sum, f.Size, said)
+	}
+	if f.Digests.Get("sha256") == nil {
+		f.Digests = append(f.Digests, sluice.Digest{Name: "sha256", Sum: sum})
+	}
+	return f, nil
+}
+
+// failure judges an error by its first cause.
+func failure(err error) result {
+	r := result{code: exitFailed, err: err}
+	var e *sluice.Error
+	if errors.As(err, &e) {
+		r.large = e.LargeFile
+	}
+	var usage usageError
+	var command *commandError
+	switch {
+	case errors.Is(err, sluice.ErrFinishUnknown):
+		r.code = exitUnknown
+	case errors.As(err, &usage):
+		r.code = exitUsage
+	case errors.As(err, &command):
+		r.code = exitCommand
+	}
+	return r
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/size"
+)
+
+// announce says, before a byte is read, what is there from an earlier run, and how far the memory given
+// reaches.
+func (j *job) announce(s sluice.Settings) {
+	if j.config.quiet {
+		return
+	}
+	if j.config.store.resumes() {
+		j.console.printf("pipe: %s", j.resumed())
+	}
+	reach := "takes up to " + size.Decimal(s.Reach)
+	if j.options().Size > 0 {
+		reach = "takes the declared " + size.Decimal(s.Reach)
+	}
+	room := size.Format(s.MemoryLimit) + " of memory"
+	if dir := j.config.bufferDir; dir != "" {
+		room = size.Format(s.MemoryLimit) + " of buffer in " + dir
+	}
+	parts := "parts of " + size.Format(s.PartSize)
+	if s.MaxPart > s.PartSize && j.options().Size == 0 {
+		parts = fmt.Sprintf("parts from %s to %s", size.Format(s.PartSize), size.Format(s.MaxPart))
+	}
+	j.console.printf("pipe: %s %s with %s, in %s, up to %d at once", j.config.dest, reach, room, parts, s.Concurrency)
+}
+
+// resumed says what an earlier run has left.
+func (j *job) resumed() string {
+	large := j.large.Load()
+	if large == nil {
+		return j.config.dest + " has no unfinished large file: starting anew"
+	}
+	var stored int64
+	for _, part := range large.Stored {
+		stored += part.Size
+	}
+	return fmt.Sprintf("resuming large file %s: %d parts, %s are stored; each is reused if the stream has the same bytes there",
+		large.ID, len(large.Stored), size.Decimal(stored))
+}
+
+// progress is the line that says how the upload is doing, "" while there is none.
+func (j *job) progress() string {
+	w := j.stream.Load()
+	if w == nil {
+		return ""
+	}
+	done, total := w.Stats().Acknowledged, j.source.total
+	if j.config.level > 0 { // the total is of the bytes before compression
+		done = j.source.count.Load()
+	}
+	return j.recent.line(sample{w.Stats(), j.source.count.Load()}, done, total)
+}
+
+// sample is a moment of an upload.
+type sample struct {
+	sluice.Stats
+	source int64 // bytes read from the source
+}
+
+// recentSamples is over how many samples the present rate is taken.
+const recentSamples = 10
+
+// recent is the last samples, the latest one at the end.
+type recent []sample
+
+// line adds s and describes it. done of total bytes, if total is known, say how much longer it takes.
+func (r *recent) line(s sample, done, total int64) string {
+	var past sample // the start counts as one
+	if len(*r) > 0 {
+		past = (*r)[0]
+	}
+	*r = append(*r, s)
+	if len(*r) > recentSamples {
+		*r = (*r)[1:]
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in, %s stored, %s now, %s mean", size.Decimal(s.source), size.Decimal(s.Acknowledged),
+		perSecond(s.Sent-past.Sent, s.Elapsed-past.Elapsed), perSecond(s.Sent, s.Elapsed))
+	fmt.Fprintf(&b, ", %d in flight", s.PartsInFlight)
+	switch {
+	case s.Retries == 1:
+		b.WriteString(", 1 retry")
+	case s.Retries > 1:
+		fmt.Fprintf(&b, ", %d retries", s.Retries)
+	}
+	b.WriteString(", waiting for " + waitingFor(s.Stats, past.Stats))
+	if total > 0 && done > 0 && done <= total {
+		left := time.Duration(float64(s.Elapsed) / float64(done) * float64(total-done))
+		fmt.Fprintf(&b, ", %v left", left.Round(time.Second))
+	}
+	return b.String()
+}
+
+// waitingFor is what most of the time between two snapshots went to.
+func waitingFor(now, past sluice.Stats) string {
+	what, most := "the source", now.WaitSource-past.WaitSource
+	if d := now.WaitNetwork - past.WaitNetwork; d > most {
+		what, most = "the network", d
+	}
+	if d := now.WaitMemory - past.WaitMemory; d > most {
+		what = "memory"
+	}
+	return what
+}
+
+func perSecond(n int64, d time.Duration) string {
+	if d <= 0 {
+		return "0 bytes/s"
+	}
+	return size.Decimal(int64(float64(n)/d.Seconds())) + "/s"
+}
