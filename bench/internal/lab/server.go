@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"os"
+	"time"
+
+	"github.com/c1508ce4/sluice/b2backend/b2test"
+)
+
+// Link is a B2 server and the way to it. It is comparable.
+type Link struct {
+	TLS       bool
+	Latency   time.Duration // before every answer
+	Bandwidth int64         // bytes per second of each connection; 0 is no limit
+}
+
+// Address is what a client needs to know of a server.
+type Address struct {
+	URL, KeyID, Key, Bucket string
+	Certificate             []byte // PEM, nil for a plain server
+}
+
+// PlayB2 is the role of a B2 server. It drops what it receives and believes the digests it is told, so that it
+// costs as little as a server can. It ends with its stdin.
+func PlayB2(_ context.Context, spec json.RawMessage) (any, error) {
+	var link Link
+	if err := json.Unmarshal(spec, &link); err != nil {
+		return nil, err
+	}
+	server, err := b2test.Start(&b2test.Options{
+		TLS: link.TLS, Latency: link.Latency, Bandwidth: link.Bandwidth, Discard: true, TrustSHA1: true, MaxAuthorize: -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	a := Address{URL: server.URL(), KeyID: server.KeyID(), Key: server.Key(), Bucket: server.Bucket()}
+	if c := server.Certificate(); c != nil {
+		a.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return nil, err
+}
+
+// Servers starts B2 servers as they are needed; each goes on until Stop.
+type Servers struct {
+	services  []*Service
+	addresses map[Link]Address
+}
+
+// At returns the server behind a link.
+func (s *Servers) At(ctx context.Context, link Link) (Address, error) {
+	if a, ok := s.addresses[link]; ok {
+		return a, nil
+	}
+	cmd, err := Command(ctx, "b2", link)
+	if err != nil {
+		return Address{}, err
+	}
+	var a Address
+	service, err := Serve(cmd, &a)
+	if err != nil {
+		return Address{}, err
+	}
+	if s.addresses == nil {
+		s.addresses = make(map[Link]Address)
+	}
+	s.services = append(s.services, service)
+	s.addresses[link] = a
+	return a, nil
+}
+
+// Stop ends all of them. Their ends say nothing of what was measured.
+func (s *Servers) Stop() {
+	for _, service := range s.services {
+		_ = service.Stop()
+	}
+}

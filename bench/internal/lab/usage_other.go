@@ -1,0 +1,13 @@
+//go:build !unix
+
+package lab
+
+import "os"
+
+// CPU is not measured on this system.
+func CPU() float64 { return 0 }
+
+// PeakRSS is not measured on this system.
+func PeakRSS() int64 { return 0 }
+
+func peakOf(*os.ProcessState) int64 { return 0 }

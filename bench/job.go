@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/c1508ce4/sluice/bench/internal/lab"
+	"github.com/c1508ce4/sluice/internal/size"
+)
+
+// What a job can be: a stream through the writer, or one of the raw limits that it is compared with.
+const (
+	workStream = "stream"
+	workSHA1   = "sha1"   // hash alone, on all cores
+	workSHA256 = "sha256" // likewise
+	workCopy   = "copy"   // copy alone, on all cores
+	workPost   = "post"   // send alone: the same bytes posted, nothing hashed, no writer around
+)
+
+// Where a stream goes.
+const (
+	toDrop   = "drop"   // a backend that forgets every part
+	toMemory = "memory" // memorybackend, which keeps them
+	toB2     = "b2"     // b2backend, to a server in a process of its own
+)
+
+// Where it comes from.
+const (
+	fromReader = "reader" // ReadFrom an io.Reader in the same process
+	fromWrites = "writes" // Write in pieces of 32 KiB
+	fromPipe   = "pipe"   // ReadFrom stdin, written by another process
+)
+
+// job is one measurement: what one process does. It is comparable, so that rows can share their raw limits.
+type job struct {
+	Work        string
+	To, From    string `json:",omitempty"`
+	Size        int64  // bytes
+	PartSize    int64  `json:",omitempty"`
+	Concurrency int    `json:",omitempty"` // of a stream 0: as the writer chooses
+	Memory      int64  `json:",omitempty"` // limit, bytes
+	Rate        int64  `json:",omitempty"` // of the source, bytes per second, 0 for any
+	Link        lab.Link
+}
+
+// String says what the job is, in a line.
+func (j job) String() string {
+	switch j.Work {
+	case workSHA1, workSHA256, workCopy:
+		return fmt.Sprintf("%s alone, %s", j.Work, size.Format(j.Size))
+	case workPost:
+		return fmt.Sprintf("post alone, %s in %s x %d%s", size.Format(j.Size), size.Format(j.PartSize), j.Concurrency, linkText(j.Link))
+	default:
+		return fmt.Sprintf("%s to %s from %s, %s x %s in %s%s", size.Format(j.Size), j.To, j.From,
+			size.Format(j.PartSize), uploadsText(j.Concurrency), size.Format(j.Memory), linkText(j.Link))
+	}
+}
+
+func uploadsText(n int) string {
+	if n == 0 {
+		return "auto"
+	}
+	return fmt.Sprint(n)
+}
+
+func linkText(l lab.Link) string {
+	text := ""
+	if l.TLS {
+		text = ", TLS"
+	}
+	if l.Latency > 0 {
+		text += fmt.Sprintf(", %v", l.Latency)
+	}
+	if l.Bandwidth > 0 {
+		text += fmt.Sprintf(", %s/s", size.Decimal(l.Bandwidth))
+	}
+	return text
+}
+
+// sample is what one job took. A raw limit has no more than bytes, time and CPU.
+type sample struct {
+	Bytes    int64
+	Wall     float64 // seconds
+	CPU      float64 // seconds of this process, user and system
+	RSS      int64   // peak, bytes
+	Parts    int
+	Uploads  int     // at most at once, as resolved
+	Allocs   float64 // of the whole process for each part, in the second half of the stream
+	Tail     float64 // seconds from the source's last byte to the end of Close
+	Requests int
+}
+
+func (s sample) rate() float64 { return float64(s.Bytes) / s.Wall }
+
+// perByte are the seconds that a byte takes, which add up where one rate does not.
+func (s sample) wallPerByte() float64 { return s.Wall / float64(s.Bytes) }
+func (s sample) cpuPerByte() float64  { return s.CPU / float64(s.Bytes) }
+
+// milliseconds writes s seconds for a table.
+func milliseconds(s float64) string {
+	return (time.Duration(s*1e6) * time.Microsecond).Round(100 * time.Microsecond).String()
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"html"
+	"math"
+	"strings"
+)
+
+// point is a value with the label under it.
+type point struct {
+	label string
+	value float64
+}
+
+type line struct {
+	name   string
+	points []point
+}
+
+// chart is lines over labels at equal distances, from 0 up.
+type chart struct {
+	title, x string
+	lines    []line
+}
+
+// Colours that are told apart in print and by most eyes.
+var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
+
+// Sizes in pixels.
+const (
+	width, height = 720, 400
+	left, right   = 70, 150 // the legend is on the right
+	top, bottom   = 50, 50
+)
+
+// svg is "" for a chart without lines.
+func (c chart) svg() string {
+	if len(c.lines) == 0 {
+		return ""
+	}
+	most := 0.0
+	for _, l := range c.lines {
+		for _, p := range l.points {
+			most = max(most, p.value)
+		}
+	}
+	step := tick(most)
+	most = step * math.Ceil(most/step)
+	y := func(v float64) float64 { return height - bottom - v/most*(height-top-bottom) }
+	x := func(i, n int) float64 { return left + (float64(i)+0.5)/float64(n)*(width-left-right) }
+
+	var s drawing
+	s.open(height, c.title)
+	for v := 0.0; v <= most*1.001; v += step {
+		s.f(`<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/>`, left, width-right, y(v), y(v))
+		s.text(left-8, y(v)+4, "end", fmt.Sprintf("%g", v))
+	}
+	for i, p := range c.lines[0].points {
+		s.text(x(i, len(c.lines[0].points)), height-bottom+20, "middle", p.label)
+	}
+	s.text((left+width-right)/2, height-10, "middle", c.x)
+	for i, l := range c.lines {
+		colour := colours[i%len(colours)]
+		var path []string
+		for k, p := range l.points {
+			path = append(path, fmt.Sprintf("%.1f,%.1f", x(k, len(l.points)), y(p.value)))
+			s.f(`<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`, x(k, len(l.points)), y(p.value), colour)
+		}
+		s.f(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(path, " "), colour)
+		at := float64(top + 20*i)
+		s.f(`<rect x="%d" y="%.1f" width="12" height="12" fill="%s"/>`, width-right+15, at, colour)
+		s.text(width-right+33, at+11, "start", l.name)
+	}
+	return s.close()
+}
+
+// barsSVG draws a horizontal bar for each value, the longest as wide as there is room; "" for none.
+func barsSVG(title string, bars []point, write func(float64) string) string {
+	if len(bars) == 0 {
+		return ""
+	}
+	most := 0.0
+	for _, b := range bars {
+		most = max(most, b.value)
+	}
+	const from, to, each = 150, width - 80, 26
+	var s drawing
+	s.open(top+each*len(bars)+10, title)
+	for i, b := range bars {
+		y := float64(top + each*i)
+		w := b.value / max(most, 1) * (to - from)
+		s.text(from-8, y+14, "end", b.label)
+		s.f(`<rect x="%d" y="%.1f" width="%.1f" height="18" fill="%s"/>`, from, y, w, colours[0])
+		s.text(from+w+8, y+14, "start", write(b.value))
+	}
+	return s.close()
+}
+
+// tick is a round step that divides up to most into some five.
+func tick(most float64) float64 {
+	if most <= 0 {
+		return 1
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(most/5)))
+	for _, f := range []float64{1, 2, 5} {
+		if most/(f*unit) <= 6 {
+			return f * unit
+		}
+	}
+	return 10 * unit
+}
+
+// drawing is SVG being written.
+type drawing struct{ strings.Builder }
+
+func (s *drawing) f(format string, a ...any) { fmt.Fprintf(s, format+"\n", a...) }
+
+func (s *drawing) open(h int, title string) {
+	s.f(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`, width, h)
+	s.f(`<rect width="100%%" height="100%%" fill="white"/>`)
+	s.f(`<text x="%d" y="28" font-size="17">%s</text>`, 20, html.EscapeString(title))
+}
+
+func (s *drawing) text(x, y float64, anchor, text string) {
+	s.f(`<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, anchor, html.EscapeString(text))
+}
+
+func (s *drawing) close() string {
+	s.f("</svg>")
+	return s.String()
+}
