@@ -1,0 +1,41 @@
+// Package docs declares what the documents speak of without declaring it.
+package docs
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/c1508ce4/sluice"
+)
+
+var (
+	ctx        context.Context
+	backend    sluice.Backend
+	w          *sluice.LargeFileWriter
+	source     io.Reader
+	fill, dump func(io.Writer) error
+	inAYear    time.Time
+
+	token, org, endpoint string
+)
+
+func run(sluice.Backend) error { return nil }
+
+func connect(address ...string) any { return address }
+
+// A store that somebody else writes.
+type someStore struct{}
+
+func (someStore) URL() string                             { return "" }
+func (someStore) Open(name string) (io.ReadCloser, error) { return nil, nil }
+
+var (
+	mystore struct {
+		New func(url string) sluice.Backend
+	}
+	mystoretest struct {
+		NewServer func(*testing.T) someStore
+	}
+)
