@@ -14,6 +14,7 @@ const events = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"silent\n"}
 {"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":9}
+{"Action":"skip","Package":"p","Test":"TestA/no","Elapsed":0}
 {"Action":"pass","Package":"p","Test":"TestA","Elapsed":0.5}
 {"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:7: NOT TESTED: no rclone\n"}
 {"Action":"output","Package":"p","Test":"TestB","Output":"--- SKIP: TestB (0.00s)\n"}
@@ -41,7 +42,7 @@ q.go:1:1: broken
     d_test.go:3: wrong
 FAIL
 
-skipped: 1
+skipped: 1 tests, and 1 subtests of others
   p TestB: b_test.go:7: NOT TESTED: no rclone
 
 slowest of 2 tests:

@@ -20,10 +20,11 @@ type event struct {
 	Output  string
 }
 
-// tests is what came of a run. Subtests are part of the tests that ran them, but for what they skip.
+// tests is what came of a run. Subtests are part of the tests that ran them.
 type tests struct {
 	passed  []event
 	skipped []string // with their reasons
+	parts   int      // subtests skipped: mostly rules that do not apply to a store
 }
 
 // read prints packages and failures as they come.
@@ -59,7 +60,9 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 				fmt.Fprintf(out, "ok   %s %.1fs\n", e.Package, e.Elapsed)
 			}
 		case "skip":
-			if e.Test != "" {
+			if strings.Contains(e.Test, "/") {
+				t.parts++
+			} else if e.Test != "" {
 				t.skipped = append(t.skipped, e.Package+" "+e.Test+reason(output[of]))
 			}
 		default:
@@ -85,7 +88,7 @@ func reason(output string) string {
 }
 
 func (t tests) print(out io.Writer) {
-	fmt.Fprintf(out, "\nskipped: %d\n", len(t.skipped))
+	fmt.Fprintf(out, "\nskipped: %d tests, and %d subtests of others\n", len(t.skipped), t.parts)
 	for _, s := range t.skipped {
 		fmt.Fprintln(out, "  "+s)
 	}
