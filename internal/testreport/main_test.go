@@ -13,7 +13,7 @@ import (
 const events = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"=== RUN   TestA\n"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"silent\n"}
-{"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":9}
+{"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":0.75}
 {"Action":"skip","Package":"p","Test":"TestA/no","Elapsed":0}
 {"Action":"pass","Package":"p","Test":"TestA","Elapsed":0.5}
 {"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:7: NOT TESTED: no rclone\n"}
@@ -47,7 +47,7 @@ skipped: 1 tests, and 1 subtests of others
 
 slowest of 2 tests:
    1.25s p TestC
-   0.50s p TestA
+   0.75s p TestA
 
 coverage: 62.5% of 8 statements, in the tests' own processes; least:
    25.0% m/p

@@ -33,6 +33,7 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 	output := map[[2]string]string{} // by package and test, until it ends
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
+	within := map[[2]string]float64{} // seconds of subtests: of parallel ones their parent knows nothing
 	events := 0
 	for lines.Scan() {
 		var e event
@@ -53,7 +54,10 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 		case "fail":
 			fmt.Fprint(out, output[of])
 		case "pass":
-			if e.Test != "" && !strings.Contains(e.Test, "/") {
+			e.Elapsed = max(e.Elapsed, within[of])
+			if i := strings.LastIndexByte(e.Test, '/'); i >= 0 {
+				within[[2]string{e.Package, e.Test[:i]}] += e.Elapsed
+			} else if e.Test != "" {
 				t.passed = append(t.passed, e)
 			}
 			if e.Test == "" {
