@@ -138,3 +138,15 @@ func TestLinksInMarkdownLeadSomewhere(t *testing.T) {
 	}
 	require.NotZero(t, found)
 }
+
+func TestEveryDecisionIsInTheIndex(t *testing.T) {
+	index := string(read(t, "docs/decisions/README.md"))
+	pages, err := filepath.Glob(filepath.Join(root, "docs/decisions/0*.md"))
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	for _, page := range pages {
+		number := filepath.Base(page)[:4]
+		require.Contains(t, index, "["+number+"]("+filepath.Base(page)+")")
+		require.Regexp(t, "^# "+number+" — ", string(read(t, "docs/decisions/"+filepath.Base(page))))
+	}
+}
