@@ -22,7 +22,7 @@ type decision struct {
 	action retry.Action
 	// keepURL: the upload URL still works. Every other refused upload ends it.
 	keepURL bool
-	// login: the account token is dead. A second time in a row is final.
+	// login: the account token is dead. A key that is refused shows in the login itself.
 	login bool
 	// once: a second time in a row is final.
 	once bool
@@ -111,11 +111,10 @@ type judge struct {
 
 func (j *judge) verdict(err error) retry.Verdict {
 	d := decide(j.at, err)
-	again := j.once
-	j.once = d.once || d.login
-	if again && j.once {
+	if d.once && j.once {
 		return retry.Verdict{Action: retry.Stop}
 	}
+	j.once = d.once
 	if d.login {
 		j.login()
 	}

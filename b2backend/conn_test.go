@@ -22,13 +22,17 @@ type piped struct {
 	*b2test.Server
 	network   pipenet.Network
 	transport *http.Transport
+	before    func(*http.Request) // is told of each request; nil is nobody
 }
 
-func newPiped(t *testing.T) *piped {
+func newPiped(t *testing.T) *piped { return newPipedWith(t, &b2test.Options{}) }
+
+func newPipedWith(t *testing.T, o *b2test.Options) *piped {
 	p := &piped{transport: exchange.NewTransport()}
 	p.transport.DialContext = p.network.Dial
+	o.Listen, o.MinPartSize = p.network.Listen, minPart
 	var err error
-	p.Server, err = b2test.Start(&b2test.Options{Listen: p.network.Listen, MinPartSize: minPart})
+	p.Server, err = b2test.Start(o)
 	require.NoError(t, err)
 	return p
 }
@@ -41,8 +45,18 @@ func (p *piped) close(t *testing.T) {
 	}
 }
 
-func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) {
-	return b2backend.New(t.Context(), mainKey(p.Server), p.Bucket(), &b2backend.Options{Endpoint: p.URL(), Transport: p.transport})
+func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) { return p.dialWith(t, b2backend.Retry{}) }
+
+func (p *piped) dialWith(t *testing.T, retry b2backend.Retry) (*b2backend.Backend, error) {
+	return b2backend.New(t.Context(), mainKey(p.Server), p.Bucket(), &b2backend.Options{
+		Endpoint: p.URL(), Retry: retry,
+		Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			if p.before != nil {
+				p.before(req)
+			}
+			return p.transport.RoundTrip(req)
+		}),
+	})
 }
 
 // connections are those of an upload that does one thing at a time: to authorize, to the API, and to upload.
