@@ -36,7 +36,9 @@ type Backend interface {
 	UploadFile(ctx context.Context, spec FileSpec, p *Part) (File, error)
 
 	// StartLargeFile begins a large file. If it fails, or ctx ends before the store's answer comes, no
-	// unfinished large file is left behind where the store lets it be found.
+	// unfinished large file is left behind where the store lets it be found; where one may be left, the error
+	// matches [ErrLeftBehind]. One that was started as ctx ended and cannot be cancelled may be returned instead,
+	// so that the stream's error names it.
 	StartLargeFile(ctx context.Context, spec FileSpec) (LargeFile, error)
 
 	// ResumeLargeFile opens an unfinished large file: the one with the id, or, when id is "", the

@@ -139,7 +139,7 @@ func (w *LargeFileWriter) settle(f File, err *Error) bool {
 	switch {
 	case err == nil:
 		w.file = f
-	case saysUnknown(err.Err, context.Cause(w.ctx)):
+	case says(err.Err, ErrFinishUnknown, context.Cause(w.ctx)):
 		// Even if the stream was aborted meanwhile: the caller must know that the file may exist.
 		err.LargeFile, err.unknown = w.pipeline.id(), true
 		w.result = err
@@ -155,6 +155,9 @@ func (w *LargeFileWriter) settle(f File, err *Error) bool {
 func (w *LargeFileWriter) cleanUp(failure Error) *Error {
 	id := w.pipeline.id()
 	if id == "" {
+		if failure.Op != "start" {
+			failure.Cleanup = w.leftBehind
+		}
 		return &failure
 	}
 	if w.onFailure == Keep {
@@ -174,21 +177,21 @@ func (w *LargeFileWriter) detached() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(w.parent), w.cleanupTimeout)
 }
 
-// saysUnknown reports whether err itself matches ErrFinishUnknown, and not merely the cause that it was
-// given by a context that ended: that may speak of another stream.
-func saysUnknown(err, cause error) bool {
+// says reports whether err itself matches what is asked for, and not merely the cause that it was given by a
+// context that ended: that may speak of another stream.
+func says(err, what, cause error) bool {
 	if err == nil || err == cause {
 		return false
 	}
-	if err == ErrFinishUnknown {
+	if err == what {
 		return true
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return saysUnknown(e.Unwrap(), cause)
+		return says(e.Unwrap(), what, cause)
 	case interface{ Unwrap() []error }:
 		for _, err := range e.Unwrap() {
-			if saysUnknown(err, cause) {
+			if says(err, what, cause) {
 				return true
 			}
 		}

@@ -2,6 +2,8 @@ package sluice_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,4 +70,71 @@ func TestAPlannedTailIsNotCut(t *testing.T) {
 	f, err := sluice.Upload(context.Background(), b, "f", &sluice.Options{MemoryLimit: 8 * page, PageSize: page, Size: 8 * page}, writeAll(content(8*page)))
 	require.NoError(t, err)
 	require.Equal(t, 2, f.Parts)
+}
+
+// A start that may have left a large file is named, though the stream had failed for another reason before.
+func TestWhatAStartLeftBehindIsNamedBesideTheFirstFailure(t *testing.T) {
+	broken := errors.New("source broke")
+	lost := fmt.Errorf("%w (none is listed): start: connection reset", sluice.ErrLeftBehind)
+	for name, c := range map[string]struct {
+		start   error
+		cleanup error
+		text    string
+	}{
+		"lost":    {lost, lost, `sluice: upload "f": aborted: source broke; a large file may be left unfinished (none is listed): start: connection reset`},
+		"refused": {errors.New("start: 403"), nil, `sluice: upload "f": aborted: source broke`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newStub()
+				b.start = func(ctx context.Context, _ func() (sluice.LargeFile, error)) (sluice.LargeFile, error) {
+					<-ctx.Done()
+					return nil, c.start
+				}
+				w, pool := open(t, t.Context(), b, nil)
+				_, err := w.Write(content(part + 1))
+				require.NoError(t, err)
+				synctest.Wait()
+				w.Abort(broken)
+				var e *sluice.Error
+				require.ErrorAs(t, w.Close(), &e)
+				require.ErrorIs(t, e, broken)
+				require.Equal(t, c.cleanup, e.Cleanup)
+				require.Equal(t, c.cleanup != nil, errors.Is(e, sluice.ErrLeftBehind))
+				require.Empty(t, e.LargeFile)
+				require.EqualError(t, e, c.text)
+				require.Zero(t, pool.InUse())
+			})
+		})
+	}
+}
+
+func TestAStartThatFailsFirstSaysOnceWhatItLeftBehind(t *testing.T) {
+	b := newStub()
+	b.start = func(context.Context, func() (sluice.LargeFile, error)) (sluice.LargeFile, error) {
+		return nil, fmt.Errorf("%w: start: connection reset", sluice.ErrLeftBehind)
+	}
+	w, _ := open(t, t.Context(), b, nil)
+	_, _ = w.Write(content(part + 1))
+	err := w.Close()
+	require.ErrorIs(t, err, sluice.ErrLeftBehind)
+	require.EqualError(t, err, `sluice: start "f": a large file may be left unfinished: start: connection reset`)
+}
+
+// What another stream left behind is its own affair.
+func TestAnotherStreamsLeftoversAreNotThisOnes(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b, began := newStub(), make(chan struct{})
+	b.start = func(ctx context.Context, _ func() (sluice.LargeFile, error)) (sluice.LargeFile, error) {
+		close(began)
+		<-ctx.Done()
+		return nil, fmt.Errorf("start: %w", context.Cause(ctx))
+	}
+	w, _ := open(t, ctx, b, nil)
+	_, err := w.Write(content(part + 1))
+	require.NoError(t, err)
+	<-began
+	cancel(fmt.Errorf("%w: by the other one", sluice.ErrLeftBehind))
+	require.ErrorContains(t, w.Close(), "by the other one")
+	require.NotErrorIs(t, w.Close(), sluice.ErrLeftBehind)
 }

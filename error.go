@@ -26,6 +26,9 @@ var (
 	// ErrFinishUnknown means that the store may or may not have finished the file: the answer was lost
 	// and could not be looked up. Nothing was cancelled. Look for the file before uploading again.
 	ErrFinishUnknown = errors.New("sluice: outcome of finish unknown")
+	// ErrLeftBehind means that a large file may be left unfinished whose id is in no [Error].LargeFile: its start was
+	// sent, the answer was lost, and it could be neither found nor cancelled. The error's text says what is known of it.
+	ErrLeftBehind = errors.New("sluice: a large file may be left unfinished")
 )
 
 // Error is what a failed upload returns: what failed, and what is left behind. It unwraps to the cause.
@@ -38,7 +41,8 @@ type Error struct {
 	// LargeFile is the id of the large file that still exists: kept, of unknown outcome, or not
 	// cancelled because of Cleanup. "" if nothing is left.
 	LargeFile string
-	// Cleanup is why cancelling failed, nil if it did not.
+	// Cleanup is why cancelling failed, nil if it did not. Without a LargeFile it is how a start failed that may have
+	// left one behind, where Err is another failure, which came first; it matches ErrLeftBehind then.
 	Cleanup error
 
 	Err error
@@ -60,6 +64,8 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "sluice: "))
 	switch {
+	case e.Cleanup != nil && e.LargeFile == "":
+		b.WriteString("; " + strings.TrimPrefix(e.Cleanup.Error(), "sluice: "))
 	case e.Cleanup != nil:
 		b.WriteString("; large file " + e.LargeFile + " still exists, cancelling it failed: " + e.Cleanup.Error())
 	case e.LargeFile != "" && e.unknown:
@@ -72,3 +78,8 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches [ErrLeftBehind] where Cleanup does. What else Cleanup matches is no cause of the failure.
+func (e *Error) Is(target error) bool {
+	return target == ErrLeftBehind && errors.Is(e.Cleanup, ErrLeftBehind)
+}

@@ -42,6 +42,9 @@ type LargeFileWriter struct {
 	file  File
 	// result is Close's: nil, or the first failure with what is left behind.
 	result *Error
+	// leftBehind is the failure of a start that may have left a large file, nil for most. It is written by the
+	// goroutine that opens the large file, and read once that has ended.
+	leftBehind error
 
 	// The rest belongs to the holder of the turn, or of the lent token.
 	part     *Part  // being filled, nil between parts
@@ -227,6 +230,9 @@ func (w *LargeFileWriter) leave() { <-w.turn }
 
 // fail makes err the stream's failure unless it has one already, and returns the one it has.
 func (w *LargeFileWriter) fail(err *Error) error {
+	if err.Op == "start" && says(err.Err, ErrLeftBehind, context.Cause(w.ctx)) {
+		w.leftBehind = err.Err
+	}
 	w.cancel(&failed{w, err})
 	return w.err()
 }
@@ -241,10 +247,10 @@ type failed struct {
 func (f *failed) Error() string { return f.err.Error() }
 func (f *failed) Unwrap() error { return f.err }
 
-// foreign is a cause that came from outside. That another stream's outcome is unknown says nothing of this
-// one, so of that only the words remain.
+// foreign is a cause that came from outside. That another stream's outcome is unknown, or that it left something
+// behind, says nothing of this one, so of that only the words remain.
 func foreign(cause error) error {
-	if errors.Is(cause, ErrFinishUnknown) {
+	if errors.Is(cause, ErrFinishUnknown) || errors.Is(cause, ErrLeftBehind) {
 		return errors.New(cause.Error())
 	}
 	return cause

@@ -98,6 +98,8 @@ type careful struct {
 	failure error
 	// abandoned is whether the last attempt was given up here, so that the service may still be at work on it.
 	abandoned bool
+	// silent is set once an attempt whose outcome is unknown brought no answer at all: the service may be at work on it.
+	silent bool
 }
 
 // callCarefully makes the call, with retries while ctx lives. An attempt under way goes on as long as longer
@@ -134,6 +136,8 @@ func (c *client) callCarefully(ctx, longer context.Context, k *careful) error {
 		k.abandoned = gaveUp(longer, err)
 		if k.abandoned || wasLost(err) {
 			k.lost, k.failure = true, err
+			_, broke := errors.AsType[*transportError](err)
+			k.silent = k.silent || k.abandoned || broke
 		}
 		return err
 	})

@@ -23,6 +23,7 @@ type piped struct {
 	network   pipenet.Network
 	transport *http.Transport
 	before    func(*http.Request) // is told of each request; nil is nobody
+	after     func(*http.Request, *http.Response)
 }
 
 func newPiped(t *testing.T) *piped { return newPipedWith(t, &b2test.Options{}) }
@@ -45,7 +46,9 @@ func (p *piped) close(t *testing.T) {
 	}
 }
 
-func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) { return p.dialWith(t, b2backend.Retry{}) }
+func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) {
+	return p.dialWith(t, b2backend.Retry{})
+}
 
 func (p *piped) dialWith(t *testing.T, retry b2backend.Retry) (*b2backend.Backend, error) {
 	return b2backend.New(t.Context(), mainKey(p.Server), p.Bucket(), &b2backend.Options{
@@ -54,7 +57,11 @@ func (p *piped) dialWith(t *testing.T, retry b2backend.Retry) (*b2backend.Backen
 			if p.before != nil {
 				p.before(req)
 			}
-			return p.transport.RoundTrip(req)
+			resp, err := p.transport.RoundTrip(req)
+			if err == nil && p.after != nil {
+				p.after(req, resp)
+			}
+			return resp, err
 		}),
 	})
 }

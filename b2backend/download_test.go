@@ -149,26 +149,63 @@ func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	require.Equal(t, err, again, "it sticks")
 }
 
+// A stall costs the time of Retry.Stall, and not more: one that nobody notices ends with the context, an hour later.
 func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
-	s := newServer(t, nil)
-	data := content(10_000)
-	store(t, dial(t, s), "file", data)
-	for name, kind := range map[string]b2test.FaultKind{"before the answer": b2test.Stall, "within it": ""} {
+	const stall = time.Minute
+	for name, c := range map[string]struct {
+		fault  b2test.Fault
+		within bool // the first answer stalls in its middle
+		stalls time.Duration
+	}{
+		"before the answer":  {b2test.Fault{Call: byName, Kind: b2test.Stall}, false, 1},
+		"within it":          {b2test.Fault{Call: byID, Kind: b2test.Wait}, true, 1},
+		"before a later one": {b2test.Fault{Call: byID, Kind: b2test.Stall}, true, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
-			o := &b2backend.Options{Retry: b2backend.Retry{Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}}
-			if kind != "" {
-				inject(t, s, b2test.Fault{Call: byName, Kind: kind})
-			} else {
-				o.Transport = tampering(t, func(req *http.Request, body io.Reader) io.Reader {
-					return io.MultiReader(io.LimitReader(body, 3000), readerFunc(func([]byte) (int, error) {
-						<-req.Context().Done()
-						return 0, req.Context().Err()
-					}))
-				})
-			}
-			requireDownload(t, data, open(t, dialAs(t, s, mainKey(s), o), "file"))
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(t)
+				defer p.close(t)
+				b, err := p.dialWith(t, b2backend.Retry{Stall: stall, MaxWait: time.Second})
+				require.NoError(t, err)
+				data := content(10_000)
+				store(t, b, "file", data)
+				if c.within {
+					p.after = func(req *http.Request, resp *http.Response) {
+						if strings.HasPrefix(req.URL.Path, "/file/") {
+							resp.Body = stalling{io.LimitReader(resp.Body, 3000), req, resp.Body}
+						}
+					}
+				}
+				inject(t, p.Server, c.fault)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				began := time.Now()
+				d, err := b.Open(ctx, "file")
+				require.NoError(t, err)
+				defer d.Close()
+				requireDownload(t, data, d)
+				require.Equal(t, []int{1}, p.Fired())
+				require.GreaterOrEqual(t, time.Since(began), c.stalls*stall)
+				require.Less(t, time.Since(began), c.stalls*stall+10*time.Second)
+			})
 		})
 	}
+}
+
+// stalling is the body of an answer that moves no byte any more after its first ones.
+type stalling struct {
+	io.Reader
+	req *http.Request
+	io.Closer
+}
+
+func (s stalling) Read(q []byte) (int, error) {
+	n, err := s.Reader.Read(q)
+	if err == io.EOF {
+		<-s.req.Context().Done()
+		err = s.req.Context().Err()
+	}
+	return n, err
 }
 
 func TestADownloadWaitsForASlowReader(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,8 +41,9 @@ const (
 
 // StartLargeFile begins a large file. A start whose answer was lost is looked for among the unfinished large files
 // by a tag in its metadata, and gone on with, or cancelled if ctx has ended; that takes the capability listFiles.
-// Without it such a large file stays behind unseen, for a lifecycle rule to remove. If a large file that was started
-// as ctx ended cannot be cancelled, it is returned.
+// Without it such a large file stays behind, for a lifecycle rule to remove. What may be left is said by an error that
+// matches [sluice.ErrLeftBehind], or to the logger if a further start succeeds. If a large file that was started as ctx
+// ended cannot be cancelled, it is returned.
 func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
 	if ctx.Err() != nil {
 		return nil, retry.Ended(ctx, nil)
@@ -62,6 +64,9 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 			return nil
 		},
 		settle: func(ctx context.Context) (bool, error) {
+			if b.cannotFind(d) != nil {
+				return false, nil
+			}
 			found, err := b.findStarted(ctx, d)
 			if len(found) > 0 {
 				started = found[0]
@@ -70,30 +75,26 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		},
 	}
 	err = b.client.callCarefully(ctx, longer, k)
-	if err == nil && ctx.Err() == nil {
-		if k.lost {
-			// Of several starts one is ours. A failure to look leaves what a lifecycle rule removes.
-			_ = b.cancelStarted(ctx, d, started.FileID)
-		}
-		return b.open(started.FileID, spec.Name, nil), nil
-	}
 	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
 	defer cancelCleaning()
-	var cleanup error
-	switch {
-	case err == nil:
-		if b.cancel(cleaning, started.FileID) != nil {
-			// Whoever gets it tries once more, and can name what is left.
-			return b.open(started.FileID, spec.Name, nil), nil
+	var left error
+	if k.lost {
+		// Of several starts at most one is ours.
+		left = b.cancelStarted(cleaning, d, started.FileID, err != nil && k.silent)
+	}
+	if err == nil && (ctx.Err() == nil || b.cancel(cleaning, started.FileID) != nil) {
+		// Whoever gets one that ctx has left behind tries once more, and can name it.
+		if left != nil {
+			b.client.log.Warn("b2: the answer to a start was lost: an unfinished large file may be left",
+				slog.String("bucket", b.bucket.Name), slog.String("name", spec.Name), slog.Any("error", left))
 		}
-	case k.lost:
-		cleanup = b.cancelStarted(cleaning, d, "")
+		return b.open(started.FileID, spec.Name, nil), nil
 	}
 	if err == nil {
 		err = retry.Ended(ctx, nil)
 	}
-	if cleanup != nil {
-		return nil, fmt.Errorf("%w; an unfinished large file of that name may be left: %v", err, cleanup)
+	if left != nil {
+		return nil, fmt.Errorf("%w (%v): %w", sluice.ErrLeftBehind, left, err)
 	}
 	return nil, err
 }
@@ -107,10 +108,21 @@ func (b *Backend) startRequest(d *description) startRequest {
 	}
 }
 
+// cannotFind says why a large file cannot be found by the tag of d, nil if it can.
+func (b *Backend) cannotFind(d *description) error {
+	switch {
+	case d.tag == "":
+		return errors.New("it cannot be looked for: it carries no tag")
+	case !b.canList():
+		return errors.New("it cannot be looked for: the key lacks the capability listFiles")
+	}
+	return nil
+}
+
 // findStarted lists the unfinished large files that carry the tag of d.
 func (b *Backend) findStarted(ctx context.Context, d *description) ([]fileObject, error) {
-	if d.tag == "" || !b.canList() {
-		return nil, nil
+	if err := b.cannotFind(d); err != nil {
+		return nil, err
 	}
 	var found []fileObject
 	for f, err := range b.unfinished(ctx, d.name) {
@@ -124,13 +136,23 @@ func (b *Backend) findStarted(ctx context.Context, d *description) ([]fileObject
 	return found, nil
 }
 
-// cancelStarted cancels the unfinished large files that carry the tag of d, but for one.
-func (b *Backend) cancelStarted(ctx context.Context, d *description, but string) error {
+// cancelStarted cancels the unfinished large files that carry the tag of d, but for one. The error says what may be
+// left; expected is whether that is so too if none is listed.
+func (b *Backend) cancelStarted(ctx context.Context, d *description, but string, expected bool) error {
 	found, err := b.findStarted(ctx, d)
-	errs := []error{err}
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 && expected {
+		return errors.New("none is listed, and the service may still be at work on it")
+	}
+	var errs []error
 	for _, f := range found {
-		if f.FileID != but {
-			errs = append(errs, b.cancel(ctx, f.FileID))
+		if f.FileID == but {
+			continue
+		}
+		if err := b.cancel(ctx, f.FileID); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.FileID, err))
 		}
 	}
 	return errors.Join(errs...)

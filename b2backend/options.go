@@ -44,7 +44,8 @@ type Options struct {
 	// UserAgent is put before the package's own.
 	UserAgent string
 
-	// Logger is told of retries and logins, at debug level. nil is silent. Tokens and keys are never logged.
+	// Logger is told of retries and logins, at debug level, and, as warnings, of large files that starts may have left
+	// whose answers were lost. nil is silent. Tokens and keys are never logged.
 	Logger *slog.Logger
 
 	// Retry is how failures are met.

@@ -1,8 +1,12 @@
 package b2backend_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +81,64 @@ func TestAStartThatCannotBeUndoneIsHandedOver(t *testing.T) {
 	require.ErrorContains(t, e.Cleanup, "403")
 }
 
+// A start whose answer was lost, and whose large file can be neither listed nor cancelled, is named beside what failed
+// before it.
+func TestALostStartThatCannotBeUndoneIsNamedBesideTheFirstFailure(t *testing.T) {
+	writer := []string{"writeFiles"}
+	for want, c := range map[string]struct {
+		capabilities []string
+		fault        b2test.Fault
+	}{
+		"b2_list_unfinished_large_files: 403":                             {nil, b2test.Fault{Call: "b2_list_unfinished_large_files", Kind: b2test.Refuse, Status: 403, Count: -1}},
+		"b2_cancel_large_file: 403":                                       {nil, b2test.Fault{Call: "b2_cancel_large_file", Kind: b2test.Refuse, Status: 403, Count: -1}},
+		"it cannot be looked for: the key lacks the capability listFiles": {writer, b2test.Fault{}},
+		"none is listed, and the service may still be at work on it":      {nil, b2test.Fault{Call: "b2_start_large_file", Kind: b2test.Drop}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			s := newServer(t, nil)
+			s.ExpectUnfinished("file")
+			key := mainKey(s)
+			if c.capabilities != nil {
+				key = limitedKey(t, s, c.capabilities)
+			}
+			broken, began, gone := errors.New("source broke"), make(chan struct{}), make(chan struct{})
+			rt := whenSending(t, "b2_start_large_file", func() { close(began) })
+			b := dialAs(t, s, key, &b2backend.Options{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "b2_start_large_file") {
+					defer func() { <-gone }() // the answer's loss is learnt of once the stream has failed
+				}
+				return rt.RoundTrip(req)
+			})})
+			lose := b2test.Fault{Call: "b2_start_large_file", Kind: b2test.LoseAnswer}
+			if c.fault.Call == lose.Call {
+				lose = c.fault
+			} else if c.fault.Call != "" {
+				inject(t, s, c.fault)
+			}
+			inject(t, s, lose)
+			opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 1000 * minPart, MemoryLimit: 64 * minPart}
+			w, err := sluice.New(t.Context(), b, "file", opts)
+			require.NoError(t, err)
+			_, err = w.Write(content(2*minPart + 1))
+			require.NoError(t, err)
+			<-began
+			go func() {
+				<-w.Done()
+				close(gone)
+			}()
+			w.Abort(broken)
+			err = w.Close()
+			require.ErrorIs(t, err, broken)
+			require.ErrorIs(t, err, sluice.ErrLeftBehind)
+			require.ErrorContains(t, err, "a large file may be left unfinished (")
+			require.ErrorContains(t, err, want)
+			if c.fault.Call != lose.Call {
+				require.Len(t, s.Unfinished(), 1)
+			}
+		})
+	}
+}
+
 func TestAStartThatFailsForGoodLeavesNothing(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
@@ -87,17 +149,20 @@ func TestAStartThatFailsForGoodLeavesNothing(t *testing.T) {
 	)
 	_, err := b.StartLargeFile(t.Context(), spec("file"))
 	require.ErrorContains(t, err, "b2_list_unfinished_large_files: 400")
+	require.NotErrorIs(t, err, sluice.ErrLeftBehind)
 	require.Empty(t, s.Unfinished(), "found at the second look")
 }
 
 func TestWithoutListFilesALostStartStaysBehind(t *testing.T) {
 	s := newServer(t, nil)
 	s.ExpectUnfinished("file")
-	b := dialAs(t, s, limitedKey(t, s, []string{"writeFiles"}), nil)
+	var log bytes.Buffer
+	b := dialAs(t, s, limitedKey(t, s, []string{"writeFiles"}), &b2backend.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	inject(t, s, b2test.Fault{Call: "b2_start_large_file", Kind: b2test.LoseAnswer})
 	f, err := b.StartLargeFile(t.Context(), spec("file"))
 	require.NoError(t, err)
 	require.Len(t, s.Unfinished(), 2)
+	require.Contains(t, log.String(), "an unfinished large file may be left")
 	require.NoError(t, f.Cancel(t.Context()))
 	require.Len(t, s.Unfinished(), 1)
 }

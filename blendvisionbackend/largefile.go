@@ -52,7 +52,8 @@ func (s state) String() string {
 
 // StartLargeFile opens an upload session and reads the server's plan. An odd plan is an error, and the session is
 // cancelled; so is one whose answer comes soon after ctx has ended. A session whose answer was lost cannot be found
-// again: the service lists none.
+// again: the service lists none. An error that matches [sluice.ErrLeftBehind] says so, and names a session that cannot
+// be cancelled.
 func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
 	if err := b.Check(spec); err != nil {
 		return nil, err
@@ -60,12 +61,17 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	longer, cancel := retry.Outlive(ctx, startGrace)
 	defer cancel()
 	var answer fileAnswer
+	lost := false
 	err := b.repeat(ctx, callOpen, func() (err error) {
+		defer func() { lost = lost || err != nil && !certain(err) }()
 		answer, err = postOnce[fileAnswer](longer, b, callOpen, "", openRequest{openFile{
 			Type: b.file.Type, Source: b.file.Source, Name: spec.Name, Size: integer(spec.Size), Attrs: b.attributes(spec),
 		}})
 		return err
 	})
+	if err != nil && lost {
+		err = fmt.Errorf("%w: %w", sluice.ErrLeftBehind, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +84,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		f.uploadID = data.ID
 	}
 	if f.fileID == "" || f.uploadID == "" {
-		return nil, fmt.Errorf("blendvisionbackend: %s: the answer lacks the id of the file or of the upload; nobody can cancel it", callOpen)
+		return nil, fmt.Errorf("%w: blendvisionbackend: %s: the answer lacks the id of the file or of the upload; nobody can cancel it", sluice.ErrLeftBehind, callOpen)
 	}
 	f.targets, err = targets(data, b.opts.AllowPlainHTTP)
 	if err == nil {
@@ -99,7 +105,7 @@ func (f *largeFile) discard(ctx context.Context, err error) error {
 	ctx, cancel := retry.Detached(ctx, cleanupTime)
 	defer cancel()
 	if failure := f.Cancel(ctx); failure != nil {
-		return fmt.Errorf("%w; session %s still exists, cancelling it failed: %w", err, f.id(), failure)
+		return fmt.Errorf("%w (session %s, cancelling it failed: %v): %w", sluice.ErrLeftBehind, f.id(), failure, err)
 	}
 	return err
 }

@@ -1,12 +1,14 @@
 package blendvisionbackend_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
 )
 
@@ -88,9 +90,25 @@ func TestOddPlanThatCannotBeCancelledIsNamed(t *testing.T) {
 		w.inject(bvtest.Fault{Call: bvtest.CallCancel, Kind: bvtest.Refuse, Status: 403})
 		_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
 		s := w.session()
-		require.EqualError(w, err, "blendvisionbackend: files:upload: the server plans no parts; session "+s.FileID+"/"+s.UploadID+
-			" still exists, cancelling it failed: blendvisionbackend: cancel-upload: status 403 (gRPC code 7): Forbidden")
+		require.ErrorIs(w, err, sluice.ErrLeftBehind)
+		require.EqualError(w, err, "sluice: a large file may be left unfinished (session "+s.FileID+"/"+s.UploadID+
+			", cancelling it failed: blendvisionbackend: cancel-upload: status 403 (gRPC code 7): Forbidden)"+
+			": blendvisionbackend: files:upload: the server plans no parts")
 	})
+}
+
+func TestASessionWhoseAnswerWasLostIsSaidToBeLeft(t *testing.T) {
+	for _, fault := range []bvtest.Fault{
+		{Kind: bvtest.LoseAnswer}, {Kind: bvtest.Truncate}, {Kind: bvtest.Garbage}, {Kind: bvtest.Refuse, Status: 403},
+	} {
+		inWorldWith(t, nil, blendvisionbackend.Options{Retry: blendvisionbackend.Retry{Attempts: 1}}, func(w world) {
+			fault.Call = bvtest.CallUpload
+			w.inject(fault)
+			_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
+			require.Error(w, err)
+			require.Equal(w, len(w.server.Sessions()) == 1, errors.Is(err, sluice.ErrLeftBehind), "%v", err)
+		})
+	}
 }
 
 func TestServersPartNumbersAreEchoed(t *testing.T) {

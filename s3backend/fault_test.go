@@ -3,6 +3,7 @@ package s3backend
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -160,6 +161,46 @@ func TestStartCutShortIsCancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, p.count("AbortMultipartUpload"))
 	require.Empty(t, leftovers(t, b))
+}
+
+// A start that fails for good after an answer was lost says that an upload may be left.
+func TestLostStartThatFailsSaysWhatMayBeLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		strike strike
+		left   bool
+	}{"lost": {lose, true}, "refused": {answer(http.StatusForbidden, "AccessDenied"), false}} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, false,
+				&fault{calls: "CreateMultipartUpload", times: 1, strike: c.strike},
+				&fault{calls: "CreateMultipartUpload", strike: answer(http.StatusForbidden, "AccessDenied")})
+			b := newBackend(t, p.URL, newBucket(t), nil)
+			_, err := stream(t.Context(), b, "a", random(minPart+100))
+			require.ErrorContains(t, err, "AccessDenied")
+			require.Equal(t, c.left, errors.Is(err, sluice.ErrLeftBehind))
+			require.Equal(t, c.left, len(leftovers(t, b)) == 1)
+		})
+	}
+}
+
+// An upload that was started as the context ended, and cannot be cancelled, is named by the stream's error.
+func TestStartCutShortThatCannotBeCancelledIsNamed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := newProxy(t, false,
+		&fault{calls: "AbortMultipartUpload", strike: answer(http.StatusForbidden, "AccessDenied")},
+		&fault{
+			calls: "CreateMultipartUpload", times: 1,
+			strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
+				cancel()
+				pass.ServeHTTP(w, r)
+			},
+		})
+	b := newBackend(t, p.URL, newBucket(t), nil)
+	_, err := stream(ctx, b, "a", random(minPart+100))
+	require.ErrorIs(t, err, context.Canceled)
+	var e *sluice.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, leftovers(t, b), []string{e.LargeFile})
+	require.ErrorContains(t, e.Cleanup, "AccessDenied")
 }
 
 // A part whose request was given up may arrive after the upload was cancelled, and keep it alive.

@@ -42,7 +42,8 @@ const (
 // StartLargeFile begins a multipart upload by CreateMultipartUpload. If ctx ends while the answer is under way it
 // is waited for, five seconds at most, and the upload cancelled. An upload whose answer was lost cannot be told
 // from one that another program starts for the same name: it is left to [Backend.Unfinished] or to a lifecycle
-// rule of the bucket (AbortIncompleteMultipartUpload), with a warning to the logger.
+// rule of the bucket (AbortIncompleteMultipartUpload), with a warning to the logger; an error matches
+// [sluice.ErrLeftBehind] then. If an upload that was started as ctx ended cannot be cancelled, it is returned.
 func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
 	if ctx.Err() != nil {
 		return nil, retry.Ended(ctx, nil)
@@ -68,27 +69,30 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	}
 	longer, cancel := retry.Outlive(ctx, startGrace)
 	defer cancel()
+	lost := false
 	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
 		sent, err := b.client.once(ctx, longer, k)
 		if err != nil && sent && mayBeDone(err) {
+			lost = true
 			b.client.log.Warn("s3: the answer to a start was lost: an unfinished upload may be left",
 				slog.String("bucket", b.client.bucket), slog.String("name", spec.Name), slog.Any("error", err))
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: answer.UploadID}}
+		cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+		defer cancelCleaning()
+		if ctx.Err() == nil || f.Cancel(cleaning) != nil {
+			// Whoever gets one that ctx has left behind tries once more, and can name it.
+			return f, nil
+		}
+		err = retry.Ended(ctx, nil)
 	}
-	f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: answer.UploadID}}
-	if ctx.Err() == nil {
-		return f, nil
+	if lost {
+		return nil, fmt.Errorf("%w: %w", sluice.ErrLeftBehind, err)
 	}
-	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
-	defer cancelCleaning()
-	if cleanup := f.Cancel(cleaning); cleanup != nil {
-		return nil, fmt.Errorf("%w; large file %s is left unfinished: %v", retry.Ended(ctx, nil), answer.UploadID, cleanup)
-	}
-	return nil, retry.Ended(ctx, nil)
+	return nil, err
 }
 
 // Info is the upload's ID and, of a resumed one, the parts that are stored.
