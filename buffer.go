@@ -2,6 +2,7 @@ package sluice
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"sync"
 )
@@ -12,6 +13,13 @@ type page struct {
 	at  int64  // its offset there
 }
 
+// pageFile is what a bufferFile needs of an [os.File]. Tests put one in its place on a disk that fills up.
+type pageFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
 // bufferFile is where the pages of a file pool lie: a temporary file that has no name any more, so that it
 // is gone with the process. It is made when the first page is written.
 type bufferFile struct {
@@ -19,7 +27,7 @@ type bufferFile struct {
 	pageSize int64
 
 	mu      sync.Mutex
-	file    *os.File
+	file    pageFile
 	closed  bool
 	free    []int64 // offsets that can be written again
 	end     int64
@@ -41,7 +49,7 @@ func newBufferFile(dir string, pageSize int) (*bufferFile, error) {
 }
 
 // open returns the file, which it makes if there is none yet.
-func (b *bufferFile) open() (*os.File, error) {
+func (b *bufferFile) open() (pageFile, error) {
 	if b.closed {
 		return nil, os.ErrClosed
 	}

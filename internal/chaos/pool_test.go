@@ -25,11 +25,12 @@ func TestSharedPools(t *testing.T) {
 		pool := newPool(t, 4+rng.IntN(40), oneIn(rng, 10))
 		defer pool.Close()
 		var writers sync.WaitGroup
+		full := fillDisk(t, rng, pool, 100)
 		streams := make([]*stream, 2+rng.IntN(63))
 		outcomes := make([]outcome, len(streams))
 		stores := make([]*faults.Backend, len(streams))
 		for i := range streams {
-			s := &stream{data: content(rng, rng.IntN(30*page))}
+			s := &stream{data: content(rng, rng.IntN(30*page)), disk: full}
 			s.options.Pool, s.options.Concurrency = pool, rng.IntN(4)
 			if oneIn(rng, 2) {
 				s.options.PartSize = page * (1 + rng.Int64N(pool.MaxPart()/page))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type stream struct {
 	abort   time.Duration // when Abort is called, 0 never
 	cancel  time.Duration // when the caller's context ends, 0 never
 	crowd   bool          // others call Close and Abort at the same time as the owner calls Close
+	disk    *disk         // that the pages are on, and those of others; nil: one with room, or memory
 
 	// causes are what may fail the stream. Without any it has to succeed; otherwise a failure is one of them.
 	causes []error
@@ -135,6 +137,7 @@ func (s *stream) run(t *testing.T, b sluice.Backend, name string) outcome {
 	require.Equal(t, len(s.data), accepted)
 	require.EqualValues(t, len(s.data), o.file.Size)
 	require.EqualValues(t, len(s.data), stats.Acknowledged)
+	require.Equal(t, max(1, o.file.Parts), stats.PartsDone, "no part is counted twice")
 	return o
 }
 
@@ -169,6 +172,11 @@ func (s *stream) check(t *testing.T, err, feedErr error) *sluice.Error {
 		var first *sluice.Error
 		require.ErrorAs(t, feedErr, &first)
 		require.Equal(t, first.Err, e.Err, "the first failure is the one that every call returns")
+	}
+	if s.disk.wasFull() && e.Op == "buffer" {
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.ErrorContains(t, err, `sluice: buffer "`+e.Name+`": write `)
+		return e
 	}
 	for _, cause := range s.causes {
 		if errors.Is(err, cause) {
