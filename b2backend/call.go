@@ -98,7 +98,7 @@ type careful struct {
 	failure error
 	// abandoned is whether the last attempt was given up here, so that the service may still be at work on it.
 	abandoned bool
-	// silent is set once an attempt whose outcome is unknown brought no answer at all: the service may be at work on it.
+	// silent is set once an attempt whose outcome is unknown brought no answer: none is known to come after the work.
 	silent bool
 }
 

@@ -14,17 +14,12 @@ import (
 // randomOutages are up to three, each of at most half an hour, in which the network or the service is away.
 func randomOutages(rng *rand.Rand) []event {
 	var events []event
-	slept := false
 	for range 1 + rng.IntN(3) {
 		var begin, end func(*service)
 		weather := func(w pipenet.Weather) func(*service) {
 			return func(s *service) { s.network.SetWeather(w) }
 		}
-		kind := rng.IntN(4)
-		if kind == 2 && slept {
-			kind = 0 // a token that expires twice in a row is taken for a key that is refused
-		}
-		switch end = weather(pipenet.Up); kind {
+		switch end = weather(pipenet.Up); rng.IntN(4) {
 		case 0: // a cut cable
 			begin = weather(pipenet.Silent)
 		case 1: // a host that starts anew
@@ -34,7 +29,6 @@ func randomOutages(rng *rand.Rand) []event {
 				s.server.ExpireUploadTokens()
 			}
 		case 2: // a laptop that wakes up with everything expired
-			slept = true
 			begin = func(s *service) {
 				s.network.SetWeather(pipenet.Silent)
 				s.server.Advance(25 * time.Hour)
