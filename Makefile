@@ -1,5 +1,6 @@
 # Everything in one line each; `make check` is what the gate runs.
 tool := go tool -modfile=tools/go.mod
+TIME = 30s
 
 check: ; .ci/run
 test: ; go test ./...
@@ -8,7 +9,12 @@ lint: ; go vet ./... && go fix -diff ./... && $(tool) staticcheck ./... && go mo
 lint-more: ; golangci-lint run ./... # installed by you; its version is in .github/workflows/check.yml
 vuln: ; $(tool) govulncheck ./... || { echo "NOT CHECKED, or vulnerable: see above"; exit 1; }
 format: ; $(tool) gofumpt -w $$(git ls-files '*.go') && go fix ./...
-fuzz: ; go test -fuzz FuzzWriter -fuzztime 30s .
+fuzz: # every target there is, each for a while: make fuzz TIME=5m
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) $$package || exit 1; \
+		done; \
+	done
 bench: ; go run ./bench
 cover: ; go test -json -coverpkg=./... -coverprofile=cover.out ./... | go run ./internal/testreport -cover cover.out
 slow: ; go test -json -count=1 ./... | go run ./internal/testreport

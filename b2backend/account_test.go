@@ -152,6 +152,7 @@ var fakeAnswers = map[string]string{
 	"b2_authorize_account": `{"accountId":"acc","authorizationToken":"TOKEN","apiInfo":{"storageApi":{"apiUrl":"https://api.test","downloadUrl":"https://f.test","absoluteMinimumPartSize":100,` +
 		`"allowed":{"capabilities":null,"buckets":[{"id":"bid","name":"bucket"}],"namePrefix":null}}}}`,
 	"b2_start_large_file":    `{"fileId":"large","fileName":"file"}`,
+	"b2_cancel_large_file":   `{"fileId":"large"}`,
 	"b2_get_upload_part_url": `{"fileId":"large","uploadUrl":"https://pod.test/b2_upload_part","authorizationToken":"UPTOKEN"}`,
 	"b2_get_upload_url":      `{"uploadUrl":"https://pod.test/b2_upload_file","authorizationToken":"UPTOKEN"}`,
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -118,6 +119,9 @@ func (b *Backend) With(options FileOptions) *Backend {
 
 // String is "b2://" and the bucket.
 func (b *Backend) String() string { return "b2://" + b.bucket.Name }
+
+// Format prints [Backend.String] for every verb: a Backend holds credentials and keys.
+func (b Backend) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, b.String()) }
 
 // Limits are the service's, with the minimum part size that it answered at login.
 func (b *Backend) Limits() sluice.Limits {

@@ -61,6 +61,11 @@ func (b *Backend) Open(ctx context.Context, name string) (*Download, error) {
 	return d, nil
 }
 
+// Format prints the name and the ID, for every verb: a connection holds the account's token.
+func (d *Download) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "b2 download of %q, version %s", d.Name, d.ID)
+}
+
 // Read reads the next bytes. A connection that breaks, or brings no byte for Retry.Stall, is replaced by another that
 // goes on where it ended; Retry counts the attempts that bring no byte. [io.EOF] means that all bytes
 // came, and that they have the SHA-1 that is known of them.

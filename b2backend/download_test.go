@@ -6,7 +6,6 @@ import (
 	"crypto/sha1"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -374,24 +373,6 @@ func TestADownloadTakesNoOtherBytesThanItAskedFor(t *testing.T) {
 			require.ErrorContains(t, err, want)
 			require.Equal(t, data[:5000], got)
 			require.Equal(t, 3, resumed)
-		})
-	}
-}
-
-func TestNoSecretLeavesADownload(t *testing.T) {
-	encryption, err := b2backend.EncryptCustomer(customerKey)
-	require.NoError(t, err)
-	for way, name := range leakyWays {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "CANARY-APPLICATION-KEY"}, "bucket", &b2backend.Options{
-				Transport: &leaky{way: way, only: "file"}, Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond},
-				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			})
-			require.NoError(t, err)
-			d, err := b.With(b2backend.FileOptions{Encryption: encryption}).Open(t.Context(), "file")
-			require.Error(t, err)
-			requireNoCanary(t, printed(err)+printed(d)+log.String())
 		})
 	}
 }

@@ -151,7 +151,7 @@ func (f *LargeFile) version(ctx context.Context) (*fileObject, error) {
 
 // unfinishedState is open, cancelled if there is no such unfinished large file, or unknown.
 func (f *LargeFile) unfinishedState(ctx context.Context) state {
-	err := f.backend.client.call(ctx, listParts, listPartsRequest{FileID: f.info.ID, MaxPartCount: 1}, nil)
+	err := f.backend.client.call(ctx, listParts, listPartsRequest{FileID: f.info.ID, MaxPartCount: 1}, new(listPartsAnswer))
 	switch {
 	case err == nil:
 		return open

@@ -2,9 +2,11 @@ package b2backend_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -135,5 +137,69 @@ func FuzzCheck(f *testing.F) {
 		require.NotEmpty(t, key)
 		require.LessOrEqual(t, len(key), 50)
 		require.GreaterOrEqual(t, size, int64(-1))
+	})
+}
+
+// Whatever the headers and the bytes of a download are, it ends well only with the bytes whose SHA-1 is said, and goes on only
+// with those that it lacks.
+func FuzzDownload(f *testing.F) {
+	f.Add(200, "id", "none", "", "", "xxxx", int64(4))
+	f.Add(206, "id", "unverified:0000", "bytes 0-3/4", "7", "xx", int64(9))
+	f.Add(404, "", "", "", "soon", `{"code":"not_found"}`, int64(-1))
+	f.Fuzz(func(t *testing.T, status int, id, sum, contentRange, after, body string, length int64) {
+		if status < 100 || status > 999 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			service := &fake{}
+			b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "APPLICATION-KEY"}, "bucket", &b2backend.Options{
+				Retry: b2backend.Retry{Attempts: 3},
+				Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+					if !strings.HasPrefix(req.URL.Path, "/file/") && !strings.HasSuffix(req.URL.Path, byID) {
+						return service.RoundTrip(req)
+					}
+					return &http.Response{
+						StatusCode: status, ContentLength: length, Body: io.NopCloser(strings.NewReader(body)), Request: req,
+						Header: http.Header{"X-Bz-File-Id": {id}, "X-Bz-Content-Sha1": {sum}, "Content-Range": {contentRange}, "Retry-After": {after}},
+					}, nil
+				}),
+			})
+			require.NoError(t, err)
+			d, err := b.Open(t.Context(), "file")
+			if err != nil {
+				require.Less(t, len(err.Error()), 20<<10)
+				return
+			}
+			defer d.Close()
+			got, err := io.ReadAll(d)
+			require.LessOrEqual(t, int64(len(got)), max(0, d.Size)+int64(len(body)))
+			if err == nil {
+				require.EqualValues(t, d.Size, len(got))
+			}
+		})
+	})
+}
+
+// What options let pass can be sent, and what they refuse is said in words.
+func FuzzFileOptions(f *testing.F) {
+	f.Add("max-age=1", "attachment", "gzip", "de", "governance", "on", "0123", int64(1))
+	f.Add("\r\n", "\x00", "ö", " ", "x", "maybe", strings.Repeat("0", 40), int64(-1))
+	b, err := b2backend.New(f.Context(), b2backend.Credentials{KeyID: "id", Key: "key"}, "bucket", &b2backend.Options{Transport: &fake{}})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, cache, disposition, encoding, language, mode, hold, sum string, until int64) {
+		o := b2backend.FileOptions{
+			CacheControl: cache, ContentDisposition: disposition, ContentEncoding: encoding, ContentLanguage: language, LargeFileSHA1: sum,
+			LegalHold: b2backend.LegalHold(hold),
+		}
+		o.Retention.Mode = mode
+		if until != 0 {
+			o.Retention.Until = time.UnixMilli(until)
+		}
+		if err := b.With(o).Check(spec("file")); err != nil {
+			require.True(t, strings.HasPrefix(err.Error(), "b2backend: "), err)
+			return
+		}
+		_, err := b.With(o).StartLargeFile(t.Context(), spec("file"))
+		require.NoError(t, err)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -167,6 +168,9 @@ func (b *Backend) open(id, name string, stored []sluice.Receipt) *LargeFile {
 	}
 }
 
+// Format prints the ID, for every verb: the upload URLs hold tokens.
+func (f *LargeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "b2 large file "+f.info.ID) }
+
 // Info is the file's ID and, of a resumed one, the parts that are stored.
 func (f *LargeFile) Info() sluice.LargeFileInfo { return f.info }
 
@@ -274,9 +278,13 @@ func (f *LargeFile) Cancel(ctx context.Context) error {
 // cancel cancels a large file that no finish is open for. One that is gone already is no error: the service
 // refuses a repeat with a text of several wordings (b2-api: documented).
 func (b *Backend) cancel(ctx context.Context, id string) error {
-	err := b.client.call(ctx, cancelLargeFile, fileRequest{id}, nil)
+	var gone fileRequest // the answer names the file too (b2-api: documented)
+	err := b.client.call(ctx, cancelLargeFile, fileRequest{id}, &gone)
 	if isGone(err) {
 		return nil
+	}
+	if err == nil && gone.FileID != id {
+		err = unusable(cancelLargeFile.name, "it is about %.100q", gone.FileID)
 	}
 	return err
 }

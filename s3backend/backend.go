@@ -3,6 +3,7 @@ package s3backend
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -72,6 +73,9 @@ func (b *Backend) With(options FileOptions) *Backend {
 
 // String is "s3://" and the bucket.
 func (b *Backend) String() string { return "s3://" + b.client.bucket }
+
+// Format prints [Backend.String] for every verb: a Backend holds credentials and keys.
+func (b Backend) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, b.String()) }
 
 // Limits are those of Amazon S3, but for what [Options] says.
 func (b *Backend) Limits() sluice.Limits {

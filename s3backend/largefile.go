@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -94,6 +95,9 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	}
 	return nil, err
 }
+
+// Format prints the ID, for every verb: the backend holds credentials and keys.
+func (f *largeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "s3 upload "+f.info.ID) }
 
 // Info is the upload's ID and, of a resumed one, the parts that are stored.
 func (f *largeFile) Info() sluice.LargeFileInfo { return f.info }

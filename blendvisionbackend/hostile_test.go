@@ -1,0 +1,111 @@
+package blendvisionbackend_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/blendvisionbackend"
+	"github.com/c1508ce4/sluice/internal/hostile"
+)
+
+// hostileCalls are all whose answers are read.
+var hostileCalls = []string{"files:upload", "put part", "complete-upload", "cancel-upload", "download"}
+
+// hostileCall names a call.
+func hostileCall(req *http.Request) string {
+	if req.Method == http.MethodPut {
+		return "put part"
+	}
+	if strings.HasSuffix(req.URL.Path, "files:upload") {
+		return "files:upload"
+	}
+	return req.URL.Path[strings.LastIndexByte(req.URL.Path, ':')+1:]
+}
+
+// honestly answers as the service does, for a file of one part. What the download call looks up was lost.
+func honestly(call string, req *http.Request) (*http.Response, error) {
+	switch name := hostileCall(req); {
+	case call == "download" && name == "complete-upload":
+		return nil, errors.New("the answer is lost")
+	case name == "download": // it is not complete
+		return reply(404, `{"code":5,"message":"no such file"}`), nil
+	case name == "files:upload":
+		return reply(200, `{"file": {"id": "f"}, "upload_data": {"id": "u", "parts": [{"part_number": 1, "presigned_url": "`+presigned+`"}]}}`), nil
+	case name == "put part":
+		resp := reply(200, "")
+		resp.Header.Set("ETag", `"e"`)
+		return resp, nil
+	case name == "cancel-upload":
+		return reply(200, `{}`), nil
+	}
+	return reply(200, `{"file": {"id": "f"}}`), nil
+}
+
+// makeEveryCall makes every call there is, and returns the errors and the values.
+func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said []any) {
+	note := func(err error) {
+		if err != nil {
+			said = append(said, err)
+		}
+	}
+	credentials := blendvisionbackend.Credentials{Token: tokenCanary, OrgID: orgCanary}
+	b, err := blendvisionbackend.New(credentials, &blendvisionbackend.Options{
+		Endpoint: "https://api.example", Transport: rt, Logger: log, Retry: blendvisionbackend.Retry{Attempts: 2, MaxWait: time.Second},
+	})
+	require.NoError(t, err)
+	said = append(said, credentials, &credentials, b, *b, b.Limits())
+	spec := sluice.FileSpec{Name: "a", Size: 1}
+	if f, err := b.StartLargeFile(t.Context(), spec); err != nil {
+		note(err)
+	} else {
+		note(f.Cancel(t.Context()))
+	}
+	f, err := b.StartLargeFile(t.Context(), spec)
+	if note(err); err != nil {
+		return said
+	}
+	r, err := f.UploadPart(t.Context(), sluice.NewPart(1, []byte("x"), nil))
+	note(err)
+	file, err := f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Tag: `"e"`}}, sums([]byte("x")))
+	note(err)
+	note(f.Cancel(t.Context()))
+	return append(said, f, f.Info(), r, file)
+}
+
+// Whatever any call answers, be it the API or the object store, nothing hangs, follows, grows, or lets a secret out.
+func TestAHostileServiceGetsNothing(t *testing.T) {
+	s := hostile.Subject{
+		Calls: hostileCalls, CallOf: hostileCall, Honest: honestly, Every: makeEveryCall, Hosts: []string{"api.example", "objects.example"},
+		Secrets: []string{tokenCanary, orgCanary, signatureCanary, url.QueryEscape(signatureCanary), "canary%2fsignature"},
+		// The ETag is the receipt, whatever else the object store says; cancelling answers any object; and what the download
+		// call does not find leaves the outcome unknown, which is an error by itself.
+		Deaf: func(call string, a hostile.Answer) bool {
+			return call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
+		},
+	}
+	s.Test(t)
+}
+
+func connectTo(t *testing.T) hostile.Connect {
+	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
+		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &blendvisionbackend.Options{
+			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: blendvisionbackend.Retry{Attempts: 1},
+		})
+		if err == nil {
+			_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
+		}
+		return err
+	}
+}
+
+func TestCertificatesAreVerified(t *testing.T) { hostile.TestCertificates(t, connectTo(t)) }
+
+func TestPlainHTTPIsRefusedOffThisMachine(t *testing.T) { hostile.TestPlainHTTP(t, connectTo(t)) }

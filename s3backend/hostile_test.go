@@ -1,0 +1,139 @@
+package s3backend
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/hostile"
+)
+
+// every call whose answer is read.
+var everyCall = []string{
+	"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
+	"PutObject", "HeadObject",
+}
+
+// honestly answers as a store does that has one unfinished upload. What HeadObject looks up was lost.
+func honestly(call string, req *http.Request) (*http.Response, error) {
+	name := callOf(req)
+	if call == "HeadObject" && (name == "PutObject" || name == "CompleteMultipartUpload") {
+		return nil, errors.New("the answer is lost")
+	}
+	status, body := http.StatusOK, map[string]string{
+		"CreateMultipartUpload":   "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>",
+		"CompleteMultipartUpload": "<CompleteMultipartUploadResult><ETag>t</ETag></CompleteMultipartUploadResult>",
+		"ListParts":               "<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>t</ETag><Size>10</Size></Part></ListPartsResult>",
+		"ListMultipartUploads": "<ListMultipartUploadsResult><Upload><Key>a</Key><UploadId>u1</UploadId>" +
+			"<Initiated>2026-01-02T03:04:05Z</Initiated></Upload></ListMultipartUploadsResult>",
+	}[name]
+	if name == "ListParts" && req.URL.Query().Has("max-parts") { // after it was cancelled
+		status, body = http.StatusNotFound, "<Error><Code>NoSuchUpload</Code></Error>"
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Etag": {"t"}, "Content-Length": {"10"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: req,
+	}, nil
+}
+
+// makeEveryCall makes every call there is, and returns the errors and the values.
+func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said []any) {
+	note := func(err error) {
+		if err != nil {
+			said = append(said, err)
+		}
+	}
+	customer, err := EncryptCustomer([]byte(canaryKey))
+	require.NoError(t, err)
+	plain, err := New(t.Context(), "data", &Options{
+		Endpoint: "https://store.test", Region: "us-east-1", Retry: Retry{Attempts: 2, MaxWait: time.Second}, Transport: rt, Logger: log,
+		Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
+	})
+	require.NoError(t, err)
+	b, data := plain.With(FileOptions{Encryption: customer}), []byte("0123456789")
+	spec := sluice.FileSpec{Name: "a", Size: 10}
+	_, err = b.UploadFile(t.Context(), spec, part(0, data))
+	note(err)
+	for u, err := range b.Unfinished(t.Context(), "") {
+		note(err)
+		said = append(said, u)
+	}
+	resumed, err := b.ResumeLargeFile(t.Context(), spec, "")
+	if note(err); err == nil {
+		said = append(said, resumed, resumed.Info())
+		note(resumed.Cancel(t.Context()))
+	}
+	f, err := b.StartLargeFile(t.Context(), spec)
+	said = append(said, b, *b, b.options, customer, &customer, b.Limits())
+	if note(err); err != nil {
+		return said
+	}
+	r, err := f.UploadPart(t.Context(), part(1, data))
+	note(err)
+	_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Size: 10, Tag: "t", Digests: part(1, data).Digests}}, nil)
+	note(err)
+	return append(said, f, f.Info(), r)
+}
+
+// Whatever any call answers, nothing hangs, follows, grows, or lets a secret out.
+func TestAHostileStoreGetsNothing(t *testing.T) {
+	s := hostile.Subject{
+		Calls: everyCall, CallOf: callOf, Honest: honestly, Every: makeEveryCall, Hosts: []string{"data.store.test"}, Known: canarySecret,
+		Secrets: []string{
+			canarySecret, canarySession, canaryKey, url.QueryEscape(canarySession),
+			base64.StdEncoding.EncodeToString([]byte(canaryKey)), hex.EncodeToString([]byte(canaryKey)), fmt.Sprint([]byte(canaryKey))[1:30],
+		},
+		// Cancel looks whether the upload is gone. What HeadObject does not find leaves the outcome unknown, which is an
+		// error by itself, and a part is what its headers say it is.
+		Deaf: func(call string, a hostile.Answer) bool {
+			return call == "AbortMultipartUpload" || (call == "UploadPart" || call == "PutObject") && a.Name == "cut"
+		},
+		Patterns: []*regexp.Regexp{regexp.MustCompile(`Signature=[0-9a-f]{16}`)},
+	}
+	s.Test(t)
+}
+
+func connectTo(t *testing.T) hostile.Connect {
+	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
+		o := &Options{
+			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: Retry{Attempts: 1},
+			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
+		}
+		b, err := New(t.Context(), "data", o)
+		if err != nil {
+			return err
+		}
+		_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+		return err
+	}
+}
+
+func TestCertificatesAreVerified(t *testing.T) { hostile.TestCertificates(t, connectTo(t)) }
+
+func TestPlainHTTPIsRefusedOffThisMachine(t *testing.T) { hostile.TestPlainHTTP(t, connectTo(t)) }
+
+// An endpoint from the environment or a profile is judged like one of Options.
+func TestPlainHTTPFromTheEnvironmentIsRefused(t *testing.T) {
+	awsEnvironment(t, "[profile open]\nregion = r\nendpoint_url = http://store.example\n", "[open]\naws_access_key_id = a\naws_secret_access_key = b\n")
+	for name, value := range map[string]string{"AWS_PROFILE": "open", "AWS_ENDPOINT_URL": "http://store.example", "AWS_ENDPOINT_URL_S3": "http://store.example"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", "r")
+			t.Setenv(name, value)
+			_, err := New(t.Context(), "data", nil)
+			require.ErrorContains(t, err, "plain http would show the credentials")
+		})
+	}
+}
