@@ -158,7 +158,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 			Call: bvtest.CallUpload, Times: -1, Kind: bvtest.Refuse, Status: 503, Message: "maintenance", Fired: func() { calls++ },
 		})
 		_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
-		require.EqualError(w, err, "blendvisionbackend: files:upload: status 503 (gRPC code 14): maintenance")
+		require.EqualError(w, err, "sluice: a large file may be left unfinished: blendvisionbackend: files:upload: status 503 (gRPC code 14): maintenance")
 		require.Equal(w, 3, calls)
 	})
 }
