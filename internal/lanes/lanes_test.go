@@ -98,15 +98,6 @@ func TestAHashIsAsGoodAfterResetAndSum(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocated(t *testing.T) {
-	var hashes []hash.Hash
-	var data [][]byte
-	for lane := range Most {
-		hashes, data = append(hashes, NewSHA1()), append(data, fill(4096, lane))
-	}
-	require.Zero(t, testing.AllocsPerRun(100, func() { SHA1(hashes, data) }))
-}
-
 func FuzzSHA1(f *testing.F) {
 	f.Add([]byte("a seed"), uint8(8), uint16(64))
 	f.Add(fill(5000, 0), uint8(3), uint16(100))
