@@ -61,6 +61,17 @@ func (g *governor) enter(ctx context.Context, p *Part) error {
 	return context.Cause(ctx)
 }
 
+// enterAfter lets in an upload beside those of the parts up to last, if all of these are let in and there is room.
+func (g *governor) enterAfter(last int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next <= last || g.active >= g.allowed() {
+		return false
+	}
+	g.active++
+	return true
+}
+
 // pass lets the parts behind number go before it: it needs no upload.
 func (g *governor) pass(number int) {
 	g.mu.Lock()

@@ -43,6 +43,39 @@ func TestGovernorPassesOverWhatNeedsNoUpload(t *testing.T) {
 	require.Empty(t, g.passed)
 }
 
+func TestGovernorLetsAHedgeInOnlyAfterEveryPartAndWhereThereIsRoom(t *testing.T) {
+	g := newGovernor(2, true)
+	require.NoError(t, g.enter(t.Context(), waiting(1)))
+	require.False(t, g.enterAfter(2), "part 2 is still to come")
+	g.pass(2)
+	require.True(t, g.enterAfter(2))
+	require.False(t, g.enterAfter(2), "both uploads are busy")
+	g.leave(true)
+	g.slowDown(0)
+	require.False(t, g.enterAfter(2), "the store has asked for fewer")
+	g.leave(false)
+	require.True(t, g.enterAfter(2))
+}
+
+func TestWhatIsUsualIsTheMedianOfTheLastPartsBySize(t *testing.T) {
+	h := newHedger()
+	h.learn(100, 10*time.Second)
+	h.learn(100, time.Hour)
+	require.Equal(t, never, h.late(100))
+	h.learn(50, 5*time.Second)
+	require.Equal(t, 20*time.Second, h.late(100), "one straggler of three changes nothing")
+	require.Equal(t, 40*time.Second, h.late(200))
+	require.Equal(t, leastLate, h.late(1))
+	for range usualOf {
+		h.learn(100, time.Minute)
+	}
+	require.Equal(t, 2*time.Minute, h.late(100), "the line has changed")
+	for range usualOf {
+		h.learn(0, 1000*time.Hour)
+	}
+	require.Equal(t, never, h.late(1<<62))
+}
+
 func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
 	g := newGovernor(5, true)
 	for epoch, want := range []int{2, 1, 1, 1} {

@@ -25,11 +25,13 @@ type pipeline struct {
 	fail    func(*Error) error // makes an error the stream's failure
 
 	uploads *governor
+	hedges  *hedger
 
 	ctx     context.Context // the group's
 	group   *errgroup.Group
 	queue   chan *Part
 	workers int // started; by the writer's turn only
+	last    int // number of the part handed over last; likewise
 	// hashAhead is how many workers more there are than uploads: those hash meanwhile.
 	hashAhead int
 	waited    bool
@@ -57,6 +59,7 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 		fail:    fail,
 		queue:   make(chan *Part, ahead),
 		uploads: newGovernor(p.settings.Concurrency, p.follows),
+		hedges:  newHedger(),
 		whole:   newHashers(asked, p.limits.WholeDigests),
 		free:    make(chan *Part, ahead),
 		opened:  make(chan struct{}),
@@ -178,6 +181,7 @@ func (u *pipeline) idleUploads() int {
 // large file. A worker is started whenever parts wait and none is idle.
 func (u *pipeline) handOver(p *Part) bool {
 	u.open()
+	u.last = p.Number
 	p.refs.Store(1)
 	if u.toDigest != nil {
 		p.refs.Store(2)
@@ -223,7 +227,12 @@ func (u *pipeline) wait() {
 	if u.toDigest != nil {
 		close(u.toDigest)
 	}
+	var hedging sync.WaitGroup
+	if u.workers > 0 && u.plan.limits.Repeatable {
+		hedging.Go(u.hedgeStragglers)
+	}
 	_ = u.group.Wait() // fail has filed the error
+	hedging.Wait()     // the group's ctx has ended
 	// If workers were ended from outside, nobody has taken these.
 	for p := range u.queue {
 		u.drop(p)
@@ -240,6 +249,8 @@ func (u *pipeline) wait() {
 // work uploads parts until there are no more.
 func (u *pipeline) work() error {
 	hashers := newHashers(u.plan.limits.PartDigests)
+	s := u.newSender()
+	defer s.cancel()
 	<-u.opened // StartLargeFile returns promptly once ctx is done
 	var failed error
 	for {
@@ -250,7 +261,7 @@ func (u *pipeline) work() error {
 			return failed
 		}
 		u.pending.Add(-1)
-		if err := u.uploadPart(p, hashers); err != nil {
+		if err := u.uploadPart(p, hashers, s); err != nil {
 			failed = err
 		}
 	}

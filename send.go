@@ -10,7 +10,7 @@ import (
 
 // uploadPart hashes p, waits for its turn among the uploads, and sends it. The next parts are hashed while
 // others are sent, so that hashing costs the line nothing.
-func (u *pipeline) uploadPart(p *Part, h hashers) error {
+func (u *pipeline) uploadPart(p *Part, h hashers, s *sender) error {
 	defer u.drop(p)
 	if u.ctx.Err() != nil {
 		return nil
@@ -23,7 +23,7 @@ func (u *pipeline) uploadPart(p *Part, h hashers) error {
 			u.fail(u.error("upload", p, errNotReturned))
 		}
 	}()
-	r, err := u.sendPart(p, h)
+	r, err := u.sendPart(p, h, s)
 	returned = true
 	if err != nil {
 		return u.fail(u.error("upload", p, err))
@@ -34,7 +34,7 @@ func (u *pipeline) uploadPart(p *Part, h hashers) error {
 	return nil
 }
 
-func (u *pipeline) sendPart(p *Part, h hashers) (Receipt, error) {
+func (u *pipeline) sendPart(p *Part, h hashers, s *sender) (Receipt, error) {
 	if err := u.hash(p, h); err != nil {
 		return Receipt{}, err
 	}
@@ -47,16 +47,22 @@ func (u *pipeline) sendPart(p *Part, h hashers) (Receipt, error) {
 		return Receipt{}, err
 	}
 	acknowledged := false
-	defer func() { u.uploads.leave(acknowledged) }()
+	defer func() { u.leave(acknowledged) }()
 	var r Receipt
 	err := u.track(p, func() (err error) {
-		if r, err = u.large.UploadPart(u.ctx, p); err != nil {
+		if r, err = s.upload(p); err != nil {
 			return err
 		}
 		return agree("received", r.Size, p.Size, r.Digests, p.Digests)
 	})
 	acknowledged = err == nil
 	return r, err
+}
+
+// leave ends an upload that entered.
+func (u *pipeline) leave(acknowledged bool) {
+	u.uploads.leave(acknowledged)
+	u.hedges.changed()
 }
 
 // uploadFile stores p as the whole file, in one call.

@@ -74,6 +74,7 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		MinParts: minParts, MaxParts: maxParts,
 		MaxFile: maxFile, MaxSingle: maxPart,
 		Resumable:   true,
+		Repeatable:  true, // b2-api: documented
 		PartDigests: []sluice.Algorithm{{Name: "sha1", New: sha1.New}},
 	}
 	return b, nil

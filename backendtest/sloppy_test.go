@@ -46,7 +46,7 @@ type sloppyUpload struct {
 	ctx   context.Context // of the start
 	over  string          // "finished" or "cancelled"
 	parts map[int]sloppyPart
-	busy  bool // with a part
+	busy  map[int]int // calls under way, by part
 	info  sluice.LargeFileInfo
 }
 
@@ -216,7 +216,7 @@ func (s *sloppy) newID() string {
 }
 
 func (s *sloppy) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
-	u := &sloppyUpload{store: s, id: s.newID(), spec: spec, ctx: ctx, parts: make(map[int]sloppyPart)}
+	u := &sloppyUpload{store: s, id: s.newID(), spec: spec, ctx: ctx, parts: make(map[int]sloppyPart), busy: make(map[int]int)}
 	if s.is("same id by name") {
 		u.id = spec.Name
 	}
@@ -332,12 +332,18 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		return sluice.Receipt{}, u.ctx.Err()
 	}
 	s.mu.Lock()
-	clash := u.busy && s.is("one part at a time")
-	u.busy = true
+	clash := len(u.busy) > 0 && s.is("one part at a time") || u.busy[p.Number] > 0 && s.is("one upload of a part")
+	u.busy[p.Number]++
 	s.mu.Unlock()
+	alive := ctx.Err() == nil
 	err := s.answer(ctx, "UploadPart")
 	s.mu.Lock()
-	u.busy = false
+	if u.busy[p.Number]--; u.busy[p.Number] == 0 {
+		delete(u.busy, p.Number)
+	}
+	if err != nil && alive && s.is("cut off, removes the part") {
+		delete(u.parts, p.Number)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return sluice.Receipt{}, err
@@ -365,7 +371,11 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 	}
 	s.last++
 	part := sloppyPart{data, sums, s.last}
-	if _, again := u.parts[p.Number]; !again || !s.is("first part wins") {
+	before, again := u.parts[p.Number]
+	if again && bytes.Equal(before.data, data) && !s.is("a repeat has another tag") {
+		part.seq = before.seq
+	}
+	if !again || !s.is("first part wins") {
 		u.parts[p.Number] = part
 	}
 	r := sluice.Receipt{Number: p.Number, Size: p.Size, Digests: sums, Tag: part.tag()}
