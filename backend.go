@@ -119,6 +119,9 @@ type Limits struct {
 type Algorithm struct {
 	Name string // lower case: "sha1", "sha256", "md5", "crc32c"
 	New  func() hash.Hash
+	// Together, if not nil, writes data[i] to hashes[i], which New made, in less processor time than one after the
+	// other takes. It is called with three to eight hashes of parts that wait; their data may differ in length.
+	Together func(hashes []hash.Hash, data [][]byte)
 }
 
 // Digest is the sum of an algorithm over some bytes.

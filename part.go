@@ -30,8 +30,6 @@ type Part struct {
 	meter   *meter       // counts what is sent; nil for a part made by NewPart
 	uploads *governor    // hears of slowing down; nil likewise
 	epoch   int          // of uploads, in which the attempt under way began
-	// admitted gets a token when the part may be uploaded; capacity 1.
-	admitted chan struct{}
 
 	mu       sync.Mutex
 	attempts int

@@ -3,7 +3,6 @@ package b2backend
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/lanes"
 )
 
 // Limits of the service (b2-api: documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
@@ -75,7 +75,7 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		MaxFile: maxFile, MaxSingle: maxPart,
 		Resumable:   true,
 		Repeatable:  true, // b2-api: documented
-		PartDigests: []sluice.Algorithm{{Name: "sha1", New: sha1.New}},
+		PartDigests: []sluice.Algorithm{lanes.SHA1()},
 	}
 	return b, nil
 }

@@ -65,7 +65,7 @@ func TestASlowMemoryBackendBreaksNoRule(t *testing.T) {
 		return Store{Backend: b, Open: func(name string) (io.ReadCloser, error) { return b.Open(name) }}, func() {}
 	})
 	require.Empty(t, broken)
-	require.Equal(t, []string{"large-empty", "large-one-part", "metadata", "part-plan", "unsupported"}, sortedKeys(skips))
+	require.Equal(t, []string{"large-empty", "large-one-part", "metadata", "part-plan", "together", "unsupported"}, sortedKeys(skips))
 }
 
 // defects tells which rule is meant to see a defect of sloppy, and after it the others that may see it too
@@ -73,6 +73,7 @@ func TestASlowMemoryBackendBreaksNoRule(t *testing.T) {
 func defects() map[string][]string {
 	return map[string][]string{
 		"limits change":     {"limits"},
+		"mixes lanes":       {"together"},
 		"accepts no name":   {"check"},
 		"no ErrUnsupported": {"unsupported"},
 

@@ -11,13 +11,13 @@ import (
 	"encoding"
 	"encoding/binary"
 	"hash"
+
+	"github.com/c1508ce4/sluice"
 )
 
 const (
-	// Most is how many hashes go side by side.
-	Most = 8
-	// Least is how many have to for that to be faster than one after the other.
-	Least = 3
+	most  = 8 // hashes side by side
+	least = 3 // for that to be faster than one after the other
 )
 
 // The state of crypto/sha1 as it is marshaled: its name, five words, the bytes short of a block, the length.
@@ -29,8 +29,7 @@ const (
 	stateSize = lengthAt + 8
 )
 
-// NewSHA1 returns a SHA-1 that [SHA1] can write to beside others. It is used by one goroutine at a time.
-func NewSHA1() hash.Hash { return &digest{Hash: sha1.New()} }
+func newSHA1() hash.Hash { return &digest{Hash: sha1.New()} }
 
 // digest is a crypto/sha1 hash with room for its state.
 type digest struct {
@@ -38,64 +37,91 @@ type digest struct {
 	state [stateSize]byte
 }
 
-// SHA1 writes data[i] to hashes[i], which NewSHA1 made and which are all different. It allocates nothing. It is
-// fastest with Most hashes, at a block's boundary, and data of equal length; nothing of that is required.
-func SHA1(hashes []hash.Hash, data [][]byte) {
+// SHA1 is the algorithm by which a store wants SHA-1 of its parts.
+func SHA1() sluice.Algorithm {
+	a := sluice.Algorithm{Name: "sha1", New: newSHA1}
+	if available {
+		a.Together = writeSHA1
+	}
+	return a
+}
+
+// writeSHA1 writes data[i] to hashes[i], which newSHA1 made and which are all different. It allocates nothing. It is
+// fastest with most hashes, at a block's boundary, and data of equal length; nothing of that is required.
+func writeSHA1(hashes []hash.Hash, data [][]byte) {
 	for len(hashes) > 0 {
-		n := min(Most, len(hashes))
-		some(hashes[:n], data[:n])
+		n := min(most, len(hashes))
+		var g group
+		for i, h := range hashes[:n] {
+			g.add(h, data[i])
+		}
+		for g.step() {
+		}
+		g.rest()
 		hashes, data = hashes[n:], data[n:]
 	}
 }
 
-// some is SHA1 for Most hashes or fewer.
-func some(hashes []hash.Hash, data [][]byte) {
-	done := 0
-	if available && len(hashes) >= Least {
-		done = together(hashes, data)
-	}
-	for i, h := range hashes {
-		if len(data[i]) > done {
-			_, _ = h.Write(data[i][done:]) // a hash never fails
-		}
-	}
+// group is what goes side by side.
+type group struct {
+	n       int // lanes in use
+	digests [most]*digest
+	data    [most][]byte // still to be written
 }
 
-// together writes the whole blocks that all data have, and returns how many bytes of each that is: 0 if a hash is
-// not at a block's boundary.
-func together(hashes []hash.Hash, data [][]byte) int {
-	n := len(data[0])
-	for _, d := range data {
-		n = min(n, len(d))
+// add gives the group a lane, unless there is no whole block, or the hash is not at a block's boundary.
+func (g *group) add(h hash.Hash, data []byte) {
+	if d, ok := h.(*digest); available && ok && len(data) >= sha1.BlockSize && d.save() {
+		g.digests[g.n], g.data[g.n] = d, data
+		g.n++
+		return
+	}
+	_, _ = h.Write(data) // a hash never fails
+}
+
+// step writes the whole blocks that all lanes have, and ends the lanes that have no more. It is false if there
+// are too few lanes.
+func (g *group) step() bool {
+	if g.n < least {
+		return false
+	}
+	n := len(g.data[0])
+	for _, data := range g.data[:g.n] {
+		n = min(n, len(data))
 	}
 	n -= n % sha1.BlockSize
-	if n == 0 {
-		return 0
-	}
-	var state [5][8]uint32
-	var from [8]*byte
-	for i, h := range hashes {
-		d, ok := h.(*digest)
-		if !ok || !d.save() {
-			return 0
-		}
+	var state [5][most]uint32
+	var from [most]*byte
+	for i := range most {
+		lane := min(i, g.n-1) // one that is not in use does what another does
 		for w := range state {
-			state[w][i] = binary.BigEndian.Uint32(d.state[wordsAt+4*w:])
+			state[w][i] = g.digests[lane].word(w)
 		}
-		from[i] = &data[i][0]
-	}
-	for i := len(hashes); i < Most; i++ {
-		from[i] = from[0] // an idle lane reads what another reads
+		from[i] = &g.data[lane][0]
 	}
 	sha1x8(&state, &from, n)
-	for i, h := range hashes {
-		d := h.(*digest)
+	left := 0
+	for i, d := range g.digests[:g.n] {
 		for w := range state {
-			binary.BigEndian.PutUint32(d.state[wordsAt+4*w:], state[w][i])
+			d.setWord(w, state[w][i])
 		}
 		d.advance(n)
+		if data := g.data[i][n:]; len(data) >= sha1.BlockSize {
+			g.digests[left], g.data[left] = d, data
+			left++
+		} else {
+			d.load(data)
+		}
 	}
-	return n
+	g.n = left
+	return true
+}
+
+// rest ends the lanes.
+func (g *group) rest() {
+	for i, d := range g.digests[:g.n] {
+		d.load(g.data[i])
+	}
 }
 
 // save marshals the hash, and reports whether it is at a block's boundary and in the form known.
@@ -109,12 +135,20 @@ func (d *digest) save() bool {
 		binary.BigEndian.Uint64(state[lengthAt:])%sha1.BlockSize == 0
 }
 
-// advance makes the saved state, with n bytes more, the hash's own. A state in the form that save saw is never
-// refused.
+func (d *digest) word(i int) uint32 { return binary.BigEndian.Uint32(d.state[wordsAt+4*i:]) }
+
+func (d *digest) setWord(i int, w uint32) { binary.BigEndian.PutUint32(d.state[wordsAt+4*i:], w) }
+
+// advance adds n bytes to the length saved.
 func (d *digest) advance(n int) {
 	length := d.state[lengthAt:]
 	binary.BigEndian.PutUint64(length, binary.BigEndian.Uint64(length)+uint64(n))
+}
+
+// load makes the saved state the hash's own, and writes what is left.
+func (d *digest) load(left []byte) {
 	if err := d.Hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(d.state[:]); err != nil {
-		panic(err)
+		panic(err) // never: it is what save saw, with other words
 	}
+	_, _ = d.Write(left) // a hash never fails
 }

@@ -20,19 +20,19 @@ func fill(n, lane int) []byte {
 	return data
 }
 
-// agree writes the pieces of every lane by SHA1 and requires what crypto/sha1 says of them.
+// agree writes the pieces of every lane side by side and requires what crypto/sha1 says of them.
 func agree(t *testing.T, lanes ...[][]byte) {
 	t.Helper()
 	var hashes []hash.Hash
 	for range lanes {
-		hashes = append(hashes, NewSHA1())
+		hashes = append(hashes, newSHA1())
 	}
 	for piece := range lanes[0] {
 		var data [][]byte
 		for _, pieces := range lanes {
 			data = append(data, pieces[piece])
 		}
-		SHA1(hashes, data)
+		writeSHA1(hashes, data)
 	}
 	for i, pieces := range lanes {
 		want := sha1.New()
@@ -44,7 +44,7 @@ func agree(t *testing.T, lanes ...[][]byte) {
 }
 
 func TestEveryNumberOfLanesAgreesWithTheLibrary(t *testing.T) {
-	for n := 1; n <= 2*Most+1; n++ {
+	for n := 1; n <= 2*most+1; n++ {
 		var lanes [][][]byte
 		for lane := range n {
 			lanes = append(lanes, [][]byte{fill(1024, lane)})
@@ -58,7 +58,7 @@ func TestPiecesOfAnyLengthAgreeWithTheLibrary(t *testing.T) {
 	for _, first := range lengths {
 		for _, second := range lengths {
 			var lanes [][][]byte
-			for lane := range Most {
+			for lane := range most {
 				lanes = append(lanes, [][]byte{fill(first, lane), fill(second, lane+1), fill(64, lane)})
 			}
 			agree(t, lanes...)
@@ -68,7 +68,7 @@ func TestPiecesOfAnyLengthAgreeWithTheLibrary(t *testing.T) {
 
 func TestLanesOfDifferentLengthAgreeWithTheLibrary(t *testing.T) {
 	var lanes [][][]byte
-	for lane := range Most {
+	for lane := range most {
 		lanes = append(lanes, [][]byte{fill(640+lane*64, lane), fill(100*lane, lane), fill(128, lane)})
 	}
 	agree(t, lanes...)
@@ -77,17 +77,17 @@ func TestLanesOfDifferentLengthAgreeWithTheLibrary(t *testing.T) {
 func TestAHashIsAsGoodAfterResetAndSum(t *testing.T) {
 	var hashes []hash.Hash
 	var data [][]byte
-	for lane := range Most {
-		hashes, data = append(hashes, NewSHA1()), append(data, fill(256, lane))
+	for lane := range most {
+		hashes, data = append(hashes, newSHA1()), append(data, fill(256, lane))
 	}
-	SHA1(hashes, data)
+	writeSHA1(hashes, data)
 	for i, h := range hashes {
 		h.Sum(nil) // which changes nothing
 		if i%2 == 0 {
 			h.Reset()
 		}
 	}
-	SHA1(hashes, data)
+	writeSHA1(hashes, data)
 	for i, h := range hashes {
 		want := sha1.New()
 		want.Write(data[i])
@@ -118,12 +118,12 @@ func BenchmarkSHA1(b *testing.B) {
 		var hashes []hash.Hash
 		var data [][]byte
 		for lane := range n {
-			hashes, data = append(hashes, NewSHA1()), append(data, fill(length, lane))
+			hashes, data = append(hashes, newSHA1()), append(data, fill(length, lane))
 		}
 		b.Run(fmt.Sprintf("lanes-%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n * length))
 			for b.Loop() {
-				SHA1(hashes, data)
+				writeSHA1(hashes, data)
 			}
 		})
 	}
