@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -101,12 +102,7 @@ func hasCode(err error, codes ...string) bool {
 	if !ok {
 		return false
 	}
-	for _, code := range codes {
-		if e.Code == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(codes, e.Code)
 }
 
 // hasStatus tells whether the store answered with the status.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -123,9 +124,7 @@ func (f *largeFile) call(name, method string, query url.Values) *call {
 		secrets: f.backend.options.Encryption.secrets(),
 		read:    func(http.Header, []byte) error { return nil },
 	}
-	for key, values := range query {
-		k.query[key] = values
-	}
+	maps.Copy(k.query, query)
 	f.backend.options.Encryption.setCustomer(k.header)
 	return k
 }

@@ -2,6 +2,7 @@ package b2test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -244,16 +245,12 @@ func (x *exchange) authorization(k *Key, t *token) object {
 		} else {
 			top["minimumPartSize"] = x.s.opts.RecommendedPartSize
 		}
-		for name, value := range storage {
-			top[name] = value
-		}
+		maps.Copy(top, storage)
 		top["allowed"] = allowed
 		return top
 	}
 	if x.version == 3 {
-		for name, value := range allowed {
-			storage[name] = value
-		}
+		maps.Copy(storage, allowed)
 		storage["bucketId"], storage["bucketName"], storage["infoType"] = bucketID, bucketName, "storageApi"
 	} else {
 		allowed["buckets"] = buckets

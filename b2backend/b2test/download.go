@@ -2,6 +2,7 @@ package b2test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -187,9 +188,7 @@ func parseRange(text string, size int64) (offset, length int64, ok bool) {
 // sendDownload writes the headers and the content, at the pace of the link.
 func (x *exchange) sendDownload(d *download) {
 	h := x.w.Header()
-	for name, values := range d.header {
-		h[name] = values
-	}
+	maps.Copy(h, d.header)
 	x.w.WriteHeader(d.status)
 	if x.r.Method == http.MethodHead {
 		return

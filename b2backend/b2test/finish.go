@@ -19,7 +19,7 @@ func (x *exchange) finishLargeFile() (any, error) {
 		return nil, err
 	}
 	f.action = actionUpload // under the id and the timestamp of its start (recorded)
-	for number := range len(digests) {
+	for number := range digests {
 		p := f.parts[number+1]
 		f.length += p.length
 		f.content = append(f.content, p.content...)
