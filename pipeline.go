@@ -250,7 +250,6 @@ func (u *pipeline) wait() {
 func (u *pipeline) work() error {
 	hashers := newHashers(u.plan.limits.PartDigests)
 	s := u.newSender()
-	defer s.cancel()
 	<-u.opened // StartLargeFile returns promptly once ctx is done
 	var failed error
 	for {
