@@ -13,7 +13,7 @@ import (
 //
 // The rule is that of docs/decisions/0003-hedging.md: every part is let in, an upload is idle, and the part's attempt
 // has been under way for twice the usual time. A part is sent twice at most. The first of the two calls to be
-// acknowledged counts, and ends the other. The part's worker joins both, so that to all the rest it is one part.
+// acknowledged ends the other. The part's worker joins both, so that to all the rest it is one part.
 
 const (
 	// usualOf is how many acknowledged parts the usual time is learned from: the last ones, because lines change.
@@ -38,8 +38,8 @@ type hedger struct {
 // sender is the uploads of one worker, one after the other.
 type sender struct {
 	pipeline *pipeline
-	// ctx is of its calls. A hedge that was faster ends it, and that is the end of this sender too: there is no hedge as
-	// long as a part is left that nobody sends. So no part needs a context of its own.
+	// ctx is of its calls, and ends with the group's. A hedge that was faster ends it before, and no call follows then: there
+	// is no hedge as long as a part is left that nobody sends. So no part needs a context of its own.
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -51,12 +51,10 @@ type sender struct {
 // hedge is the second call for a part.
 type hedge struct {
 	cancel context.CancelFunc
-	done   chan struct{} // closed when it has returned
+	done   chan struct{} // closed when it has returned; what follows stands then
 
-	// The rest is under the hedger's lock until done is closed.
-	beaten  bool // the first call was acknowledged before
-	won     bool // else
-	receipt Receipt
+	acknowledged bool
+	receipt      Receipt
 }
 
 func newHedger() *hedger { return &hedger{wake: make(chan struct{}, 1)} }
@@ -69,7 +67,7 @@ func (h *hedger) changed() {
 	}
 }
 
-// newSender is a worker's. Its cancel is to be called.
+// newSender is a worker's.
 func (u *pipeline) newSender() *sender {
 	s := &sender{pipeline: u}
 	s.ctx, s.cancel = context.WithCancel(u.ctx)
@@ -79,7 +77,7 @@ func (u *pipeline) newSender() *sender {
 	return s
 }
 
-// upload is UploadPart, or a hedge that was faster. When it returns nobody reads p for an upload any more.
+// upload is UploadPart, by a call or by its hedge. When it returns nobody reads p for an upload any more.
 func (s *sender) upload(p *Part) (r Receipt, err error) {
 	h := s.pipeline.hedges
 	p.attempting(time.Now())
@@ -92,26 +90,25 @@ func (s *sender) upload(p *Part) (r Receipt, err error) {
 	return s.pipeline.large.UploadPart(s.ctx, p)
 }
 
-// join ends what upload began with the outcome of the first call, and waits for the second if there is one.
+// join ends what upload began with the outcome of the first call, and waits for the second if there is one. If both are
+// acknowledged, either receipt will do: Limits.Repeatable says so.
 func (s *sender) join(r Receipt, err error) (Receipt, error) {
 	h := s.pipeline.hedges
 	h.mu.Lock()
 	p, second := s.part, s.hedge
 	s.part, s.hedge = nil, nil
-	if second == nil {
-		if err == nil {
-			h.learn(p.Size, p.underWay())
-		}
-		h.mu.Unlock()
-		return r, err
-	}
-	if err == nil && !second.won {
-		second.beaten = true
-		second.cancel()
+	if second == nil && err == nil {
+		h.learn(p.Size, p.underWay())
 	}
 	h.mu.Unlock()
+	if second == nil {
+		return r, err
+	}
+	if err == nil {
+		second.cancel()
+	}
 	<-second.done
-	if second.won {
+	if err != nil && second.acknowledged {
 		return second.receipt, nil
 	}
 	return r, err
@@ -174,27 +171,19 @@ func (u *pipeline) hedgeWhoIsLate() time.Duration {
 
 // hedge sends the part of s a second time. With the hedger's lock held, so that its worker is still there to join it.
 func (u *pipeline) hedge(s *sender) {
-	h, p := u.hedges, s.part
+	p := s.part
 	ctx, cancel := context.WithCancel(u.ctx)
 	second := &hedge{cancel: cancel, done: make(chan struct{})}
 	s.hedge = second
 	u.group.Go(func() error {
 		defer close(second.done)
 		defer cancel()
-		acknowledged := false
-		defer func() { u.leave(acknowledged) }()
+		defer u.leave(false) // no word on how many uploads the store takes
 		u.meter.hedging(p)
-		r, err := u.large.UploadPart(ctx, p)
-		if err != nil {
-			return nil // it was only a hedge
-		}
-		acknowledged = true
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if !second.beaten {
-			second.won, second.receipt = true, r
+		if r, err := u.large.UploadPart(ctx, p); err == nil {
+			second.acknowledged, second.receipt = true, r
 			s.cancel()
 		}
-		return nil
+		return nil // it was only a hedge
 	})
 }

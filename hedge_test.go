@@ -300,6 +300,22 @@ func TestNothingIsHedgedBeforeTheSourceHasEnded(t *testing.T) {
 	})
 }
 
+// Nothing else begins or ends when this upload begins.
+func TestAnUploadThatBeginsLastIsHedgedAsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newUneven(repeatable(), map[call]time.Duration{{5, 1}: time.Hour})
+		told := s.tell(t, 6, func(o *sluice.Options) {
+			o.Hooks.PartStarted = func(p sluice.PartEvent) {
+				if p.Number == 5 {
+					time.Sleep(5 * usual)
+				}
+			}
+		})
+		require.NoError(t, told.err)
+		require.Equal(t, 9*usual, told.took)
+	})
+}
+
 func TestNothingIsHedgedWhereRepeatsAreNotSafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newUneven(smallLimits(), map[call]time.Duration{{5, 1}: 50 * usual})
@@ -317,6 +333,24 @@ func TestAHedgeWaitsForAnIdleUpload(t *testing.T) {
 		require.NoError(t, told.err)
 		require.Equal(t, 6*usual, told.took, "the third is done at four, one is hedged then, the other when that is done")
 		require.Equal(t, []int{4, 5}, s.hedged())
+	})
+}
+
+func TestAHedgeThatFailsLeavesItsUploadToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newUneven(repeatable(), map[call]time.Duration{{4, 1}: 8 * usual, {5, 1}: 8 * usual})
+		s.fails = map[call]error{{4, 2}: errors.New("503 busy"), {5, 2}: errors.New("503 busy")}
+		began := time.Now()
+		var hedged []time.Duration
+		told := s.tell(t, 6, func(o *sluice.Options) {
+			note := o.Hooks.PartHedged
+			o.Hooks.PartHedged = func(p sluice.PartEvent) {
+				note(p)
+				hedged = append(hedged, time.Since(began))
+			}
+		})
+		require.NoError(t, told.err)
+		require.Equal(t, []time.Duration{3 * usual, 4 * usual}, hedged)
 	})
 }
 
@@ -412,7 +446,8 @@ func TestAHedgeThatIsEndedFromOutsideLeavesNobodyWaiting(t *testing.T) {
 
 func TestAWorkerThatIsEndedFromOutsideJoinsItsHedge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newUneven(repeatable(), map[call]time.Duration{{5, 1}: time.Hour})
+		s := newUneven(repeatable(), map[call]time.Duration{{5, 1}: 5 * usual / 2, {5, 2}: 2 * usual})
+		s.fails = map[call]error{{5, 1}: errors.New("connection reset")}
 		s.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
 			r, err := s.upload(ctx, p, real)
 			if err != nil {
@@ -422,7 +457,12 @@ func TestAWorkerThatIsEndedFromOutsideJoinsItsHedge(t *testing.T) {
 		}
 		w, pool := open(t, t.Context(), s, nil)
 		mustWrite(t, w, 6*part)
+		inUse := make(chan int64, 1)
+		time.AfterFunc(3*usual, func() { inUse <- pool.InUse() }) // from usual on
+		closing := time.Now()
 		require.ErrorContains(t, w.Close(), "a hook or the backend panicked, or ended its goroutine")
+		require.Equal(t, 4*usual, time.Since(closing))
+		require.EqualValues(t, part, <-inUse)
 		require.Zero(t, pool.InUse())
 		requireNothingLeft(t, s.Backend)
 	})

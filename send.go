@@ -11,7 +11,6 @@ import (
 // upload uploads the parts that the governor lets in, until there are no more.
 func (u *pipeline) upload() error {
 	s := u.newSender()
-	defer s.cancel()
 	<-u.opened // StartLargeFile returns promptly once ctx is done
 	var failed error
 	for p := range u.uploads.admitted {
