@@ -12,6 +12,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // Limits of the service (b2-api: documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
@@ -57,7 +58,7 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 	}
 	c := &client{
 		transport: o.Transport, plainHTTP: o.AllowPlainHTTP, userAgent: o.UserAgent, log: o.Logger,
-		policy:  o.Retry.policy(),
+		policy:  retry.Of(o.Retry),
 		session: session{credentials: credentials, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
 	}
 	first, err := c.account(ctx)

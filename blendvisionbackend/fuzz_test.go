@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 )
 
@@ -26,7 +27,7 @@ func FuzzAnswerToOpen(f *testing.F) {
 		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "api-token", OrgID: "organization-id"},
 			&blendvisionbackend.Options{
 				Endpoint: "https://api.example",
-				Retry:    blendvisionbackend.Retry{Attempts: 1},
+				Retry:    sluice.Retry{Attempts: 1},
 				Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 					return reply(status, string(body)), nil
 				}),

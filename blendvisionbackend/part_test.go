@@ -152,7 +152,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 }
 
 func TestAttemptsAreLimited(t *testing.T) {
-	inWorldWith(t, nil, blendvisionbackend.Options{Retry: blendvisionbackend.Retry{Attempts: 3}}, func(w world) {
+	inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 3}}, func(w world) {
 		calls := 0
 		w.inject(bvtest.Fault{
 			Call: bvtest.CallUpload, Times: -1, Kind: bvtest.Refuse, Status: 503, Message: "maintenance", Fired: func() { calls++ },
@@ -189,7 +189,7 @@ func TestContextEndsAStart(t *testing.T) {
 }
 
 func TestLargerPartsMayTakeLonger(t *testing.T) {
-	o := blendvisionbackend.Options{Retry: blendvisionbackend.Retry{Attempts: 1, Timeout: time.Second, Stall: time.Hour}}
+	o := blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 1, Timeout: time.Second, Stall: time.Hour}}
 	inWorldWith(t, nil, o, func(w world) {
 		w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.StallAnswer})
 		f := w.start(mebi)

@@ -79,7 +79,7 @@ func TestSecretsAreInNoErrorLogOrString(t *testing.T) {
 			p := newProxy(t, false, &fault{strike: strike})
 			var log bytes.Buffer
 			o := &Options{
-				Endpoint: p.URL, Region: "us-east-1", Retry: Retry{Attempts: 2, MaxWait: time.Millisecond},
+				Endpoint: p.URL, Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 				Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
 				Logger:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			}

@@ -3,7 +3,16 @@ package retry
 import (
 	"cmp"
 	"time"
+
+	"github.com/c1508ce4/sluice"
 )
+
+// Of is the policy that a backend's user asks for, with its defaults. It has to be validated.
+func Of(r sluice.Retry) Policy {
+	return Policy{
+		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
+	}.Resolve()
+}
 
 // Resolve fills what is zero. Without a Budget the policy is for somebody who waits: 10 attempts, some two
 // minutes of failures on average, then the error. With a Budget and no Attempts it is for unattended jobs:
