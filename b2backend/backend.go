@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
@@ -21,16 +20,6 @@ const (
 	minParts = 2
 	maxParts = 10_000
 	maxFile  = 10_000_000_000_000
-)
-
-// How long calls outlive the context they were made with, so that nothing is left behind.
-const (
-	// settleTime is for learning what became of a finish or a single upload.
-	settleTime = time.Minute
-	// startGrace is for the answer to a start under way, which carries the ID to cancel.
-	startGrace = 5 * time.Second
-	// cleanupTime is for cancelling what such a start left.
-	cleanupTime = 30 * time.Second
 )
 
 // Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that

@@ -96,7 +96,7 @@ func (b *Backend) CopyFile(ctx context.Context, spec sluice.FileSpec, source Sou
 	if spec.ContentType != "" || len(d.info) > 0 {
 		request.MetadataDirective, request.ContentType, request.FileInfo = "REPLACE", d.contentType, d.info
 	}
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	var stored fileObject
 	k := &careful{

@@ -46,7 +46,7 @@ func (f *LargeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 // finish calls until the outcome is known. Without an error it is finished; with one it is open, cancelled (by
 // somebody else) or unknown.
 func (f *LargeFile) finish(ctx context.Context, request finishRequest, size int64) (state, error) {
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	var file fileObject
 	var k *careful
@@ -68,7 +68,7 @@ func (f *LargeFile) finish(ctx context.Context, request finishRequest, size int6
 	case !k.lost && !isGone(err):
 		return open, err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
 	outcome := f.settle(settling, size, k.lost)
 	if outcome == open && k.abandoned {

@@ -50,7 +50,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err != nil {
 		return nil, err
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	var started fileObject
 	k := &careful{
@@ -77,7 +77,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		}
 		return b.open(started.FileID, spec.Name, nil), nil
 	}
-	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+	cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
 	defer cancelCleaning()
 	var cleanup error
 	switch {

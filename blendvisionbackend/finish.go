@@ -4,15 +4,10 @@ import (
 	"context"
 	"crypto/sha1"
 	"fmt"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
-
-// settleTime is how long a request to complete goes on once the caller's context has ended, and then how long its outcome
-// is looked for.
-const settleTime = time.Minute
 
 // Finish completes the upload with the ETags and the SHA-1 of the whole file. An answer that is lost, cut or a server's
 // error says nothing about the outcome: before another attempt, and at the end, the download call is asked for
@@ -72,13 +67,13 @@ type completing struct {
 // under way when ctx ends is worth its answer.
 func (c *completing) run(ctx context.Context) error {
 	b := c.file.backend
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	err := b.repeat(ctx, callComplete, func() error { return c.attempt(longer) })
 	if err == nil || !c.doubtful {
 		return err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
 	if b.policy.Poll(settling, func(ctx context.Context) bool { return c.lookUp(ctx) == nil }) {
 		return nil

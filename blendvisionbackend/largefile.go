@@ -7,18 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
-)
-
-const (
-	// startGrace is for the answer to a start under way when its context ends: it carries the ids to cancel.
-	startGrace = 3 * time.Second
-	// cleanupTime is how long a session that is of no use may take to cancel.
-	cleanupTime = time.Minute
 )
 
 // largeFile is an upload session.
@@ -57,7 +49,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err := b.Check(spec); err != nil {
 		return nil, err
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	var answer fileAnswer
 	err := b.repeat(ctx, callOpen, func() (err error) {
@@ -96,7 +88,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 
 // discard cancels a session that is of no use because of err, even if ctx is done.
 func (f *largeFile) discard(ctx context.Context, err error) error {
-	ctx, cancel := retry.Detached(ctx, cleanupTime)
+	ctx, cancel := retry.Detached(ctx, retry.CleanupTime)
 	defer cancel()
 	if failure := f.Cancel(ctx); failure != nil {
 		return fmt.Errorf("%w; session %s still exists, cancelling it failed: %w", err, f.id(), failure)
@@ -132,7 +124,7 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	b, u := f.backend, f.targets[p.Number-1].url
 	secrets := append(b.secrets(), secretsOf(u)...)
 	receipt := sluice.Receipt{Number: p.Number}
-	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Retrying: b.retrying(callPut, p.Retrying)},
+	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Retrying: retry.Logged(b.opts.Logger, retrying, p.Retrying)},
 		func(ctx context.Context, a *retry.Attempt) error {
 			req := (&http.Request{
 				Method: http.MethodPut, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/octet-stream"}},

@@ -3,9 +3,7 @@ package s3backend
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -41,9 +39,6 @@ func (e *Error) Error() string {
 	return text
 }
 
-// maxMessage is how much of an error's texts is kept, in bytes.
-const maxMessage = 1000
-
 // errorAnswer is the XML of an error. What else it carries (the signature, the string that was signed) is not read.
 type errorAnswer struct {
 	XMLName   xml.Name `xml:"Error"`
@@ -77,17 +72,17 @@ func readError(name string, resp *http.Response, body []byte, secrets []string) 
 	e := &Error{Call: name, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
 	var said errorAnswer
 	if xml.Unmarshal(body, &said) == nil {
-		e.Code, e.Message = presentable(said.Code, secrets), presentable(said.Message, secrets)
+		e.Code, e.Message = exchange.Present(said.Code, secrets...), exchange.Present(said.Message, secrets...)
 	}
-	e.RequestID = presentable(said.RequestID, secrets)
+	e.RequestID = exchange.Present(said.RequestID, secrets...)
 	if e.RequestID == "" {
-		e.RequestID = presentable(resp.Header.Get("X-Amz-Request-Id"), secrets)
+		e.RequestID = exchange.Present(resp.Header.Get("X-Amz-Request-Id"), secrets...)
 	}
 	region := said.Region
 	if region == "" {
 		region = resp.Header.Get("X-Amz-Bucket-Region")
 	}
-	if hint := hint(e, resp, presentable(region, secrets)); hint != "" {
+	if hint := hint(e, resp, exchange.Present(region, secrets...)); hint != "" {
 		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")
 	}
 	return e
@@ -110,42 +105,3 @@ func hint(e *Error, resp *http.Response, region string) string {
 	}
 	return ""
 }
-
-// presentable is what a server said, without secrets, and such that it can be shown: cut, on one line, without
-// control characters.
-func presentable(text string, secrets []string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(exchange.Redact(text, secrets...), "?"))
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
-}
-
-// transportError is a call that brought no answer.
-type transportError struct {
-	call string
-	err  error
-}
-
-func (e *transportError) Error() string { return e.call + ": " + e.err.Error() }
-
-func (e *transportError) Unwrap() error { return e.err }
-
-// neverSent tells whether the store cannot have seen the request: there was no connection.
-func (e *transportError) neverSent() bool {
-	op, ok := errors.AsType[*net.OpError](e.err)
-	return ok && op.Op == "dial"
-}
-
-// answerError is a success that cannot be one: garbled, or about other bytes than those sent.
-type answerError struct {
-	call   string
-	detail string
-}
-
-func (e *answerError) Error() string { return e.call + ": unusable answer: " + e.detail }

@@ -95,7 +95,7 @@ func (f *largeFile) completion(parts []sluice.Receipt) (*completion, error) {
 // run calls until the outcome is known. Without an error it is finished; with one it is open, cancelled (by
 // somebody else) or unknown.
 func (c *completion) run(ctx context.Context) (state, error) {
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	// lost: an attempt may have been done. silent: and the store itself did not answer it, so it may be at work on it.
 	lost, silent, done := false, false, false
@@ -120,7 +120,7 @@ func (c *completion) run(ctx context.Context) (state, error) {
 	case !lost:
 		return open, err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
 	outcome := unknown
 	if c.backend.client.policy.Poll(settling, func(ctx context.Context) bool {

@@ -66,7 +66,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 			return nil
 		},
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
 		sent, err := b.client.once(ctx, longer, k)
@@ -83,7 +83,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if ctx.Err() == nil {
 		return f, nil
 	}
-	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+	cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
 	defer cancelCleaning()
 	if cleanup := f.Cancel(cleaning); cleanup != nil {
 		return nil, fmt.Errorf("%w; large file %s is left unfinished: %v", retry.Ended(ctx, nil), answer.UploadID, cleanup)

@@ -33,6 +33,16 @@ func (p Policy) Resolve() Policy {
 	return p
 }
 
+// slowFactor makes the 5 minutes of a call 50, and the 2 minutes without a byte 20.
+const slowFactor = 10
+
+// Slow is the policy for a call during which the store assembles or copies a file, with no byte moving meanwhile.
+func (p Policy) Slow() Policy {
+	p.Timeout *= slowFactor
+	p.Stall *= slowFactor
+	return p
+}
+
 // Unlimited is the policy for attempts that limit themselves, by [Policy.Once] for example.
 func (p Policy) Unlimited() Policy {
 	p.Timeout, p.Stall = 0, 0
