@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -46,7 +47,7 @@ func (s Source) encryption() *encryptionObject {
 // CopyPart makes a range of an existing file a part of the large file, by b2_copy_part. The receipt goes to Finish
 // like that of an uploaded part.
 func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sluice.Receipt, error) {
-	if err := f.require(open, open); err != nil {
+	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
 	}
 	if err := checkNumber(number); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -14,22 +15,24 @@ import (
 // the file, the one documented call that reads. What it does not find may still come, so the outcome is then
 // [sluice.ErrFinishUnknown].
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
-	if s := f.is(); s != open {
-		return sluice.File{}, fmt.Errorf("blendvisionbackend: cannot finish: the upload is %s", s)
-	}
 	request, err := f.completion(parts, whole)
 	if err != nil {
 		return sluice.File{}, err
 	}
-	c := completing{file: f, request: request}
-	if err := c.run(ctx); err != nil {
-		if c.doubtful {
-			f.become(unknown)
-			err = fmt.Errorf("blendvisionbackend: upload %s: %w: %w", f.id(), sluice.ErrFinishUnknown, err)
-		}
+	if err := f.life.Require(life.Open, life.Finishing); err != nil {
 		return sluice.File{}, err
 	}
-	f.become(finished)
+	c := completing{file: f, request: request}
+	if err := c.run(ctx); err != nil {
+		outcome := life.Open
+		if c.doubtful {
+			outcome = life.Unknown
+			err = fmt.Errorf("blendvisionbackend: upload %s: %w: %w", f.id(), sluice.ErrFinishUnknown, err)
+		}
+		f.life.Become(outcome)
+		return sluice.File{}, err
+	}
+	f.life.Become(life.Finished)
 	f.backend.opts.Logger.Debug("blendvision: upload completed", "name", f.spec.Name, "id", f.id())
 	return sluice.File{ID: f.fileID, Name: f.spec.Name, Size: f.spec.Size, Parts: len(f.sizes)}, nil
 }

@@ -40,7 +40,7 @@ func TestPartsThatAreNotPlannedAreRefused(t *testing.T) {
 		}
 		require.NoError(w, f.Cancel(w.Context()))
 		_, err := f.UploadPart(w.Context(), sluice.NewPart(1, []byte("abc"), nil))
-		require.EqualError(w, err, "blendvisionbackend: part 1 comes late: the upload is cancelled")
+		require.EqualError(w, err, "blendvisionbackend: upload "+f.Info().ID+" is cancelled")
 		require.NoError(w, w.server.Check())
 	})
 }

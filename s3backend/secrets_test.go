@@ -86,7 +86,7 @@ func TestSecretsAreInNoErrorLogOrString(t *testing.T) {
 			plain, err := New(t.Context(), "data", o)
 			require.NoError(t, err)
 			b := plain.With(FileOptions{Encryption: customer})
-			f := &largeFile{backend: b, name: "a", state: open, info: sluice.LargeFileInfo{ID: "u1"}}
+			f := b.open("u1", "a", nil)
 			data := random(10)
 			said := []any{b, *b, b.options, customer, f}
 			_, err = stream(t.Context(), b, "a", data)

@@ -104,7 +104,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		}
 		id = newest.ID
 	}
-	f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: id}}
+	f := b.open(id, spec.Name, nil)
 	stored, err := f.parts(ctx)
 	if isGone(err) {
 		return nil, fmt.Errorf("s3backend: unfinished large file %s of name %q: %w: %w", id, spec.Name, fs.ErrNotExist, err)
