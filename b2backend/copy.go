@@ -38,7 +38,7 @@ func (s Source) byteRange() (string, error) {
 
 // encryption is the customer's key in JSON. Other encryption of a source is the service's business.
 func (s Source) encryption() *encryptionObject {
-	if s.Encryption.key == nil {
+	if !s.Encryption.key.Given() {
 		return nil
 	}
 	return s.Encryption.object()
@@ -61,7 +61,7 @@ func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sl
 		SourceFileID: source.FileID, LargeFileID: f.info.ID, PartNumber: number, Range: byteRange,
 		SourceEncryption: source.encryption(),
 	}
-	if e := f.backend.options.Encryption; e.key != nil {
+	if e := f.backend.options.Encryption; e.key.Given() {
 		request.DestinationEncryption = e.object()
 	}
 	var stored partObject
