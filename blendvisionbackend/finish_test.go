@@ -96,13 +96,10 @@ func TestLostAnswerToFinishIsSettled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
-				skip := map[bvtest.Call]int{}
 				for _, fault := range faults {
 					if fault.Call == "" {
 						fault.Call = bvtest.CallComplete
 					}
-					fault.Skip = skip[fault.Call]
-					skip[fault.Call]++
 					w.inject(fault)
 				}
 				f, receipts, digests := w.ready([]byte("x"))

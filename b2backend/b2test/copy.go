@@ -71,7 +71,7 @@ func (x *exchange) copyPart() (any, error) {
 		return nil, err
 	}
 	src, bytes, length, err := x.source(sourceID, byteRange, from)
-	p := &part{number: int(number), length: length, content: bytes, began: x.s.now()}
+	p := &part{number: int(number), length: length, content: bytes, began: x.s.Now()}
 	x.s.mu.Unlock()
 	if err != nil {
 		return nil, err

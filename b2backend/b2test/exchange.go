@@ -84,10 +84,6 @@ type exchange struct {
 // handler serves one of the listeners.
 func (s *Server) handler(h host) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.enter() {
-			panic(http.ErrAbortHandler)
-		}
-		defer s.leave()
 		x := &exchange{s: s, w: w, r: r, host: h}
 		x.log = Request{Host: h.String(), Method: r.Method, Path: r.URL.Path, Time: s.Now(), Bytes: max(0, r.ContentLength)}
 		answer, err := x.serve()

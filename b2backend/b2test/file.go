@@ -81,7 +81,7 @@ func seconds(t time.Time) int64 { return t.Unix() * 1000 }
 // newFile makes a version of now in b, which is not yet stored. The lock is held.
 func (s *Server) newFile(b *bucket, name, action string) *file {
 	s.sequence++
-	now := s.now()
+	now := s.Now()
 	f := &file{
 		name: name, bucket: b, action: action, sequence: s.sequence, timestamp: seconds(now), vault: newVault(),
 		sha1: "none",

@@ -170,7 +170,7 @@ func (x *exchange) storePart(f *file, p *part) (any, error) {
 	if !x.s.active(f) {
 		return nil, errNoActiveUpload(f.id)
 	}
-	p.sse, p.answered = f.sse, x.s.now()
+	p.sse, p.answered = f.sse, x.s.Now()
 	f.parts[p.number] = p
 	return p.object(f.id, p.answered.UnixMilli()), nil
 }

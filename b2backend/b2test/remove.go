@@ -25,7 +25,7 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if err := x.token.key.mayTouch(f); err != nil {
 		return nil, err
 	}
-	retained := f.mode != "" && f.retainUntil > x.s.now().UnixMilli()
+	retained := f.mode != "" && f.retainUntil > x.s.Now().UnixMilli()
 	if f.mode == "governance" && bypass {
 		if !x.token.key.may("bypassGovernance") {
 			return nil, errUnauthorized()

@@ -67,7 +67,7 @@ func (x *exchange) checkUploadToken() error {
 	switch {
 	case t.file != nil && !x.s.active(t.file):
 		return errNoActiveUpload(t.file.id)
-	case t.over(x.s.now()):
+	case t.over(x.s.Now()):
 		return errExpiredToken()
 	case t.dead && x.s.opts.Uncertain.DeadURL503:
 		return &apiError{status: http.StatusServiceUnavailable, code: "service_unavailable", message: "upload URL is no longer valid"}
