@@ -144,8 +144,6 @@ func (x *exchange) listBuckets() (any, error) {
 	if slices.Contains(kinds, "all") && len(kinds) > 1 {
 		return nil, badRequest("bucketTypes: all must stand alone")
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	if account != x.s.account {
 		return nil, badRequest("Invalid accountId: %s", account)
 	}
@@ -198,8 +196,6 @@ func (x *exchange) bucketSettings(b *bucket) error {
 }
 
 func (x *exchange) createBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b := &bucket{Bucket: Bucket{ID: randomHex(24), Name: x.args.required("bucketName")}}
 	account := x.args.required("accountId")
 	b.FileLock = x.args.flag("fileLockEnabled")
@@ -220,8 +216,6 @@ func (x *exchange) createBucket() (any, error) {
 }
 
 func (x *exchange) updateBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	x.args.required("accountId")
 	id := x.args.required("bucketId")
 	revision := x.args.number("ifRevisionIs", 0, 0, 1<<31)
@@ -245,8 +239,6 @@ func (x *exchange) updateBucket() (any, error) {
 }
 
 func (x *exchange) deleteBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	x.args.required("accountId")
 	id := x.args.required("bucketId")
 	if err := x.args.done(); err != nil {

@@ -144,6 +144,3 @@ func (x *exchange) settle(status int, delivered bool) {
 		}
 	}
 }
-
-// noteListed says that the exchange lists a bucket's files, which settles finishes in it.
-func (x *exchange) noteListed(b *bucket) { x.listed = b }

@@ -235,8 +235,6 @@ func (x *exchange) getDownloadAuthorization() (any, error) {
 	if err := a.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.listable(bucketID, prefix)
 	if err != nil {
 		return nil, err

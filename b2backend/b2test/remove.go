@@ -13,8 +13,6 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	if !fileIDPattern.MatchString(id) {
 		return nil, errInvalidFileID(id)
 	}
@@ -45,8 +43,6 @@ func (x *exchange) hideFile() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.bucketFor(bucketID)
 	if err != nil {
 		return nil, err

@@ -12,8 +12,6 @@ func (x *exchange) getUploadURL() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.bucketFor(id)
 	if err != nil {
 		return nil, err
