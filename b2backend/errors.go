@@ -23,17 +23,7 @@ type Error struct {
 }
 
 // Error is "b2_upload_part: 503 service_unavailable: no tomes available".
-func (e *Error) Error() string {
-	code := e.Code
-	if code == "" {
-		code = http.StatusText(e.Status)
-	}
-	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
-	if e.Message != "" {
-		text += ": " + e.Message
-	}
-	return text
-}
+func (e *Error) Error() string { return exchange.Refusal(e.Call, e.Status, e.Code, e.Message) }
 
 // Is matches [sluice.ErrSlowDown] where the service has too much to do: 429 and 503. Streams then upload
 // fewer parts at once.

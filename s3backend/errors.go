@@ -25,14 +25,7 @@ type Error struct {
 
 // Error is "UploadPart: 503 SlowDown: Please reduce your request rate. (request 4442587FB7D0A2F9)".
 func (e *Error) Error() string {
-	code := e.Code
-	if code == "" {
-		code = http.StatusText(e.Status)
-	}
-	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
-	if e.Message != "" {
-		text += ": " + e.Message
-	}
+	text := exchange.Refusal(e.Call, e.Status, e.Code, e.Message)
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
 	}

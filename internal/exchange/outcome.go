@@ -1,8 +1,11 @@
 package exchange
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 )
 
 // TransportError is a call that brought no answer.
@@ -28,4 +31,14 @@ func (e *AnswerError) Error() string { return e.Call + ": unusable answer: " + e
 func NeverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
+}
+
+// Refusal is the text of an answer that is an error: "UploadPart: 503 SlowDown: Please reduce your request rate." Without
+// a code, as from a gateway, it is the status in words.
+func Refusal(call string, status int, code, message string) string {
+	text := fmt.Sprintf("%s: %d %s", call, status, cmp.Or(code, http.StatusText(status)))
+	if message != "" {
+		text += ": " + message
+	}
+	return text
 }

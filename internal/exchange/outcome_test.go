@@ -29,3 +29,9 @@ func TestFailedCallsAreNamed(t *testing.T) {
 	require.EqualError(t, &AnswerError{"upload", "no file id"}, "upload: unusable answer: no file id")
 	require.NoError(t, errors.Unwrap(&AnswerError{"upload", "no file id"}))
 }
+
+func TestARefusalSaysWhatIsKnownOfIt(t *testing.T) {
+	require.Equal(t, "upload: 503 busy: try later", Refusal("upload", 503, "busy", "try later"))
+	require.Equal(t, "upload: 503 busy", Refusal("upload", 503, "busy", ""))
+	require.Equal(t, "upload: 502 Bad Gateway", Refusal("upload", 502, "", ""))
+}
