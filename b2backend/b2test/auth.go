@@ -79,15 +79,6 @@ func (s *Server) AddKey(k Key) (Key, error) {
 	return k, nil
 }
 
-func (s *Server) keyByID(id string) *Key {
-	for _, k := range s.keys {
-		if k.ID == id {
-			return k
-		}
-	}
-	return nil
-}
-
 // tokenKind tells what a token is good for.
 type tokenKind string
 

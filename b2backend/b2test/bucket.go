@@ -65,23 +65,6 @@ func (s *Server) addBucket(b *bucket) error {
 	return nil
 }
 
-func (s *Server) bucketByName(name string) *bucket {
-	for _, b := range s.buckets {
-		if b.Name == name {
-			return b
-		}
-	}
-	return nil
-}
-
-// bucketName is the name of a bucket, null once it is deleted.
-func (s *Server) bucketName(id string) any {
-	if b := s.buckets[id]; b != nil {
-		return b.Name
-	}
-	return nil
-}
-
 // bucketFor finds a bucket and checks that the exchange's key may touch it. The lock is held.
 func (x *exchange) bucketFor(id string) (*bucket, error) {
 	b := x.s.buckets[id]

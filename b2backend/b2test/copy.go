@@ -82,7 +82,7 @@ func (x *exchange) copyPart() (any, error) {
 	if length == 0 {
 		return nil, badRequest("a part must have at least 1 byte") // uncertain text
 	}
-	p := &part{number: int(number), length: length, content: bytes, began: x.s.Now()}
+	p := &part{number: int(number), stored: stored{length: length, content: bytes}, began: x.s.Now()}
 	p.sha1, p.md5 = x.copySums(src, bytes)
 	return x.storePart(large, p)
 }

@@ -63,9 +63,6 @@ func retentionFields(a *args) (mode string, until int64, hold string) {
 	return mode, until, hold
 }
 
-// active says whether f is a large file that still takes parts. The lock is held.
-func (s *Server) active(f *file) bool { return s.files[f.id] == f && f.action == actionStart }
-
 // largeFile finds the unfinished large file that fileId names, when all other fields of the call have been read.
 func (x *exchange) largeFile() (*file, error) {
 	id := x.args.required("fileId")
@@ -165,9 +162,7 @@ func (x *exchange) uploadPart() (any, error) {
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	return x.storePart(f, &part{
-		number: int(number), length: in.length, sha1: in.sha1, md5: in.md5, content: in.content, began: in.began,
-	})
+	return x.storePart(f, &part{number: int(number), stored: in.stored, began: in.began})
 }
 
 // storePart files p under its number, unless f has ended meanwhile. The lock is held.

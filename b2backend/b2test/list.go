@@ -1,7 +1,6 @@
 package b2test
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -86,20 +85,6 @@ func (x *exchange) listUnfinished() (any, error) {
 func idTime(id string) string {
 	_, rest, _ := strings.Cut(id, "_d")
 	return rest[:len("20060102_m150405")]
-}
-
-// unfinished are the unfinished large files of a bucket, oldest first.
-func (s *Server) unfinished(b *bucket) []*file {
-	var found []*file
-	for _, f := range s.files {
-		if f.bucket == b && f.action == actionStart {
-			found = append(found, f)
-		}
-	}
-	slices.SortFunc(found, func(a, b *file) int {
-		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.sequence, b.sequence))
-	})
-	return found
 }
 
 // listable finds a bucket to list; a key with a prefix must ask for one at least as narrow (documented).

@@ -41,12 +41,8 @@ type Server struct {
 	clock       localserver.Clock
 	faults      localserver.Script[Fault]
 
-	mu        sync.Mutex // guards all below
-	keys      []*Key
-	buckets   map[string]*bucket
-	files     map[string]*file
-	sequence  int
-	tokens    map[string]*token
+	mu sync.Mutex // guards all below
+	holdings
 	testModes int
 	ledger    ledger
 }
@@ -73,9 +69,7 @@ func Start(opts *Options) (*Server, error) {
 		account:   randomHex(12),
 		endpoints: localserver.NewEndpoints(),
 		clock:     localserver.Clock{Base: resolved.Now},
-		buckets:   map[string]*bucket{},
-		files:     map[string]*file{},
-		tokens:    map[string]*token{},
+		holdings:  newHoldings(),
 	}
 	s.buffers.New = func() any { b := make([]byte, bodySlice); return &b }
 	b, err := s.AddBucket(Bucket{Name: resolved.Bucket})

@@ -97,7 +97,7 @@ func (x *exchange) uploadFile() (any, error) {
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	f.length, f.sha1, f.md5, f.content = in.length, in.sha1, in.md5, in.content
+	f.stored = in.stored
 	x.s.files[f.id] = f
 	return x.fileObject(f), nil
 }
