@@ -83,11 +83,10 @@
 // Abort, Stats, Settings and File wait for nobody's turn. Hooks run on the goroutine that does the work and
 // must not call Close or Abort.
 //
-// A stream's goroutines are at most [Options].Concurrency workers and one for each processor, so that the next
-// parts are hashed while others are sent, one that opens the large file, one
-// that computes digests of the whole stream if there are any to compute, and, while Close waits, one that looks for
-// stragglers and one for each hedge: with these no more uploads run than are allowed at once. None is started for a stream
-// that fits one part.
+// A stream's goroutines are at most [Options].Concurrency that upload, one for each processor that hashes the next
+// parts meanwhile, one that opens the large file, one that computes digests of the whole stream if there are any to
+// compute, and, while Close waits, one that looks for stragglers and one for each hedge: with these no more uploads run
+// than are allowed at once. None is started for a stream that fits one part.
 //
 // # Errors
 //
