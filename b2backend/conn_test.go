@@ -47,10 +47,10 @@ func (p *piped) close(t *testing.T) {
 }
 
 func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) {
-	return p.dialWith(t, b2backend.Retry{})
+	return p.dialWith(t, sluice.Retry{})
 }
 
-func (p *piped) dialWith(t *testing.T, retry b2backend.Retry) (*b2backend.Backend, error) {
+func (p *piped) dialWith(t *testing.T, retry sluice.Retry) (*b2backend.Backend, error) {
 	return b2backend.New(t.Context(), mainKey(p.Server), p.Bucket(), &b2backend.Options{
 		Endpoint: p.URL(), Retry: retry,
 		Transport: roundTrip(func(req *http.Request) (*http.Response, error) {

@@ -136,7 +136,7 @@ func TestADownloadOutlivesItsToken(t *testing.T) {
 
 func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	s := newServer(t, nil)
-	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond}})
+	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond}})
 	store(t, b, "file", content(10_000))
 	inject(t, s, b2test.Fault{Call: byName, Kind: b2test.Truncate}, b2test.Fault{Call: byID, Kind: b2test.Drop, Count: -1})
 	d := open(t, b, "file")
@@ -164,7 +164,7 @@ func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPiped(t)
 				defer p.close(t)
-				b, err := p.dialWith(t, b2backend.Retry{Stall: stall, MaxWait: time.Second})
+				b, err := p.dialWith(t, sluice.Retry{Stall: stall, MaxWait: time.Second})
 				require.NoError(t, err)
 				data := content(10_000)
 				store(t, b, "file", data)
@@ -226,7 +226,7 @@ func TestADownloadWaitsForASlowReader(t *testing.T) {
 			}, nil
 		})
 		b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id"}, "bucket", &b2backend.Options{
-			Transport: rt, Retry: b2backend.Retry{Stall: time.Minute, Attempts: 1},
+			Transport: rt, Retry: sluice.Retry{Stall: time.Minute, Attempts: 1},
 		})
 		require.NoError(t, err)
 		d, err := b.Open(t.Context(), "file")
@@ -358,7 +358,7 @@ func TestADownloadTakesNoOtherBytesThanItAskedFor(t *testing.T) {
 			t.Cleanup(rt.CloseIdleConnections)
 			resumed := 0
 			b := dialAs(t, s, mainKey(s), &b2backend.Options{
-				Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond},
+				Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond},
 				Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 					resp, err := rt.RoundTrip(req)
 					if err == nil && strings.HasSuffix(req.URL.Path, byID) {

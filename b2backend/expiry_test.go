@@ -19,7 +19,7 @@ import (
 )
 
 // policies are who waits, and an unattended job.
-var policies = map[string]b2backend.Retry{"attempts": {}, "budget": {Budget: time.Hour}}
+var policies = map[string]sluice.Retry{"attempts": {}, "budget": {Budget: time.Hour}}
 
 // A token that is dead as soon as it is there is not a key that is refused: the call goes on, within its policy.
 func TestEveryCallSurvivesATokenThatExpiresTwiceInARow(t *testing.T) {

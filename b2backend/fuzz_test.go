@@ -68,7 +68,7 @@ func everyCall(t *testing.T, transport http.RoundTripper) (errs []error) {
 		return err == nil
 	}
 	b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "APPLICATION-KEY"}, "bucket",
-		&b2backend.Options{Transport: transport, Retry: b2backend.Retry{Attempts: 2, MaxWait: time.Microsecond}})
+		&b2backend.Options{Transport: transport, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Microsecond}})
 	if !note(err) {
 		return errs
 	}
@@ -153,7 +153,7 @@ func FuzzDownload(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			service := &fake{}
 			b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "APPLICATION-KEY"}, "bucket", &b2backend.Options{
-				Retry: b2backend.Retry{Attempts: 3},
+				Retry: sluice.Retry{Attempts: 3},
 				Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 					if !strings.HasPrefix(req.URL.Path, "/file/") && !strings.HasSuffix(req.URL.Path, byID) {
 						return service.RoundTrip(req)

@@ -75,7 +75,7 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	encryption, err := b2backend.EncryptCustomer(customerKey)
 	require.NoError(t, err)
 	credentials := b2backend.Credentials{KeyID: "id", Key: "CANARY-APPLICATION-KEY"}
-	options := &b2backend.Options{Transport: rt, Logger: log, Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Second}}
+	options := &b2backend.Options{Transport: rt, Logger: log, Retry: sluice.Retry{Attempts: 3, MaxWait: time.Second}}
 	plain, err := b2backend.New(t.Context(), credentials, "bucket", options)
 	said = append(said, credentials, encryption)
 	if note(err); err != nil {
@@ -133,7 +133,7 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		_, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "key"}, "bucket",
-			&b2backend.Options{Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: b2backend.Retry{Attempts: 1}})
+			&b2backend.Options{Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 1}})
 		return err
 	}
 }

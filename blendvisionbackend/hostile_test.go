@@ -58,7 +58,7 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	}
 	credentials := blendvisionbackend.Credentials{Token: tokenCanary, OrgID: orgCanary}
 	b, err := blendvisionbackend.New(credentials, &blendvisionbackend.Options{
-		Endpoint: "https://api.example", Transport: rt, Logger: log, Retry: blendvisionbackend.Retry{Attempts: 2, MaxWait: time.Second},
+		Endpoint: "https://api.example", Transport: rt, Logger: log, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second},
 	})
 	require.NoError(t, err)
 	said = append(said, credentials, &credentials, b, *b, b.Limits())
@@ -97,7 +97,7 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &blendvisionbackend.Options{
-			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: blendvisionbackend.Retry{Attempts: 1},
+			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 1},
 		})
 		if err == nil {
 			_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})

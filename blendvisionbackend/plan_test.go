@@ -101,7 +101,7 @@ func TestASessionWhoseAnswerWasLostIsSaidToBeLeft(t *testing.T) {
 	for _, fault := range []bvtest.Fault{
 		{Kind: bvtest.LoseAnswer}, {Kind: bvtest.Truncate}, {Kind: bvtest.Garbage}, {Kind: bvtest.Refuse, Status: 403},
 	} {
-		inWorldWith(t, nil, blendvisionbackend.Options{Retry: blendvisionbackend.Retry{Attempts: 1}}, func(w world) {
+		inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 1}}, func(w world) {
 			fault.Call = bvtest.CallUpload
 			w.inject(fault)
 			_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})

@@ -112,7 +112,7 @@ func FuzzOptions(f *testing.F) {
 			return // the environment is asked
 		}
 		b, err := New(t.Context(), bucket, &Options{
-			Endpoint: endpoint, Region: region, Credentials: new(issuer), MaxFile: maxFile, MaxParts: maxParts, Retry: Retry{Budget: time.Duration(budget)},
+			Endpoint: endpoint, Region: region, Credentials: new(issuer), MaxFile: maxFile, MaxParts: maxParts, Retry: sluice.Retry{Budget: time.Duration(budget)},
 		})
 		if err != nil {
 			require.True(t, strings.HasPrefix(err.Error(), "s3backend: "), err)

@@ -59,7 +59,7 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	customer, err := EncryptCustomer([]byte(canaryKey))
 	require.NoError(t, err)
 	plain, err := New(t.Context(), "data", &Options{
-		Endpoint: "https://store.test", Region: "us-east-1", Retry: Retry{Attempts: 2, MaxWait: time.Second}, Transport: rt, Logger: log,
+		Endpoint: "https://store.test", Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second}, Transport: rt, Logger: log,
 		Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
 	})
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestAHostileStoreGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		o := &Options{
-			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: Retry{Attempts: 1},
+			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 1},
 			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
 		}
 		b, err := New(t.Context(), "data", o)

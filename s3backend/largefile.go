@@ -11,9 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -22,23 +22,10 @@ type largeFile struct {
 	backend *Backend
 	name    string
 	info    sluice.LargeFileInfo
-
-	mu    sync.Mutex
-	state state
+	life    life.Cycle
 }
 
 var _ sluice.LargeFile = (*largeFile)(nil)
-
-// state is how far a large file has come.
-type state string
-
-const (
-	open      state = "open"
-	finishing state = "being finished"
-	unknown   state = "finished or not, which is unknown"
-	finished  state = "finished"
-	cancelled state = "cancelled"
-)
 
 // StartLargeFile begins a multipart upload by CreateMultipartUpload. If ctx ends while the answer is under way it
 // is waited for, five seconds at most, and the upload cancelled. An upload whose answer was lost cannot be told
@@ -68,7 +55,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 			return nil
 		},
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	lost := false
 	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
@@ -81,8 +68,8 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		return err
 	})
 	if err == nil {
-		f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: answer.UploadID}}
-		cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+		f := b.open(answer.UploadID, spec.Name, nil)
+		cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
 		defer cancelCleaning()
 		if ctx.Err() == nil || f.Cancel(cleaning) != nil {
 			// Whoever gets one that ctx has left behind tries once more, and can name it.
@@ -96,34 +83,19 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	return nil, err
 }
 
+// open returns the handle of an unfinished upload.
+func (b *Backend) open(id, name string, stored []sluice.Receipt) *largeFile {
+	return &largeFile{
+		backend: b, name: name, life: life.Cycle{Name: "s3backend: large file " + id},
+		info: sluice.LargeFileInfo{ID: id, Stored: stored},
+	}
+}
+
 // Format prints the ID, for every verb: the backend holds credentials and keys.
 func (f *largeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "s3 upload "+f.info.ID) }
 
 // Info is the upload's ID and, of a resumed one, the parts that are stored.
 func (f *largeFile) Info() sluice.LargeFileInfo { return f.info }
-
-// require fails unless the large file is in the state, and then moves it on.
-func (f *largeFile) require(want, next state) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state != want {
-		return fmt.Errorf("s3backend: large file %s is %s", f.info.ID, f.state)
-	}
-	f.state = next
-	return nil
-}
-
-func (f *largeFile) become(next state) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.state = next
-}
-
-func (f *largeFile) current() state {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.state
-}
 
 // call is a call about the upload.
 func (f *largeFile) call(name, method string, query url.Values) *call {
@@ -141,7 +113,7 @@ func (f *largeFile) call(name, method string, query url.Values) *call {
 // are out, the answer is waited for, two seconds at most: a part that arrives after the upload was cancelled could
 // bring it back.
 func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	if err := f.require(open, open); err != nil {
+	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
 	}
 	b := f.backend
@@ -182,13 +154,8 @@ func (f *largeFile) Cancel(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return retry.Ended(ctx, nil)
 	}
-	switch f.current() {
-	case finished, cancelled:
-		return nil
-	case finishing:
-		return fmt.Errorf("s3backend: large file %s is being finished", f.info.ID)
-	case unknown:
-		return fmt.Errorf("s3backend: large file %s is not cancelled: %w", f.info.ID, sluice.ErrFinishUnknown)
+	if may, err := f.life.MayCancel(); !may {
+		return err
 	}
 	for range cancelAttempts {
 		if err := f.backend.client.do(ctx, f.call("AbortMultipartUpload", http.MethodDelete, nil)); err != nil && !isGone(err) {
@@ -196,7 +163,7 @@ func (f *largeFile) Cancel(ctx context.Context) error {
 		}
 		err := f.exists(ctx)
 		if _, ok := errors.AsType[*Error](err); ok && decide(err) == final { // gone, or we may not look
-			f.become(cancelled)
+			f.life.Become(life.Cancelled)
 			return nil
 		}
 		if err != nil {
