@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,12 +28,6 @@ type scheme struct {
 }
 
 type opener func(ctx context.Context, rest string, o opening) (*destination, error)
-
-// opening is how a destination is to be opened.
-type opening struct {
-	flags *storeFlags
-	log   *slog.Logger // nil: silent
-}
 
 func destinations() []scheme {
 	return []scheme{
@@ -65,6 +58,8 @@ type destination struct {
 	name    string
 	// onHeap says that the store keeps its data on this process's heap.
 	onHeap bool
+	// capped says that the opening's rate holds for what is sent; else the source is to be paced.
+	capped bool
 	// readBack opens the finished file, nil where that would cost a download.
 	readBack func(name string) (io.ReadCloser, error)
 	// get opens the finished file for downloading, nil where the scheme has no subcommand get.
