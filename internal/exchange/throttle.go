@@ -44,14 +44,14 @@ const signOfLife = time.Second
 
 // Read waits before it touches the part, so that closing the part does not wait for it.
 func (b *throttledBody) Read(q []byte) (int, error) {
-	if b.reserved == 0 {
-		n := min(len(q), b.throttle.most)
+	if left := b.partBody.left; b.reserved == 0 && left > 0 {
+		n := int(min(int64(len(q)), int64(b.throttle.most), left))
 		if err := b.wait(b.throttle.reserve(n)); err != nil {
 			return 0, err
 		}
 		b.reserved = n
 	}
-	n, err := b.partBody.Read(q[:min(len(q), b.reserved)])
+	n, err := b.partBody.Read(q[:min(len(q), b.reserved)]) // none at the end, where the transport looks whether more comes
 	b.reserved -= n
 	return n, err
 }
