@@ -44,7 +44,7 @@ func openB2(ctx context.Context, rest string, o opening) (*destination, error) {
 		return nil, err
 	}
 	b = b.With(options)
-	return &destination{backend: b, name: name, capped: true, get: getB2(b)}, nil
+	return &destination{backend: b, name: name, capped: true, get: getB2(b), parts: b.Parts}, nil
 }
 
 func getB2(b *b2backend.Backend) func(context.Context, string) (*incoming, error) {
@@ -55,7 +55,7 @@ func getB2(b *b2backend.Backend) func(context.Context, string) (*incoming, error
 		}
 		in := &incoming{ReadCloser: d, id: d.ID, size: d.Size}
 		if d.SHA1 != nil {
-			in.digest = "SHA-1"
+			in.digest = "sha1"
 		}
 		return in, nil
 	}

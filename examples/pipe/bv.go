@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/c1508ce4/sluice/blendvisionbackend"
@@ -13,7 +15,7 @@ func bvScheme() scheme {
 	return scheme{
 		name:     "bv",
 		form:     "bv://NAME",
-		about:    "a BlendVision One library; the size must be known, see -spool and ENVIRONMENT",
+		about:    "a BlendVision One library; the size must be known, see -spool and ENVIRONMENT; get bv://ID",
 		flags:    []string{flagInfo, flagPatient, flagBVType, flagBVSource},
 		commands: []string{commandGet},
 		open:     openBV,
@@ -45,6 +47,9 @@ func openBV(_ context.Context, rest string, asked opening) (*destination, error)
 func getBV(b *blendvisionbackend.Backend) func(context.Context, string) (*incoming, error) {
 	return func(ctx context.Context, id string) (*incoming, error) {
 		d, err := b.Open(ctx, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w; bv:// finds files by their ID, which the upload printed, not by their names", err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -64,6 +64,8 @@ type destination struct {
 	readBack func(name string) (io.ReadCloser, error)
 	// get opens the finished file for downloading, nil where the scheme has no subcommand get.
 	get func(ctx context.Context, name string) (*incoming, error)
+	// parts lists those of an unfinished large file, nil where the scheme has no subcommand unfinished.
+	parts func(context.Context, sluice.UnfinishedFile) ([]sluice.StoredPart, error)
 }
 
 // findScheme returns the scheme of dest, and what follows its ://.
@@ -123,9 +125,14 @@ func openFile(_ context.Context, rest string, _ opening) (*destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &destination{backend: b, name: name, get: func(_ context.Context, name string) (*incoming, error) {
-		return openIncoming(filepath.Join(folder, name))
-	}}, nil
+	return &destination{
+		backend: b,
+		name:    name,
+		get: func(_ context.Context, name string) (*incoming, error) {
+			return openIncoming(filepath.Join(folder, name))
+		},
+		parts: b.Parts,
+	}, nil
 }
 
 func openIncoming(path string) (*incoming, error) {

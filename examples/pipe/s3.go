@@ -43,7 +43,7 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 		ContentEncoding:    asked.flags.contentEncoding,
 		ContentLanguage:    asked.flags.contentLanguage,
 	})
-	return &destination{backend: b, name: name, capped: true, get: getS3(b)}, nil
+	return &destination{backend: b, name: name, capped: true, get: getS3(b), parts: b.Parts}, nil
 }
 
 func getS3(b *s3backend.Backend) func(context.Context, string) (*incoming, error) {

@@ -48,6 +48,7 @@ type request struct {
 	older    time.Duration // of unfinished and cancel
 	olderSet bool
 	prefix   bool // of cancel
+	parts    bool // of unfinished
 
 	stdout  io.Writer
 	console *console
