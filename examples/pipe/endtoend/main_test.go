@@ -32,6 +32,10 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binaries)
+	if err := os.Chmod(binaries, 0o755); err != nil { // for users who are not the tests'
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for name, folder := range map[string]string{"pipe": "..", "b2server": "../../b2server"} {
 		out, err := exec.Command("go", "build", "-o", filepath.Join(binaries, name), folder).CombinedOutput()
 		if err != nil {
