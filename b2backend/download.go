@@ -31,7 +31,6 @@ type Download struct {
 	// uploader said (FileOptions.LargeFileSHA1). nil if there is none.
 	SHA1 []byte
 
-	file   *downloading
 	stream *download.Reader
 }
 

@@ -159,20 +159,21 @@ func (w *world) requireUnfinished(n int) []string {
 	return lines
 }
 
-// lockedBuffer is written by a process and read by the test.
+// lockedBuffer is written by a process and read by the test. The buffer is not embedded: its ReadFrom, which package exec
+// would call, does not lock.
 type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu     sync.Mutex
+	buffer bytes.Buffer
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.buffer.Write(p)
 }
 
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.buffer.String()
 }
