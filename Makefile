@@ -1,7 +1,16 @@
+# Everything in one line each; `make check` is what the gate runs.
+tool := go tool -modfile=tools/go.mod
+
 check: ; .ci/run
 test: ; go test ./...
 race: ; go test -race -shuffle=on -cpu 1,4 ./...
-format: ; cd tools && go tool gofumpt -w ..
+lint: ; go vet ./... && go fix -diff ./... && $(tool) staticcheck ./... && go mod tidy -diff
+lint-more: ; golangci-lint run ./... # installed by you; its version is in .github/workflows/check.yml
+vuln: ; $(tool) govulncheck ./... || { echo "NOT CHECKED, or vulnerable: see above"; exit 1; }
+format: ; $(tool) gofumpt -w $$(git ls-files '*.go') && go fix ./...
 fuzz: ; go test -fuzz FuzzWriter -fuzztime 30s .
 bench: ; go run ./bench
-.PHONY: check test race format fuzz bench
+cover: ; go test -json -coverpkg=./... -coverprofile=cover.out ./... | go run ./internal/testreport -cover cover.out
+slow: ; go test -json -count=1 ./... | go run ./internal/testreport
+docs: ; go test ./internal/docs
+.PHONY: check test race lint lint-more vuln format fuzz bench cover slow docs

@@ -188,7 +188,7 @@ func TestStoredPartsThatWereCutTooSmallLowerTheReach(t *testing.T) {
 	l := smallLimits()
 	l.MaxParts = 10
 	memory := store(l)
-	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, OnFailure: sluice.Keep}
+	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, Concurrency: 1, OnFailure: sluice.Keep}
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(9)))
 	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(10*page)))
 	require.Error(t, err)

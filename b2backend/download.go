@@ -93,7 +93,7 @@ func (d *downloading) Whole() error {
 
 // Broken names the call and cuts secrets.
 func (d *downloading) Broken(err error) error {
-	return &transportError{d.call, exchange.Clean(err, d.secrets...)}
+	return &exchange.TransportError{Call: d.call, Err: exchange.Clean(err, d.secrets...)}
 }
 
 // Persist makes attempts with an account whose token is not known to be dead.

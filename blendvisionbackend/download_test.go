@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -91,7 +92,7 @@ func TestAFileThatIsNotThereIsToldSo(t *testing.T) {
 }
 
 func TestADownloadThatStallsIsGivenUp(t *testing.T) {
-	inWorldWith(t, nil, blendvisionbackend.Options{Retry: blendvisionbackend.Retry{Attempts: 3}}, func(w world) {
+	inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 3}}, func(w world) {
 		id := w.stored([]byte("content"))
 		w.inject(bvtest.Fault{Call: bvtest.CallGet, Kind: bvtest.StallAnswer, Times: -1})
 		_, err := w.backend.Open(w.Context(), id)
@@ -134,7 +135,7 @@ func TestADownloadTakesNoOtherBytesAndShowsNoSecret(t *testing.T) {
 			}
 			gets := 0
 			b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: token, OrgID: "org"}, &blendvisionbackend.Options{
-				Endpoint: "https://api.example", Retry: blendvisionbackend.Retry{Attempts: 2, MaxWait: time.Millisecond},
+				Endpoint: "https://api.example", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodPost {
 						return respond(200, fmt.Sprintf(`{"id": "f", "download_uri": %q}`, c.uri)), nil

@@ -98,7 +98,7 @@ func (d *downloading) Whole() error {
 
 // Broken names the call and cuts secrets.
 func (d *downloading) Broken(err error) error {
-	return &transportError{call: callGet, err: exchange.Clean(err, d.secrets...)}
+	return &exchange.TransportError{Call: callGet, Err: exchange.Clean(err, d.secrets...)}
 }
 
 // Persist makes attempts by the policy.
@@ -161,7 +161,7 @@ func (d *downloading) accept(resp *http.Response, offset int64) error {
 		err = fmt.Errorf("it is of the file with ETag %.100q, not %q", tag, d.tag)
 	}
 	if err != nil {
-		return &answerError{call: callGet, detail: presentable(err.Error(), d.secrets)}
+		return &exchange.AnswerError{Call: callGet, Detail: exchange.Present(err.Error(), d.secrets...)}
 	}
 	if d.tag == "" {
 		d.tag, d.id, d.size = tag, id(resp.Header.Get("X-Amz-Version-Id"), tag), resp.ContentLength

@@ -188,7 +188,7 @@ func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := &fault{times: 1, strike: strike}
 			p := newProxy(t, false, f)
-			b := newBackend(t, p.URL, bucket, &Options{Retry: Retry{Attempts: 2, Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}})
+			b := newBackend(t, p.URL, bucket, &Options{Retry: sluice.Retry{Attempts: 2, Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}})
 			requireDownload(t, data, openFile(t, b, "a"))
 			require.Equal(t, 2, p.count("GetObject"))
 		})
@@ -220,7 +220,7 @@ func response(status int, data string, header ...string) *http.Response {
 
 func TestADownloadWaitsForASlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := canned(t, Options{Retry: Retry{Stall: time.Minute, Attempts: 1}}, func(r *http.Request) (*http.Response, error) {
+		b := canned(t, Options{Retry: sluice.Retry{Stall: time.Minute, Attempts: 1}}, func(r *http.Request) (*http.Response, error) {
 			resp := response(200, "xxx")
 			resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
 				p[0] = 'x'
@@ -292,7 +292,7 @@ func TestADownloadTakesNoOtherBytesThanItAskedFor(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			asked := 0
-			b := canned(t, Options{Retry: Retry{Attempts: 2, MaxWait: time.Millisecond}}, func(*http.Request) (*http.Response, error) {
+			b := canned(t, Options{Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}}, func(*http.Request) (*http.Response, error) {
 				if asked++; asked == 1 {
 					resp := response(200, "0123456789")
 					resp.Body = io.NopCloser(io.MultiReader(bytes.NewBufferString("01234"), iotest.ErrReader(io.ErrUnexpectedEOF)))
@@ -401,7 +401,7 @@ func TestNoSecretLeavesADownload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			b := canned(t, Options{
-				Retry:  Retry{Attempts: 2, MaxWait: time.Millisecond},
+				Retry:  sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			}, respond).With(FileOptions{Encryption: customer})
 			d, err := b.Open(t.Context(), "a")

@@ -79,14 +79,14 @@ func TestSecretsAreInNoErrorLogOrString(t *testing.T) {
 			p := newProxy(t, false, &fault{strike: strike})
 			var log bytes.Buffer
 			o := &Options{
-				Endpoint: p.URL, Region: "us-east-1", Retry: Retry{Attempts: 2, MaxWait: time.Millisecond},
+				Endpoint: p.URL, Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 				Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
 				Logger:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			}
 			plain, err := New(t.Context(), "data", o)
 			require.NoError(t, err)
 			b := plain.With(FileOptions{Encryption: customer})
-			f := &largeFile{backend: b, name: "a", state: open, info: sluice.LargeFileInfo{ID: "u1"}}
+			f := b.open("u1", "a", nil)
 			data := random(10)
 			said := []any{b, *b, b.options, customer, f}
 			_, err = stream(t.Context(), b, "a", data)
@@ -104,21 +104,22 @@ func TestSecretsAreInNoErrorLogOrString(t *testing.T) {
 				said = append(said, err)
 			}
 			b.client.log.Info("all", slog.Any("backend", b), slog.Any("key", customer))
-			text := log.String()
+			var text strings.Builder
+			text.WriteString(log.String())
 			errs := 0
 			for _, v := range said {
 				if err, ok := v.(error); ok && err != nil {
 					errs++
 				}
-				text += fmt.Sprintf("%v\n%+v\n%#v\n%s\n", v, v, v, v)
+				fmt.Fprintf(&text, "%v\n%+v\n%#v\n%s\n", v, v, v, v)
 			}
 			require.GreaterOrEqual(t, errs, 6)
 			for _, secret := range []string{canarySecret, canarySession, canaryKey, base64.StdEncoding.EncodeToString([]byte(canaryKey))} {
-				require.NotContains(t, text, secret)
+				require.NotContains(t, text.String(), secret)
 			}
-			require.NotRegexp(t, signature, text)
+			require.NotRegexp(t, signature, text.String())
 			if name == "in the message" {
-				require.Contains(t, text, exchange.Redacted)
+				require.Contains(t, text.String(), exchange.Redacted)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package b2test_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -80,9 +81,7 @@ func TestStartRefusesBadFields(t *testing.T) {
 		{fields{"serverSideEncryption": fields{"mode": "SSE-C", "algorithm": "AES256", "customerKey": key, "customerKeyMd5": digest}}, 200},
 	} {
 		in := fields{"bucketId": locked.ID, "fileName": "n", "contentType": "a/b"}
-		for name, value := range tc.change {
-			in[name] = value
-		}
+		maps.Copy(in, tc.change)
 		a := c.call("b2_start_large_file", in)
 		require.Equal(t, tc.status, a.status, "case %d: %s", i, a.raw)
 	}

@@ -33,7 +33,7 @@ func openBV(_ context.Context, rest string, asked opening) (*destination, error)
 		return nil, usageError{errors.New("bv:// needs the environment variables BV_API_TOKEN (or BV_API_TOKEN_FILE), BV_ORG_ID and BV_ENDPOINT")}
 	}
 	o := &blendvisionbackend.Options{
-		Endpoint: endpoint, Logger: asked.log, Transport: asked.carrier(), Retry: blendvisionbackend.Retry(asked.retry()),
+		Endpoint: endpoint, Logger: asked.log, Transport: asked.carrier(), Retry: asked.retry(),
 	}
 	b, err := blendvisionbackend.New(credentials, o)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/c1508ce4/sluice/b2backend"
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
@@ -23,9 +23,9 @@ const patience = time.Hour
 // slowest is how long an attempt may last that -rate slows down. What ends a dead one is that no byte moves.
 const slowest = 365 * 24 * time.Hour
 
-// retry is how failures are met; the types of the other stores are alike.
-func (o opening) retry() b2backend.Retry {
-	var r b2backend.Retry
+// retry is how failures are met.
+func (o opening) retry() sluice.Retry {
+	var r sluice.Retry
 	if o.flags.patient {
 		r.Budget = patience
 	}

@@ -31,7 +31,7 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 	}
 	o := &s3backend.Options{
 		Endpoint: asked.flags.endpoint, PathStyle: asked.flags.pathStyle, UserAgent: "pipe",
-		Logger: asked.log, Transport: asked.carrier(), Retry: s3backend.Retry(asked.retry()),
+		Logger: asked.log, Transport: asked.carrier(), Retry: asked.retry(),
 	}
 	b, err := s3backend.New(ctx, bucket, o)
 	if err != nil {

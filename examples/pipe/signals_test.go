@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -57,7 +56,7 @@ func (c *child) code() int {
 	err := c.Wait()
 	var exit *exec.ExitError
 	if err != nil {
-		require.True(c.t, errors.As(err, &exit), "%v", err)
+		require.ErrorAs(c.t, err, &exit)
 	}
 	return c.ProcessState.ExitCode()
 }
