@@ -21,7 +21,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-var roles = lab.Roles{"b2": lab.PlayB2, "s3": playSink, "source": playSource}
+var roles = lab.Roles{"b2": lab.PlayB2, "s3": playSink, "source": lab.PlaySource}
 
 func main() {
 	if roles.Play(os.Args) {

@@ -147,12 +147,3 @@ func rclone(ctx context.Context, program string, t contender.Task) *exec.Cmd {
 		"RCLONE_CONFIG_BENCH_ACCOUNT="+t.Server.KeyID, "RCLONE_CONFIG_BENCH_KEY="+t.Server.Key)
 	return cmd
 }
-
-// playSource is the role of the process behind a pipe.
-func playSource(_ context.Context, spec json.RawMessage) (any, error) {
-	var length int64
-	if err := json.Unmarshal(spec, &length); err != nil {
-		return nil, err
-	}
-	return nil, lab.NewSource(length, 0, nil).Pieces(1<<20, os.Stdout.Write)
-}

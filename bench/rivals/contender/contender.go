@@ -41,7 +41,7 @@ func run(upload func(context.Context, Task, io.Reader) error) error {
 	// Nothing but Read is offered, so that nobody learns the length.
 	stream := struct{ io.Reader }{os.Stdin}
 	if t.Size > 0 {
-		stream.Reader = lab.NewSource(t.Size, 0, nil)
+		stream.Reader = lab.NewSource(lab.NewPage(), t.Size, 0, nil)
 	}
 	return upload(context.Background(), t, stream)
 }
