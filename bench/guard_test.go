@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,23 +123,27 @@ func (s sees) Write(p []byte) (int, error) {
 
 var _ io.Writer = sees{}
 
-// Taking, hashing and sending cannot be had cheaper than they are alone. Twice as dear as all of them would be a second
-// hash, or copies through small buffers.
+// Taking, hashing and sending cannot be had cheaper than they are alone. Half as much again would be a second hash, or
+// copies through small buffers.
 func TestProcessorTimeIsThatOfTakingHashingAndSending(t *testing.T) {
 	s := defaults()
-	s.size = 128 << 20
+	s.size = 512 << 20
 	rows := []row{s.newRow("guard", s.path(toB2, fromReader, s.size))}
 	samples, err := runRounds(t.Context(), jobs(rows), 3, newProgress(io.Discard))
 	require.NoError(t, err)
 	o := newResult(rows, 3, samples).Rows[0]
-	require.Less(t, o.CPUOver.Median(), 2.0, "%v", o.CPUOver)
+	require.Less(t, o.CPUOver.Min(), 1.6, "%v: a busy machine disturbs some rounds, a slower program has none that is fast", o.CPUOver)
 }
 
+// Over a link memory is what all wait for.
 func TestManyWritersShareOneLimitAndNoneStarves(t *testing.T) {
-	s := measure(t, nil, job{
-		Work: workStream, To: toDrop, From: fromReader, Size: 1 << 30, PartSize: 4 << 20, Concurrency: 4, Memory: 64 << 20, Writers: 8,
+	var servers lab.Servers
+	defer servers.Stop()
+	s := measure(t, &servers, job{
+		Work: workStream, To: toB2, From: fromReader, Size: 512 << 20, PartSize: 5 << 20, Concurrency: 4, Memory: 64 << 20, Writers: 8,
+		Link: lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6},
 	})
 	require.LessOrEqual(t, s.Pages, int64(64<<20))
 	require.LessOrEqual(t, s.RSS, int64(64<<20+beside))
-	require.Greater(t, s.Least, 0.1, "of what the fastest has, the slowest has")
+	require.Greater(t, s.Least, 0.3, "of what the fastest has, the slowest has")
 }

@@ -15,6 +15,8 @@ import (
 // Task is one upload.
 type Task struct {
 	Server lab.Address
+	// S3 is what the server speaks, else B2.
+	S3 bool
 	// PartSize in bytes and Concurrency are asked of every contender alike; 0 means its own default.
 	PartSize    int64
 	Concurrency int
