@@ -50,7 +50,7 @@ type Backend interface {
 }
 
 // LargeFile is a file being assembled from parts. UploadPart may be called concurrently for different
-// part numbers. Finish and Cancel are called when no UploadPart is running.
+// part numbers, and where Limits.Repeatable says so twice for one. Finish and Cancel are called when no UploadPart is running.
 type LargeFile interface {
 	// Info is constant and does no I/O.
 	Info() LargeFileInfo
@@ -102,6 +102,12 @@ type Limits struct {
 	// Resumable says that ResumeLargeFile and Unfinished work.
 	Resumable bool
 
+	// Repeatable says that a part may be uploaded twice at once: the later upload replaces the earlier one by equal bytes,
+	// one that is cut off leaves the other alone, and the receipt of either is good for Finish. At the end of a
+	// stream the writer then sends a part a second time if its upload takes far longer than usual, and cuts off the one
+	// that is not done first.
+	Repeatable bool
+
 	// PartDigests are computed for every part, and for a file in one call, before it is sent.
 	PartDigests []Algorithm
 	// WholeDigests of the stream are owed to Finish; for UploadFile they are among the part's digests.
@@ -113,6 +119,9 @@ type Limits struct {
 type Algorithm struct {
 	Name string // lower case: "sha1", "sha256", "md5", "crc32c"
 	New  func() hash.Hash
+	// Together, if not nil, writes data[i] to hashes[i], which New made, in less processor time than one after the
+	// other takes. It is called with three to eight hashes of parts that wait; their data may differ in length.
+	Together func(hashes []hash.Hash, data [][]byte)
 }
 
 // Digest is the sum of an algorithm over some bytes.

@@ -1,7 +1,6 @@
 package sluice
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,17 +20,25 @@ type governor struct {
 
 	limit atomic.Int32 // uploads allowed, 1 … max; written under mu
 
-	mu      sync.Mutex
-	next    int          // number of the part to let in
-	waiting []*Part      // a few: workers that have hashed theirs
-	passed  map[int]bool // numbers beyond next that need no upload
-	active  int
-	quiet   int // parts acknowledged since the last change
-	epoch   int // halvings so far
+	// admitted are the parts let in. It has room for all that may be.
+	admitted chan *Part
+	// start starts an uploader, which takes from admitted until it is closed.
+	start func()
+
+	mu        sync.Mutex
+	next      int          // number of the part to let in
+	waiting   []*Part      // hashed; a few
+	passed    map[int]bool // numbers beyond next that need no upload
+	active    int
+	uploaders int  // started
+	ended     bool // nothing more is offered
+	closed    bool // admitted is
+	quiet     int  // parts acknowledged since the last change
+	epoch     int  // halvings so far
 }
 
-func newGovernor(n int, follows bool) *governor {
-	g := &governor{max: n, follows: follows, next: 1, passed: map[int]bool{}}
+func newGovernor(n int, follows bool, start func()) *governor {
+	g := &governor{max: n, follows: follows, next: 1, passed: map[int]bool{}, admitted: make(chan *Part, n), start: start}
 	g.limit.Store(int32(n))
 	return g
 }
@@ -39,26 +46,57 @@ func newGovernor(n int, follows bool) *governor {
 // allowed is how many uploads may run now.
 func (g *governor) allowed() int { return int(g.limit.Load()) }
 
-// enter waits until p may be uploaded, or ctx ends.
-func (g *governor) enter(ctx context.Context, p *Part) error {
-	g.mu.Lock()
-	g.waiting = append(g.waiting, p)
-	g.admit()
-	g.mu.Unlock()
-	select {
-	case <-p.admitted:
-		return nil
-	case <-ctx.Done():
-	}
+// busy reports whether every upload allowed is under way.
+func (g *governor) busy() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	select {
-	case <-p.admitted: // in between
-		g.active--
-	default:
-		g.waiting = slices.DeleteFunc(g.waiting, func(q *Part) bool { return q == p })
+	return g.active >= g.allowed()
+}
+
+// offer queues a part that is hashed.
+func (g *governor) offer(p *Part) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, p)
+	g.admit()
+}
+
+// end is called when every part has been offered or passed.
+func (g *governor) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	g.admit()
+}
+
+// left takes back the parts that no uploader took, all of which were ended from outside.
+func (g *governor) left() []*Part {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	parts := g.waiting
+	g.waiting = nil
+	for {
+		select {
+		case p := <-g.admitted:
+			if p != nil {
+				parts = append(parts, p)
+				continue
+			}
+		default:
+		}
+		return parts
 	}
-	return context.Cause(ctx)
+}
+
+// enterAfter lets in an upload beside those of the parts up to last, if all of these are let in and there is room.
+func (g *governor) enterAfter(last int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next <= last || g.active >= g.allowed() {
+		return false
+	}
+	g.active++
+	return true
 }
 
 // pass lets the parts behind number go before it: it needs no upload.
@@ -97,7 +135,7 @@ func (g *governor) slowDown(epoch int) int {
 	return g.epoch
 }
 
-// admit lets in who is next, as long as there is room.
+// admit lets in who is next, as long as there is room, and closes admitted behind the last.
 func (g *governor) admit() {
 	for g.active < g.allowed() {
 		if g.passed[g.next] {
@@ -107,13 +145,21 @@ func (g *governor) admit() {
 		}
 		i := slices.IndexFunc(g.waiting, func(p *Part) bool { return p.Number == g.next })
 		if i < 0 {
-			return
+			break
 		}
 		p := g.waiting[i]
 		g.waiting = slices.Delete(g.waiting, i, i+1)
 		g.next++
 		g.active++
 		p.epoch = g.epoch
-		p.admitted <- struct{}{}
+		g.admitted <- p
+		if g.uploaders < g.active {
+			g.uploaders++
+			g.start()
+		}
+	}
+	if g.ended && !g.closed && len(g.waiting) == 0 {
+		g.closed = true
+		close(g.admitted)
 	}
 }

@@ -65,14 +65,24 @@ func (hs hashers) write(p *Part) error {
 	return nil
 }
 
-// sum computes the digests of p into the memory of those it had before.
+// sum computes the digests of p.
 func (hs hashers) sum(p *Part) error {
-	for i := range hs {
-		hs[i].Reset()
-	}
+	hs.reset()
 	if err := hs.write(p); err != nil {
 		return err
 	}
+	hs.file(p)
+	return nil
+}
+
+func (hs hashers) reset() {
+	for i := range hs {
+		hs[i].Reset()
+	}
+}
+
+// file makes the sums the digests of p, in the memory of those it had before.
+func (hs hashers) file(p *Part) {
 	if len(p.Digests) != len(hs) {
 		p.Digests = make(Digests, len(hs))
 	}
@@ -80,7 +90,6 @@ func (hs hashers) sum(p *Part) error {
 		p.Digests[i].Name = hs[i].Name
 		p.Digests[i].Sum = hs[i].Sum(p.Digests[i].Sum[:0])
 	}
-	return nil
 }
 
 // sums returns the digests of all that was written.

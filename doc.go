@@ -21,7 +21,9 @@
 // stream; a store that plans the parts itself is asked for its plan at the first byte, and needs
 // [Options].Size.
 //
-// Close sends the rest (the last part in pieces, if uploads are idle), waits for the workers and finishes the file. Abort gives the stream up, and so does
+// Close sends the rest (the last part in pieces, if uploads are idle), waits for the workers and finishes the file. An upload that
+// then takes more than twice the usual time is hedged where [Limits].Repeatable allows it: the part is sent a second time, on an
+// upload that is idle, and the call that is done first ends the other. Abort gives the stream up, and so does
 // the end of the context given to New. The first failure, whoever has it, ends the stream: every later call
 // returns it, Close finishes nothing and cancels the large file (or keeps it, see [OnFailure]) on a context
 // that outlives the caller's. A source that fails inside ReadFrom has failed the stream; it cannot
@@ -81,10 +83,10 @@
 // Abort, Stats, Settings and File wait for nobody's turn. Hooks run on the goroutine that does the work and
 // must not call Close or Abort.
 //
-// A stream's goroutines are at most [Options].Concurrency workers and one for each processor, so that the next
-// parts are hashed while others are sent, one that opens the large file, and one
-// that computes digests of the whole stream if there are any to compute. None is started for a stream
-// that fits one part.
+// A stream's goroutines are at most [Options].Concurrency that upload, one for each processor that hashes the next
+// parts meanwhile, one that opens the large file, one that computes digests of the whole stream if there are any to
+// compute, and, while Close waits, one that looks for stragglers and one for each hedge: with these no more uploads run
+// than are allowed at once. None is started for a stream that fits one part.
 //
 // # Errors
 //

@@ -1,13 +1,18 @@
 package sluice_test
 
 import (
+	"bytes"
+	"io"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/backendtest/faults"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -54,5 +59,58 @@ func FuzzOptions(f *testing.F) {
 		if memory > 0 {
 			require.LessOrEqual(t, s.MemoryLimit, memory)
 		}
+	})
+}
+
+// FuzzWriter reads a program of operations from its input, a byte each.
+func FuzzWriter(f *testing.F) {
+	f.Add([]byte{0})
+	f.Add([]byte{8, 1, 40, 2, 40, 3, 40, 4, 255, 5})
+	f.Add([]byte{3, 0, 32, 0, 1, 1, 31, 1, 33, 6, 9, 0, 1})
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) == 0 || len(program) > 200 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			b := faults.New(store(smallLimits()), faults.Fail(nil, faults.Nth(1+int(program[0]))))
+			w, pool := open(t, t.Context(), b, nil)
+			var want []byte
+			for i := 1; i+1 < len(program); i += 2 {
+				data := content(int(program[i+1]))
+				var n int64
+				var err error
+				switch program[i] % 8 {
+				case 0, 1:
+					var k int
+					k, err = w.Write(data)
+					n = int64(k)
+				case 2, 3:
+					n, err = w.ReadFrom(bytes.NewReader(data))
+				case 4:
+					n, err = w.ReadFrom(iotest.OneByteReader(bytes.NewReader(data)))
+				case 5:
+					_ = w.Close()
+				case 6:
+					w.Abort(nil)
+				case 7:
+					n, err = w.ReadFrom(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(errSource)))
+				}
+				want = append(want, data[:n]...)
+				require.LessOrEqual(t, pool.InUse(), pool.Limit())
+				if err != nil {
+					require.ErrorAs(t, err, new(*sluice.Error))
+				}
+			}
+			err := w.Close()
+			require.Zero(t, pool.InUse())
+			for _, c := range b.Calls(faults.Cancel) {
+				require.Error(t, err)
+				_ = c
+			}
+			if err != nil {
+				return
+			}
+			require.EqualValues(t, len(want), w.File().Size)
+		})
 	})
 }

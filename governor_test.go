@@ -2,7 +2,6 @@ package sluice
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -10,41 +9,103 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// waiting is a part as a worker brings it.
-func waiting(n int) *Part { return &Part{Number: n, admitted: make(chan struct{}, 1)} }
+// newTestGovernor counts the uploaders it starts in place of starting them.
+func newTestGovernor(n int, follows bool) (g *governor, started *int) {
+	started = new(int)
+	return newGovernor(n, follows, func() { *started++ }), started
+}
+
+// letIn are the numbers of the parts let in since it was last called.
+func letIn(g *governor) (numbers []int) {
+	for len(g.admitted) > 0 {
+		numbers = append(numbers, (<-g.admitted).Number)
+	}
+	return numbers
+}
 
 func TestGovernorLetsInByNumberAndNoMoreThanAllowed(t *testing.T) {
-	g := newGovernor(2, false)
-	one, two, three := waiting(1), waiting(2), waiting(3)
-	late := make(chan error, 1)
-	g.mu.Lock()
-	g.waiting = append(g.waiting, two) // came before the first part
-	g.admit()
-	g.mu.Unlock()
-	require.Zero(t, g.active)
-	go func() { late <- g.enter(t.Context(), one) }()
-	require.NoError(t, <-late)
-	require.Len(t, two.admitted, 1)
-	require.Equal(t, 2, g.active)
-	ended, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("no room"))
-	require.EqualError(t, g.enter(ended, three), "no room")
-	require.Empty(t, g.waiting)
+	g, started := newTestGovernor(2, false)
+	g.offer(&Part{Number: 2}) // hashed before the first part
+	require.Empty(t, letIn(g))
+	require.False(t, g.busy())
+	g.offer(&Part{Number: 1})
+	require.Equal(t, []int{1, 2}, letIn(g))
+	require.True(t, g.busy())
+	g.offer(&Part{Number: 3})
+	require.Empty(t, letIn(g))
 	g.leave(true)
-	require.NoError(t, g.enter(t.Context(), three))
-	require.Equal(t, 2, g.active)
+	require.Equal(t, []int{3}, letIn(g))
+	require.Equal(t, 2, *started, "as many uploaders as there were uploads at once")
 }
 
 func TestGovernorPassesOverWhatNeedsNoUpload(t *testing.T) {
-	g := newGovernor(1, false)
+	g, _ := newTestGovernor(1, false)
 	g.pass(2)
 	g.pass(1)
-	require.NoError(t, g.enter(t.Context(), waiting(3)))
+	g.offer(&Part{Number: 3})
+	require.Equal(t, []int{3}, letIn(g))
 	require.Empty(t, g.passed)
 }
 
+func TestGovernorEndsTheUploadersBehindTheLastPart(t *testing.T) {
+	g, _ := newTestGovernor(1, false)
+	g.offer(&Part{Number: 1})
+	g.offer(&Part{Number: 2})
+	g.end()
+	require.Equal(t, []int{1}, letIn(g))
+	g.leave(true)
+	p, ok := <-g.admitted
+	require.True(t, ok)
+	require.Equal(t, 2, p.Number)
+	_, ok = <-g.admitted
+	require.False(t, ok)
+	g.leave(true) // which closes nothing again
+}
+
+func TestGovernorGivesBackWhatNoUploaderTook(t *testing.T) {
+	g, _ := newTestGovernor(1, false)
+	g.offer(&Part{Number: 1})
+	g.offer(&Part{Number: 2})
+	require.Len(t, g.left(), 2)
+	g.end()
+	require.Empty(t, g.left())
+}
+
+func TestGovernorLetsAHedgeInOnlyAfterEveryPartAndWhereThereIsRoom(t *testing.T) {
+	g, _ := newTestGovernor(2, true)
+	g.offer(&Part{Number: 1})
+	require.False(t, g.enterAfter(2), "part 2 is still to come")
+	g.pass(2)
+	require.True(t, g.enterAfter(2))
+	require.False(t, g.enterAfter(2), "both uploads are busy")
+	g.leave(true)
+	g.slowDown(0)
+	require.False(t, g.enterAfter(2), "the store has asked for fewer")
+	g.leave(false)
+	require.True(t, g.enterAfter(2))
+}
+
+func TestWhatIsUsualIsTheMedianOfTheLastPartsBySize(t *testing.T) {
+	h := newHedger()
+	h.learn(100, 10*time.Second)
+	h.learn(100, time.Hour)
+	require.Equal(t, never, h.late(100))
+	h.learn(50, 5*time.Second)
+	require.Equal(t, 20*time.Second, h.late(100), "one straggler of three changes nothing")
+	require.Equal(t, 40*time.Second, h.late(200))
+	require.Equal(t, leastLate, h.late(1))
+	for range usualOf {
+		h.learn(100, time.Minute)
+	}
+	require.Equal(t, 2*time.Minute, h.late(100), "the line has changed")
+	for range usualOf {
+		h.learn(0, 1000*time.Hour)
+	}
+	require.Equal(t, never, h.late(1<<62))
+}
+
 func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
-	g := newGovernor(5, true)
+	g, _ := newTestGovernor(5, true)
 	for epoch, want := range []int{2, 1, 1, 1} {
 		require.Equal(t, epoch+1, g.slowDown(epoch))
 		require.Equal(t, want, g.allowed())
@@ -54,14 +115,15 @@ func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
 }
 
 func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
-	g := newGovernor(4, true)
+	g, _ := newTestGovernor(4, true)
 	g.slowDown(0)
 	require.Equal(t, 2, g.allowed())
 	for i, s := range []struct {
 		acknowledged bool
 		want         int
 	}{{true, 2}, {false, 2}, {true, 3}, {true, 3}, {true, 3}, {true, 4}, {true, 4}, {true, 4}, {true, 4}, {true, 4}} {
-		require.NoError(t, g.enter(t.Context(), waiting(i+1)))
+		g.offer(&Part{Number: i + 1})
+		require.Len(t, letIn(g), 1)
 		g.leave(s.acknowledged)
 		require.Equal(t, s.want, g.allowed(), "step %d", i)
 	}
@@ -72,7 +134,7 @@ func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
 }
 
 func TestOnlyBeingAskedSlowsDown(t *testing.T) {
-	g := newGovernor(8, true)
+	g, _ := newTestGovernor(8, true)
 	p := &Part{meter: newMeter(nil), uploads: g}
 	p.Retrying(errors.New("connection reset"), 0)
 	require.Equal(t, 8, g.allowed())

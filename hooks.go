@@ -13,6 +13,9 @@ type Hooks struct {
 	PartStarted func(PartEvent)
 	// PartRetrying is called when an attempt failed with err and another follows after wait.
 	PartRetrying func(p PartEvent, err error, wait time.Duration)
+	// PartHedged is called when a part whose upload takes far longer than usual is about to be sent a second time, beside
+	// the first; see [Limits].Repeatable.
+	PartHedged func(PartEvent)
 	// PartDone is called when the store has acknowledged a part, or when it failed for good.
 	PartDone func(p PartEvent, err error)
 }
@@ -44,6 +47,12 @@ func (h *Hooks) partStarted(p *Part) {
 func (h *Hooks) partRetrying(p *Part, err error, wait time.Duration) {
 	if h.PartRetrying != nil {
 		h.PartRetrying(p.event(), err, wait)
+	}
+}
+
+func (h *Hooks) partHedged(p *Part) {
+	if h.PartHedged != nil {
+		h.PartHedged(p.event())
 	}
 }
 

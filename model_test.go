@@ -32,8 +32,10 @@ type scenario struct {
 	buffered bool // pages in a file
 	steps    []step
 	fault    *faults.Injector
-	abort    time.Duration // when Abort is called, 0 never
-	cancel   time.Duration // when the caller's context ends, 0 never
+	slow     *faults.Injector // uploads that straggle
+	abort    time.Duration    // when Abort is called, 0 never
+	cancel   time.Duration    // when the caller's context ends, 0 never
+	hedges   int              // that there were
 }
 
 // step feeds n bytes in one of several ways.
@@ -110,6 +112,10 @@ func randomScenario(rng *rand.Rand) *scenario {
 	case 6:
 		s.fault = faults.Lose(sluice.ErrFinishUnknown, faults.OnKind(faults.Finish, faults.UploadFile))
 	}
+	if s.limits.Repeatable = rng.IntN(2) == 0; s.limits.Repeatable {
+		oneIn := 1 + rng.IntN(8)
+		s.slow = faults.Delay(time.Second+ms(10_000), faults.OnKind(faults.UploadPart), func(faults.Op) bool { return rng.IntN(oneIn) == 0 })
+	}
 	switch rng.IntN(8) {
 	case 0:
 		s.abort = ms(500)
@@ -169,6 +175,9 @@ func (s *scenario) run(t *testing.T) {
 	if s.fault != nil {
 		injectors = append(injectors, s.fault)
 	}
+	if s.slow != nil {
+		injectors = append(injectors, s.slow)
+	}
 	b := faults.New(memory, injectors...)
 	var pool *sluice.Pool
 	var err error
@@ -217,6 +226,7 @@ func (s *scenario) run(t *testing.T) {
 	require.Zero(t, pool.InUse(), "all pages are home")
 	require.Zero(t, w.Stats().Memory)
 	require.Zero(t, w.Stats().PartsInFlight)
+	s.hedges = w.Stats().Hedges
 	requireOrdered(t, w.Stats())
 	if closeErr == nil {
 		s.requireWhole(t, w, b, memory, data[:accepted], feedErr)
@@ -242,7 +252,7 @@ func (s *scenario) requireWhole(t *testing.T, w *sluice.LargeFileWriter, b *faul
 	if f.Parts == 0 {
 		require.Empty(t, b.Calls(faults.StartLargeFile))
 	} else {
-		require.Len(t, b.Calls(faults.UploadPart), f.Parts)
+		require.Len(t, b.Calls(faults.UploadPart), f.Parts+stats.Hedges)
 	}
 }
 
@@ -297,16 +307,20 @@ func (s *scenario) requireNothingFinished(t *testing.T, b *faults.Backend, memor
 }
 
 func TestModel(t *testing.T) {
+	hedges := 0
 	for seed := range uint64(1500) {
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				randomScenario(rand.New(rand.NewPCG(seed, 0))).run(t)
+				s := randomScenario(rand.New(rand.NewPCG(seed, 0)))
+				s.run(t)
+				hedges += s.hedges
 			})
 		})
 		if !ok {
 			return // one is enough to look at
 		}
 	}
+	require.Positive(t, hedges)
 }
 
 func TestEveryFaultSurfacesAndLeavesNothing(t *testing.T) {
@@ -314,6 +328,11 @@ func TestEveryFaultSurfacesAndLeavesNothing(t *testing.T) {
 		"single": func(s *scenario) { s.steps = []step{{part, 0, 0}} },
 		"empty":  func(s *scenario) {},
 		"large":  func(s *scenario) { s.steps = []step{{10*part + 1, 0, 0}} },
+		"hedged": func(s *scenario) {
+			s.steps = []step{{10 * part, 0, 0}}
+			s.limits.Repeatable = true
+			s.slow = faults.Delay(30*time.Second, faults.OnPart(8), faults.Nth(1))
+		},
 		"digests": func(s *scenario) {
 			s.steps = []step{{5 * part, 5, 0}}
 			s.limits.WholeDigests = []sluice.Algorithm{{Name: "sha1", New: sha1.New}}
@@ -349,6 +368,7 @@ func TestEveryFaultSurfacesAndLeavesNothing(t *testing.T) {
 						}
 						synctest.Test(t, s.run)
 						if s.fault.Fired() == 0 {
+							require.Equal(t, shape == "hedged", s.hedges == 1)
 							break // nothing is left to fail
 						}
 						fired++
@@ -360,57 +380,4 @@ func TestEveryFaultSurfacesAndLeavesNothing(t *testing.T) {
 			}
 		}
 	}
-}
-
-// FuzzWriter reads a program of operations from its input, a byte each.
-func FuzzWriter(f *testing.F) {
-	f.Add([]byte{0})
-	f.Add([]byte{8, 1, 40, 2, 40, 3, 40, 4, 255, 5})
-	f.Add([]byte{3, 0, 32, 0, 1, 1, 31, 1, 33, 6, 9, 0, 1})
-	f.Fuzz(func(t *testing.T, program []byte) {
-		if len(program) == 0 || len(program) > 200 {
-			return
-		}
-		synctest.Test(t, func(t *testing.T) {
-			b := faults.New(store(smallLimits()), faults.Fail(nil, faults.Nth(1+int(program[0]))))
-			w, pool := open(t, t.Context(), b, nil)
-			var want []byte
-			for i := 1; i+1 < len(program); i += 2 {
-				data := content(int(program[i+1]))
-				var n int64
-				var err error
-				switch program[i] % 8 {
-				case 0, 1:
-					var k int
-					k, err = w.Write(data)
-					n = int64(k)
-				case 2, 3:
-					n, err = w.ReadFrom(bytes.NewReader(data))
-				case 4:
-					n, err = w.ReadFrom(iotest.OneByteReader(bytes.NewReader(data)))
-				case 5:
-					_ = w.Close()
-				case 6:
-					w.Abort(nil)
-				case 7:
-					n, err = w.ReadFrom(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(errSource)))
-				}
-				want = append(want, data[:n]...)
-				require.LessOrEqual(t, pool.InUse(), pool.Limit())
-				if err != nil {
-					require.ErrorAs(t, err, new(*sluice.Error))
-				}
-			}
-			err := w.Close()
-			require.Zero(t, pool.InUse())
-			for _, c := range b.Calls(faults.Cancel) {
-				require.Error(t, err)
-				_ = c
-			}
-			if err != nil {
-				return
-			}
-			require.EqualValues(t, len(want), w.File().Size)
-		})
-	})
 }

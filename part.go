@@ -30,13 +30,12 @@ type Part struct {
 	meter   *meter       // counts what is sent; nil for a part made by NewPart
 	uploads *governor    // hears of slowing down; nil likewise
 	epoch   int          // of uploads, in which the attempt under way began
-	// admitted gets a token when the part may be uploaded; capacity 1.
-	admitted chan struct{}
 
 	mu       sync.Mutex
 	attempts int
-	sent     int64  // the most any attempt has read, so that only what is read again counts as resent
-	bodies   []Body // made ahead, each used once: a transport may cling to a spent one
+	since    time.Time // when the attempt under way began, or the next one will
+	sent     int64     // the most any attempt has read, so that only what is read again counts as resent
+	bodies   []Body    // made ahead, each used once: a transport may cling to a spent one
 }
 
 // NewPart returns a part outside any stream, for testing backends. It lends data. Its Offset is 0: set it for
@@ -77,12 +76,27 @@ func (p *Part) Retrying(err error, wait time.Duration) {
 	if p.meter == nil {
 		return
 	}
+	p.attempting(time.Now().Add(wait))
 	if errors.Is(err, ErrSlowDown) {
 		p.mu.Lock()
 		p.epoch = p.uploads.slowDown(p.epoch)
 		p.mu.Unlock()
 	}
 	p.meter.retrying(p, err, wait)
+}
+
+// attempting says when the attempt under way began, or when the next one will.
+func (p *Part) attempting(since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since = since
+}
+
+// underWay is how long the attempt has been going on; below 0 if it is still to begin.
+func (p *Part) underWay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.since)
 }
 
 // tries is how many attempts were made.

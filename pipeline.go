@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -13,8 +12,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// pipeline is an errgroup of workers that hash and upload the parts handed over, in any order, one
-// goroutine that digests the stream beside them, in order, and one that opens the large file.
+// pipeline is an errgroup of workers at three stations: those that hash the parts handed over, in any order;
+// those that upload them, let in by the governor in the order of their numbers; and one that digests the stream
+// beside them, in order. One more opens the large file.
 //
 // After the first failure the workers go on to take parts, only to give back their pages.
 type pipeline struct {
@@ -24,20 +24,24 @@ type pipeline struct {
 	meter   *meter
 	fail    func(*Error) error // makes an error the stream's failure
 
-	uploads *governor
+	ctx    context.Context // the group's
+	group  *errgroup.Group
+	waited bool
 
-	ctx     context.Context // the group's
-	group   *errgroup.Group
-	queue   chan *Part
-	workers int // started; by the writer's turn only
-	// hashAhead is how many workers more there are than uploads: those hash meanwhile.
-	hashAhead int
-	waited    bool
-	idle      atomic.Int32 // workers waiting for a part
-	pending   atomic.Int32 // parts handed over that no worker has noticed yet
-	toDigest  chan *Part   // nil if nobody asked for digests of the stream
-	whole     hashers
-	free      chan *Part // spent parts, to be used again
+	queue   chan *Part // to be hashed
+	last    int        // number of the part handed over last; by the writer's turn only
+	hashing sync.WaitGroup
+	// hashers have been started, of mostHashers; by the writer's turn only.
+	hashers, mostHashers int
+
+	uploads *governor
+	hedges  *hedger
+	// outstanding parts have been handed over and are not done.
+	outstanding atomic.Int32
+
+	toDigest chan *Part // nil if nobody asked for digests of the stream
+	whole    hashers
+	free     chan *Part // spent parts, to be used again
 
 	opening bool          // by the writer's turn only
 	opened  chan struct{} // closed when large stands, or opening failed
@@ -56,14 +60,13 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 		meter:   m,
 		fail:    fail,
 		queue:   make(chan *Part, ahead),
-		uploads: newGovernor(p.settings.Concurrency, p.follows),
+		hedges:  newHedger(),
 		whole:   newHashers(asked, p.limits.WholeDigests),
 		free:    make(chan *Part, ahead),
 		opened:  make(chan struct{}),
 	}
-	if len(p.limits.PartDigests) > 0 {
-		u.hashAhead = runtime.GOMAXPROCS(0)
-	}
+	u.uploads = newGovernor(min(p.settings.Concurrency, p.pool.pages), p.follows, func() { u.group.Go(u.upload) })
+	u.mostHashers = mostHashers(p.limits.PartDigests)
 	u.group, u.ctx = errgroup.WithContext(ctx)
 	if p.resumed != nil {
 		u.opening, u.large = true, p.resumed.large
@@ -83,7 +86,7 @@ func (u *pipeline) newPart() *Part {
 		return p
 	default:
 		pool := u.plan.pool
-		return &Part{meter: u.meter, uploads: u.uploads, admitted: make(chan struct{}, 1), size: int64(pool.pageSize), buffer: pool.buffer}
+		return &Part{meter: u.meter, uploads: u.uploads, size: int64(pool.pageSize), buffer: pool.buffer}
 	}
 }
 
@@ -169,26 +172,27 @@ func (u *pipeline) id() string {
 	return u.large.Info().ID
 }
 
-// idleUploads is how many parts more could be sent at once with those under way.
-func (u *pipeline) idleUploads() int {
-	return u.uploads.allowed() - int(u.meter.partsInFlight.Load()) - int(u.pending.Load())
-}
+// idleUploads is how many parts more could be sent at once with those that are not done.
+func (u *pipeline) idleUploads() int { return u.uploads.allowed() - int(u.outstanding.Load()) }
 
 // handOver gives the pipeline a part; it is false if the stream has failed. The first part opens the
-// large file. A worker is started whenever parts wait and none is idle.
+// large file.
 func (u *pipeline) handOver(p *Part) bool {
 	u.open()
+	u.last = p.Number
 	p.refs.Store(1)
 	if u.toDigest != nil {
 		p.refs.Store(2)
-		if u.workers == 0 {
+		if u.hashers == 0 {
 			u.group.Go(u.digestStream)
 		}
 	}
-	if u.pending.Add(1) > u.idle.Load() && u.workers < u.plan.settings.Concurrency+u.hashAhead {
-		u.workers++
-		u.group.Go(u.work)
+	if u.hashers < u.mostHashers {
+		u.hashers++
+		u.hashing.Add(1)
+		u.group.Go(u.hashParts)
 	}
+	u.outstanding.Add(1)
 	ok := u.send(u.queue, p)
 	if u.toDigest != nil {
 		ok = u.send(u.toDigest, p) && ok
@@ -223,9 +227,19 @@ func (u *pipeline) wait() {
 	if u.toDigest != nil {
 		close(u.toDigest)
 	}
+	u.hashing.Wait()
+	u.uploads.end()
+	var hedging sync.WaitGroup
+	if u.last > 0 && u.plan.limits.Repeatable {
+		hedging.Go(u.hedgeStragglers)
+	}
 	_ = u.group.Wait() // fail has filed the error
+	hedging.Wait()     // the group's ctx has ended
 	// If workers were ended from outside, nobody has taken these.
 	for p := range u.queue {
+		u.drop(p)
+	}
+	for _, p := range u.uploads.left() {
 		u.drop(p)
 	}
 	for u.toDigest != nil {
@@ -234,24 +248,5 @@ func (u *pipeline) wait() {
 			break
 		}
 		u.drop(p)
-	}
-}
-
-// work uploads parts until there are no more.
-func (u *pipeline) work() error {
-	hashers := newHashers(u.plan.limits.PartDigests)
-	<-u.opened // StartLargeFile returns promptly once ctx is done
-	var failed error
-	for {
-		u.idle.Add(1)
-		p, ok := <-u.queue
-		u.idle.Add(-1) // before pending: a worker too many does no harm
-		if !ok {
-			return failed
-		}
-		u.pending.Add(-1)
-		if err := u.uploadPart(p, hashers); err != nil {
-			failed = err
-		}
 	}
 }

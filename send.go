@@ -6,57 +6,66 @@ import (
 	"fmt"
 )
 
-// This file sends: parts on the workers, whole files and Finish on the goroutine that ends the stream.
+// This file sends: parts on workers, whole files and Finish on the goroutine that ends the stream.
 
-// uploadPart hashes p, waits for its turn among the uploads, and sends it. The next parts are hashed while
-// others are sent, so that hashing costs the line nothing.
-func (u *pipeline) uploadPart(p *Part, h hashers) error {
-	defer u.drop(p)
+// upload uploads the parts that the governor lets in, until there are no more.
+func (u *pipeline) upload() error {
+	s := u.newSender()
+	<-u.opened // StartLargeFile returns promptly once ctx is done
+	var failed error
+	for p := range u.uploads.admitted {
+		if err := u.uploadPart(p, s); err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// uploadPart sends p, unless the stream has failed.
+func (u *pipeline) uploadPart(p *Part, s *sender) (err error) {
+	defer u.done(p)
+	acknowledged := false
+	defer func() { u.leave(acknowledged) }()
 	if u.ctx.Err() != nil {
 		return nil
 	}
-	u.meter.partsInFlight.Add(1)
-	defer u.meter.partsInFlight.Add(-1)
-	returned := false
+	err = errNotReturned
 	defer func() {
-		if !returned {
-			u.fail(u.error("upload", p, errNotReturned))
+		if acknowledged = err == nil; !acknowledged {
+			err = u.fail(u.error("upload", p, err))
 		}
 	}()
-	r, err := u.sendPart(p, h)
-	returned = true
-	if err != nil {
-		return u.fail(u.error("upload", p, err))
-	}
-	u.mu.Lock()
-	u.receipts.file(p, r.Tag)
-	u.mu.Unlock()
-	return nil
-}
-
-func (u *pipeline) sendPart(p *Part, h hashers) (Receipt, error) {
-	if err := u.hash(p, h); err != nil {
-		return Receipt{}, err
-	}
-	if r, stored := u.plan.resumed.has(p); stored {
-		u.uploads.pass(p.Number)
-		u.meter.reused.Add(p.Size)
-		return r, u.track(p, func() error { return nil })
-	}
-	if err := u.uploads.enter(u.ctx, p); err != nil {
-		return Receipt{}, err
-	}
-	acknowledged := false
-	defer func() { u.uploads.leave(acknowledged) }()
-	var r Receipt
-	err := u.track(p, func() (err error) {
-		if r, err = u.large.UploadPart(u.ctx, p); err != nil {
+	return u.track(p, func() error {
+		r, err := s.upload(p)
+		if err != nil {
 			return err
 		}
-		return agree("received", r.Size, p.Size, r.Digests, p.Digests)
+		if err := agree("received", r.Size, p.Size, r.Digests, p.Digests); err != nil {
+			return err
+		}
+		u.file(p, r.Tag)
+		return nil
 	})
-	acknowledged = err == nil
-	return r, err
+}
+
+// file keeps what Finish needs of a part that the store has.
+func (u *pipeline) file(p *Part, tag string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.receipts.file(p, tag)
+}
+
+// done ends a part that was taken from the queue.
+func (u *pipeline) done(p *Part) {
+	u.outstanding.Add(-1)
+	u.meter.partsInFlight.Add(-1)
+	u.drop(p)
+}
+
+// leave ends an upload that entered.
+func (u *pipeline) leave(acknowledged bool) {
+	u.uploads.leave(acknowledged)
+	u.hedges.changed()
 }
 
 // uploadFile stores p as the whole file, in one call.
@@ -70,8 +79,9 @@ func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	spec := u.plan.spec
 	spec.Size = p.Size
 	var f File
-	err := u.hash(p, newHashers(u.plan.limits.PartDigests, u.plan.limits.WholeDigests, u.whole.algorithms()))
+	err := newHashers(u.plan.limits.PartDigests, u.plan.limits.WholeDigests, u.whole.algorithms()).sum(p)
 	if err == nil {
+		u.meter.hashed.Add(p.Size)
 		err = u.track(p, func() (err error) {
 			if f, err = u.backend.UploadFile(ctx, spec, p); err != nil {
 				return err
@@ -107,14 +117,6 @@ func (u *pipeline) finish(ctx context.Context, parts int, total int64) (File, *E
 	f.Digests = merge(f.Digests, sums, u.whole)
 	f.Name, f.Size, f.Parts = u.plan.spec.Name, total, len(u.receipts.list)
 	return f, nil
-}
-
-func (u *pipeline) hash(p *Part, h hashers) error {
-	err := h.sum(p)
-	if err == nil {
-		u.meter.hashed.Add(p.Size)
-	}
-	return err
 }
 
 // track runs an upload with everything that is seen of it: hooks and counters.

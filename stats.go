@@ -11,13 +11,14 @@ type Stats struct {
 	Hashed       int64 // bytes whose part digests are computed
 	Sent         int64 // bytes handed to the store's connection, each byte once
 	Acknowledged int64 // bytes the store has confirmed
-	Resent       int64 // bytes sent again by retries
+	Resent       int64 // bytes sent again, by retries and hedges
 	Reused       int64 // bytes that the store had from an earlier run; they count as sent
 
 	PartsDone     int // acknowledged
 	PartsInFlight int // being hashed or sent
 	Concurrency   int // uploads allowed at once now
 	Retries       int // attempts that failed and were followed by another
+	Hedges        int // parts sent a second time while the first call was still under way
 
 	Memory int64 // bytes of the Pool's pages that this writer holds
 	Reach  int64 // the longest stream that the settings carry
@@ -35,7 +36,7 @@ type meter struct {
 	hooks *Hooks
 
 	accepted, hashed, sent, acknowledged, resent, reused atomic.Int64
-	partsDone, partsInFlight, retries                    atomic.Int64
+	partsDone, partsInFlight, retries, hedges            atomic.Int64
 
 	start   time.Time
 	ended   atomic.Int64 // time since start, 0 while the stream lives
@@ -78,6 +79,11 @@ func (m *meter) retrying(p *Part, err error, wait time.Duration) {
 	m.hooks.partRetrying(p, err, wait)
 }
 
+func (m *meter) hedging(p *Part) {
+	m.hedges.Add(1)
+	m.hooks.partHedged(p)
+}
+
 func (m *meter) sending(fresh, again int64) {
 	m.sent.Add(fresh)
 	m.resent.Add(again)
@@ -107,6 +113,7 @@ func (m *meter) snapshot() Stats {
 	s.PartsDone = int(m.partsDone.Load())
 	s.PartsInFlight = int(m.partsInFlight.Load())
 	s.Retries = int(m.retries.Load())
+	s.Hedges = int(m.hedges.Load())
 	elapsed := m.ended.Load()
 	if elapsed == 0 {
 		elapsed = int64(time.Since(m.start))

@@ -294,7 +294,7 @@ func (w *LargeFileWriter) waiting(begins bool) {
 		return
 	}
 	w.blocked = &w.meter.memory
-	if w.meter.partsInFlight.Load() >= int64(w.pipeline.uploads.allowed()) {
+	if w.pipeline.uploads.busy() {
 		w.blocked = &w.meter.network
 	}
 	w.blocked.begin(w.meter)

@@ -3,9 +3,6 @@ package sluice_test
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,49 +17,6 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
-
-// The stores of these tests count in tens of bytes, so that every edge is near: pages of 16 bytes, parts of 32.
-const (
-	page = 16
-	part = 32
-)
-
-func smallLimits() sluice.Limits {
-	return sluice.Limits{
-		MinPart: page, MinParts: 2, MaxParts: 10_000, MaxSingle: 1 << 30, Resumable: true,
-		PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
-	}
-}
-
-func store(l sluice.Limits) *memorybackend.Backend {
-	return memorybackend.New(&memorybackend.Options{Limits: &l})
-}
-
-func smallOptions() *sluice.Options {
-	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3}
-}
-
-// content is n bytes that differ everywhere.
-func content(n int) []byte {
-	data := make([]byte, n)
-	rng := rand.NewChaCha8([32]byte{1})
-	_, _ = rng.Read(data)
-	return data
-}
-
-func readBack(t testing.TB, b *memorybackend.Backend, name string) []byte {
-	f, err := b.Open(name)
-	require.NoError(t, err)
-	data, err := io.ReadAll(f)
-	require.NoError(t, err)
-	return data
-}
-
-func requireNothingLeft(t testing.TB, b *memorybackend.Backend) {
-	t.Helper()
-	require.Empty(t, b.Names())
-	require.Empty(t, b.Leftovers(""))
-}
 
 func TestEverySizeArrivesWhole(t *testing.T) {
 	feed := map[string]func(io.Writer, []byte) error{
@@ -228,10 +182,6 @@ func TestATimeoutOfTheSourceIsAFailureToo(t *testing.T) {
 	requireNothingLeft(t, b)
 }
 
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
 func TestASourceThatMisbehavesIsAFailure(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -340,113 +290,6 @@ func TestADeadlineIsTestedForAsSuch(t *testing.T) {
 	})
 }
 
-func TestDigestsOfTheStreamAreComputedBesideTheUpload(t *testing.T) {
-	asked := []sluice.Algorithm{
-		{Name: "sha1", New: sha1.New},
-		{Name: "md5", New: md5.New},
-		memorybackend.SHA256(), // a single upload has it from the part
-	}
-	for _, size := range []int{0, 1, part, part + 1, 1000} {
-		b, data := store(smallLimits()), content(size)
-		o := smallOptions()
-		o.Digests = asked
-		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		})
-		require.NoError(t, err)
-		s1, m5, s256 := sha1.Sum(data), md5.Sum(data), sha256.Sum256(data)
-		require.Equal(t, s1[:], f.Digests.Get("sha1"), "%d bytes", size)
-		require.Equal(t, m5[:], f.Digests.Get("md5"), "%d bytes", size)
-		require.Equal(t, s256[:], f.Digests.Get("sha256"), "%d bytes", size)
-		require.Nil(t, f.Digests.Get("crc32"))
-	}
-}
-
-func TestDigestsOwedToTheStoreAreThereAtFinish(t *testing.T) {
-	l := smallLimits()
-	l.WholeDigests = []sluice.Algorithm{{Name: "sha1", New: sha1.New}}
-	for _, size := range []int{0, part, part + 1, 1000} {
-		b := store(l) // strict: it refuses a wrong or missing digest
-		_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
-			_, err := w.Write(content(size))
-			return err
-		})
-		require.NoError(t, err)
-	}
-}
-
-func TestAStoreThatPlansThePartsGetsThem(t *testing.T) {
-	l := sluice.Limits{PlansParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
-	for _, size := range []int{1, 23, 24, 25, 240} {
-		b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 23})
-		o := smallOptions()
-		o.PartSize, o.Size = 0, int64(size)
-		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
-			_, err := io.Copy(w, bytes.NewReader(content(size)))
-			return err
-		})
-		require.NoError(t, err)
-		require.Equal(t, (size+22)/23, f.Parts)
-		require.Equal(t, content(size), readBack(t, b, "f"))
-	}
-}
-
-func TestAStoreThatPlansThePartsNeedsTheSize(t *testing.T) {
-	l := sluice.Limits{PlansParts: true}
-	_, err := sluice.New(t.Context(), store(l), "f", smallOptions())
-	require.ErrorIs(t, err, sluice.ErrSizeRequired)
-	require.EqualError(t, err, `sluice: open "f": the size must be known: the store plans the parts from it; set Options.Size`)
-}
-
-func TestAPlannedPartOverHalfTheMemoryFailsAtTheFirstByte(t *testing.T) {
-	l := sluice.Limits{PlansParts: true}
-	b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 5 * page})
-	o := smallOptions()
-	o.PartSize, o.Size = 0, 100*page
-	w, err := sluice.New(t.Context(), b, "f", o)
-	require.NoError(t, err)
-	_, err = w.Write([]byte{1})
-	require.EqualError(t, err, `sluice: start "f": the store plans parts of 80 bytes, and a part may be at most half the memory limit of 128 bytes; set MemoryLimit to at least 160 bytes`)
-	require.Error(t, w.Close())
-	requireNothingLeft(t, b)
-}
-
-func TestADeclaredSizeIsKeptOrNothingIsFinished(t *testing.T) {
-	for _, size := range []int{1, part, part + 1, 10 * part} {
-		for _, sent := range []int{0, size - 1, size, size + 1, size + 3*part} {
-			b := store(smallLimits())
-			o := smallOptions()
-			o.Size = int64(size)
-			_, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
-				_, err := w.Write(content(sent))
-				return err
-			})
-			switch {
-			case sent < size:
-				require.ErrorIs(t, err, sluice.ErrShortStream)
-				require.EqualError(t, err, fmt.Sprintf(`sluice: write "f": stream ended after %d bytes, its declared size is %d`, sent, size))
-			case sent > size:
-				require.ErrorIs(t, err, sluice.ErrLongStream)
-				require.EqualError(t, err, fmt.Sprintf(`sluice: write "f": stream passes its declared size of %d bytes`, size))
-			default:
-				require.NoError(t, err)
-				continue
-			}
-			requireNothingLeft(t, b)
-		}
-	}
-}
-
-func TestADeclaredSizeGivesEqualParts(t *testing.T) {
-	b := memorybackend.New(nil)
-	w, err := sluice.New(t.Context(), b, "f", &sluice.Options{MemoryLimit: 128 << 20, Size: 20 << 20})
-	require.NoError(t, err)
-	require.EqualValues(t, 7<<20, w.Settings().PartSize)
-	require.EqualValues(t, 20<<20, w.Settings().Reach)
-	w.Abort(nil)
-}
-
 func TestKeepLeavesTheLargeFileAndNamesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, cause := store(smallLimits()), errors.New("enough")
@@ -465,9 +308,4 @@ func TestKeepLeavesTheLargeFileAndNamesIt(t *testing.T) {
 		require.Equal(t, left[0].ID, e.LargeFile)
 		require.EqualError(t, e, `sluice: upload "f": aborted: enough; large file `+e.LargeFile+` is kept unfinished`)
 	})
-}
-
-func sum256(data []byte) []byte {
-	s := sha256.Sum256(data)
-	return s[:]
 }

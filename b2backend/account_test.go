@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
@@ -235,7 +236,7 @@ func TestABudgetOutlastsAnOutageOfHalfAnHour(t *testing.T) {
 			return http.StatusOK, fakeAnswers["b2_authorize_account"]
 		}
 		f := &fake{answers: map[string]func(*http.Request) (int, string){"b2_authorize_account": down}}
-		_, err := dialFake(t, f, &b2backend.Options{Retry: b2backend.Retry{Budget: time.Hour}})
+		_, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Budget: time.Hour}})
 		require.NoError(t, err)
 
 		began = time.Now()
@@ -321,7 +322,7 @@ func TestUnusableLoginsAreRefused(t *testing.T) {
 		"2 bytes that are not the JSON":       "no",
 	} {
 		f := &fake{answers: map[string]func(*http.Request) (int, string){"b2_authorize_account": func(*http.Request) (int, string) { return 200, body }}}
-		_, err := dialFake(t, f, &b2backend.Options{Retry: b2backend.Retry{Attempts: 2, MaxWait: time.Millisecond}})
+		_, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}})
 		require.ErrorContains(t, err, want)
 		require.Equal(t, 2, f.count("b2_authorize_account"))
 	}
@@ -383,7 +384,7 @@ func TestAnAnswerOfUnboundedSizeIsCut(t *testing.T) {
 		"b2_start_large_file":            func(*http.Request) (int, string) { return 200, strings.Repeat(" ", 5<<20) },
 		"b2_list_unfinished_large_files": func(*http.Request) (int, string) { return 200, `{"files":[]}` },
 	}}
-	b, err := dialFake(t, f, &b2backend.Options{Retry: b2backend.Retry{Attempts: 2, MaxWait: time.Millisecond}})
+	b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}})
 	require.NoError(t, err)
 	_, err = b.StartLargeFile(t.Context(), spec("file"))
 	require.EqualError(t, err, "b2_start_large_file: answer is longer than 4194304 bytes: answer cut")

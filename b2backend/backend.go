@@ -3,15 +3,15 @@ package b2backend
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/lanes"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // Limits of the service (b2-api: documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
@@ -20,16 +20,6 @@ const (
 	minParts = 2
 	maxParts = 10_000
 	maxFile  = 10_000_000_000_000
-)
-
-// How long calls outlive the context they were made with, so that nothing is left behind.
-const (
-	// settleTime is for learning what became of a finish or a single upload.
-	settleTime = time.Minute
-	// startGrace is for the answer to a start under way, which carries the ID to cancel.
-	startGrace = 5 * time.Second
-	// cleanupTime is for cancelling what such a start left.
-	cleanupTime = 30 * time.Second
 )
 
 // Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
@@ -57,7 +47,7 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 	}
 	c := &client{
 		transport: o.Transport, plainHTTP: o.AllowPlainHTTP, userAgent: o.UserAgent, log: o.Logger,
-		policy:  o.Retry.policy(),
+		policy:  retry.Of(o.Retry),
 		session: session{credentials: credentials, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
 	}
 	first, err := c.account(ctx)
@@ -74,7 +64,8 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		MinParts: minParts, MaxParts: maxParts,
 		MaxFile: maxFile, MaxSingle: maxPart,
 		Resumable:   true,
-		PartDigests: []sluice.Algorithm{{Name: "sha1", New: sha1.New}},
+		Repeatable:  true, // b2-api: documented
+		PartDigests: []sluice.Algorithm{lanes.SHA1()},
 	}
 	return b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -23,14 +22,10 @@ const apiVersion = "/b2api/v4/"
 // 7000 bytes of metadata each.
 const maxAnswer = 4 << 20
 
-// slowFactor is how much longer a call may take that assembles or copies a file, with no byte moving meanwhile: 20
-// minutes by default (b2-api: sdk).
-const slowFactor = 10
-
 // method is an API call.
 type method struct {
 	name string
-	slow bool // the server moves a file's bytes meanwhile
+	slow bool // the server moves a file's bytes meanwhile, for 20 minutes perhaps (b2-api: sdk)
 }
 
 // Calls that may be made again though the answer to the first was lost.
@@ -141,7 +136,7 @@ func (c *client) callCarefully(ctx, longer context.Context, k *careful) error {
 
 // gaveUp tells whether an attempt on ctx that failed with err was ended here, and not by the service or the network.
 func gaveUp(ctx context.Context, err error) bool {
-	return err != nil && (ctx.Err() != nil || errors.Is(err, retry.ErrTimeout) || errors.Is(err, retry.ErrStalled))
+	return err != nil && (ctx.Err() != nil || retry.GaveUp(err))
 }
 
 // wasLost tells whether an API call that failed with err may have been done all the same.
@@ -149,12 +144,7 @@ func wasLost(err error) bool { return err != nil && decide(apiEndpoint, err).los
 
 // retrying logs a retry and passes it on.
 func (c *client) retrying(next func(error, time.Duration)) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		c.log.Debug("b2: retrying", slog.Any("after", err), slog.Duration("wait", wait))
-		if next != nil {
-			next(err, wait)
-		}
-	}
+	return retry.Logged(c.log, "b2: retrying", next)
 }
 
 // post makes one attempt of an API call, under the limits of one.
@@ -165,8 +155,7 @@ func (c *client) post(ctx context.Context, a *account, m method, request, answer
 	}
 	policy := c.policy
 	if m.slow {
-		policy.Timeout *= slowFactor
-		policy.Stall *= slowFactor
+		policy = policy.Slow()
 	}
 	return policy.Once(ctx, 0, func(ctx context.Context, try *retry.Attempt) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.apiURL+apiVersion+m.name, bytes.NewReader(body))
@@ -210,7 +199,7 @@ func (c *client) exchange(
 		return refused
 	}
 	if err != nil {
-		return &transportError{call: name, err: exchange.Clean(err, secrets...)}
+		return &exchange.TransportError{Call: name, Err: exchange.Clean(err, secrets...)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -80,11 +81,11 @@ func decide(at endpoint, err error) decision {
 	neverSent := false
 	if e, ok := errors.AsType[*Error](err); ok {
 		status, code, message = e.Status, e.Code, e.Message
-	} else if _, ok := errors.AsType[*answerError](err); ok {
+	} else if _, ok := errors.AsType[*exchange.AnswerError](err); ok {
 		status = http.StatusOK
-	} else if e, ok := errors.AsType[*transportError](err); ok {
-		neverSent = e.neverSent()
-	} else if !errors.Is(err, retry.ErrTimeout) && !errors.Is(err, retry.ErrStalled) {
+	} else if _, ok := errors.AsType[*exchange.TransportError](err); ok {
+		neverSent = exchange.NeverSent(err)
+	} else if !retry.GaveUp(err) {
 		return final
 	}
 	for _, r := range rules {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-
+	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -141,10 +141,10 @@ func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
 		api, upload string
 		lost        bool
 	}{
-		"no connection": {&transportError{"x", dial}, again, elsewhere, false},
-		"reset":         {&transportError{"x", &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, again, elsewhere, true},
-		"broken pipe":   {&transportError{"x", &net.OpError{Op: "write", Err: syscall.EPIPE}}, again, elsewhere, true},
-		"EOF":           {&transportError{"x", io.ErrUnexpectedEOF}, again, elsewhere, true},
+		"no connection": {&exchange.TransportError{Call: "x", Err: dial}, again, elsewhere, false},
+		"reset":         {&exchange.TransportError{Call: "x", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, again, elsewhere, true},
+		"broken pipe":   {&exchange.TransportError{Call: "x", Err: &net.OpError{Op: "write", Err: syscall.EPIPE}}, again, elsewhere, true},
+		"EOF":           {&exchange.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, elsewhere, true},
 		"timeout":       {fmt.Errorf("%w", retry.ErrTimeout), again, elsewhere, true},
 		"stall":         {fmt.Errorf("%w", retry.ErrStalled), again, elsewhere, true},
 		"garbage":       {unusable("x", "garbage"), again, elsewhere, true},

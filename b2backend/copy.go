@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -37,7 +38,7 @@ func (s Source) byteRange() (string, error) {
 
 // encryption is the customer's key in JSON. Other encryption of a source is the service's business.
 func (s Source) encryption() *encryptionObject {
-	if s.Encryption.key == nil {
+	if !s.Encryption.key.Given() {
 		return nil
 	}
 	return s.Encryption.object()
@@ -46,7 +47,7 @@ func (s Source) encryption() *encryptionObject {
 // CopyPart makes a range of an existing file a part of the large file, by b2_copy_part. The receipt goes to Finish
 // like that of an uploaded part.
 func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sluice.Receipt, error) {
-	if err := f.require(open, open); err != nil {
+	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
 	}
 	if err := checkNumber(number); err != nil {
@@ -60,7 +61,7 @@ func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sl
 		SourceFileID: source.FileID, LargeFileID: f.info.ID, PartNumber: number, Range: byteRange,
 		SourceEncryption: source.encryption(),
 	}
-	if e := f.backend.options.Encryption; e.key != nil {
+	if e := f.backend.options.Encryption; e.key.Given() {
 		request.DestinationEncryption = e.object()
 	}
 	var stored partObject
@@ -96,7 +97,7 @@ func (b *Backend) CopyFile(ctx context.Context, spec sluice.FileSpec, source Sou
 	if spec.ContentType != "" || len(d.info) > 0 {
 		request.MetadataDirective, request.ContentType, request.FileInfo = "REPLACE", d.contentType, d.info
 	}
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	var stored fileObject
 	k := &careful{

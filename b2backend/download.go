@@ -249,7 +249,7 @@ func (c *connection) broken(err error) error {
 	if c.stalled() {
 		err = fmt.Errorf("%w: %w", retry.ErrStalled, errors.New(err.Error())) // not the context, which is our own
 	}
-	return &transportError{c.call, exchange.Clean(err, c.secrets...)}
+	return &exchange.TransportError{Call: c.call, Err: exchange.Clean(err, c.secrets...)}
 }
 
 func (c *connection) close() {

@@ -137,7 +137,7 @@ func TestADownloadOutlivesItsToken(t *testing.T) {
 
 func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	s := newServer(t, nil)
-	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond}})
+	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond}})
 	store(t, b, "file", content(10_000))
 	inject(t, s, b2test.Fault{Call: byName, Kind: b2test.Truncate}, b2test.Fault{Call: byID, Kind: b2test.Drop, Count: -1})
 	d := open(t, b, "file")
@@ -155,7 +155,7 @@ func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
 	store(t, dial(t, s), "file", data)
 	for name, kind := range map[string]b2test.FaultKind{"before the answer": b2test.Stall, "within it": ""} {
 		t.Run(name, func(t *testing.T) {
-			o := &b2backend.Options{Retry: b2backend.Retry{Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}}
+			o := &b2backend.Options{Retry: sluice.Retry{Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}}
 			if kind != "" {
 				inject(t, s, b2test.Fault{Call: byName, Kind: kind})
 			} else {
@@ -190,7 +190,7 @@ func TestADownloadWaitsForASlowReader(t *testing.T) {
 			}, nil
 		})
 		b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id"}, "bucket", &b2backend.Options{
-			Transport: rt, Retry: b2backend.Retry{Stall: time.Minute, Attempts: 1},
+			Transport: rt, Retry: sluice.Retry{Stall: time.Minute, Attempts: 1},
 		})
 		require.NoError(t, err)
 		d, err := b.Open(t.Context(), "file")
@@ -322,7 +322,7 @@ func TestADownloadTakesNoOtherBytesThanItAskedFor(t *testing.T) {
 			t.Cleanup(rt.CloseIdleConnections)
 			resumed := 0
 			b := dialAs(t, s, mainKey(s), &b2backend.Options{
-				Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond},
+				Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond},
 				Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 					resp, err := rt.RoundTrip(req)
 					if err == nil && strings.HasSuffix(req.URL.Path, byID) {
@@ -348,7 +348,7 @@ func TestNoSecretLeavesADownload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "CANARY-APPLICATION-KEY"}, "bucket", &b2backend.Options{
-				Transport: &leaky{way: way, only: "file"}, Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond},
+				Transport: &leaky{way: way, only: "file"}, Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond},
 				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			})
 			require.NoError(t, err)

@@ -2,9 +2,7 @@ package b2backend
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
 	"time"
@@ -25,17 +23,7 @@ type Error struct {
 }
 
 // Error is "b2_upload_part: 503 service_unavailable: no tomes available".
-func (e *Error) Error() string {
-	code := e.Code
-	if code == "" {
-		code = http.StatusText(e.Status)
-	}
-	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
-	if e.Message != "" {
-		text += ": " + e.Message
-	}
-	return text
-}
+func (e *Error) Error() string { return exchange.Refusal(e.Call, e.Status, e.Code, e.Message) }
 
 // Is matches [sluice.ErrSlowDown] where the service has too much to do: 429 and 503. Streams then upload
 // fewer parts at once.
@@ -65,30 +53,7 @@ func presentable(text string, secrets []string) string {
 	return exchange.Present(quotedToken.ReplaceAllString(text, "${1}"+exchange.Redacted), secrets...)
 }
 
-// transportError is a call that brought no answer.
-type transportError struct {
-	call string
-	err  error
-}
-
-func (e *transportError) Error() string { return e.call + ": " + e.err.Error() }
-
-func (e *transportError) Unwrap() error { return e.err }
-
-// neverSent tells whether the service cannot have seen the request: there was no connection.
-func (e *transportError) neverSent() bool {
-	op, ok := errors.AsType[*net.OpError](e.err)
-	return ok && op.Op == "dial"
-}
-
-// answerError is a success that cannot be one: garbled, or about other bytes than those sent.
-type answerError struct {
-	call   string
-	detail string
-}
-
-func (e *answerError) Error() string { return e.call + ": unusable answer: " + e.detail }
-
+// unusable is a success that cannot be one.
 func unusable(call, format string, args ...any) error {
-	return &answerError{call: call, detail: fmt.Sprintf(format, args...)}
+	return &exchange.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
 }

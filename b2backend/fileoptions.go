@@ -1,8 +1,6 @@
 package b2backend
 
 import (
-	"crypto/md5"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/customerkey"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see [Backend.With]. Zero fields are not sent.
@@ -66,14 +65,12 @@ const (
 // shown by no String, log or error.
 type Encryption struct {
 	mode string
-	// key is behind a pointer, so that printing a struct around it shows an address.
-	key *[32]byte
+	key  customerkey.Key
 }
 
 const (
 	modeB2       = "SSE-B2"
 	modeCustomer = "SSE-C"
-	aes256       = "AES256"
 )
 
 // EncryptB2 encrypts with a key that the service manages (SSE-B2).
@@ -82,10 +79,11 @@ func EncryptB2() Encryption { return Encryption{mode: modeB2} }
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of AES-256. The service does not keep it:
 // a file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
-	if len(key) != 32 {
-		return Encryption{}, fmt.Errorf("b2backend: customer key of %d bytes; AES-256 takes 32", len(key))
+	k, err := customerkey.New(key)
+	if err != nil {
+		return Encryption{}, fmt.Errorf("b2backend: %w", err)
 	}
-	return Encryption{mode: modeCustomer, key: (*[32]byte)(append([]byte(nil), key...))}, nil
+	return Encryption{mode: modeCustomer, key: k}, nil
 }
 
 // String is the mode.
@@ -111,38 +109,18 @@ func (e Encryption) object() *encryptionObject {
 	if e.mode == "" {
 		return nil
 	}
-	o := &encryptionObject{Mode: e.mode, Algorithm: aes256}
-	if e.key != nil {
-		o.CustomerKey, o.CustomerKeyMD5 = e.customer()
+	o := &encryptionObject{Mode: e.mode, Algorithm: customerkey.Algorithm}
+	if e.key.Given() {
+		o.CustomerKey, o.CustomerKeyMD5 = e.key.Base64()
 	}
 	return o
 }
 
-// customer is the key and its MD5 in base64.
-func (e Encryption) customer() (key, sum string) {
-	digest := md5.Sum(e.key[:])
-	return base64.StdEncoding.EncodeToString(e.key[:]), base64.StdEncoding.EncodeToString(digest[:])
-}
-
 // setCustomer sets the headers that every part of a file with a customer's key carries.
-func (e Encryption) setCustomer(h http.Header) {
-	if e.key == nil {
-		return
-	}
-	key, sum := e.customer()
-	h.Set("X-Bz-Server-Side-Encryption-Customer-Algorithm", aes256)
-	h.Set("X-Bz-Server-Side-Encryption-Customer-Key", key)
-	h.Set("X-Bz-Server-Side-Encryption-Customer-Key-Md5", sum)
-}
+func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Bz-") }
 
 // secrets are what must be cut from errors.
-func (e Encryption) secrets() []string {
-	if e.key == nil {
-		return nil
-	}
-	key, _ := e.customer()
-	return []string{key}
-}
+func (e Encryption) secrets() []string { return e.key.Secrets() }
 
 // validate refuses options that the service would.
 func (o *FileOptions) validate() error {
@@ -240,7 +218,7 @@ func (o *FileOptions) setHeaders(h http.Header) {
 		h.Set("X-Bz-File-Legal-Hold", string(o.LegalHold))
 	}
 	if o.Encryption.mode == modeB2 {
-		h.Set("X-Bz-Server-Side-Encryption", aes256)
+		h.Set("X-Bz-Server-Side-Encryption", customerkey.Algorithm)
 	}
 	o.Encryption.setCustomer(h)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -32,11 +33,11 @@ func (f *LargeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 		request.PartSHA1Array[i] = hex.EncodeToString(sum)
 		size += p.Size
 	}
-	if err := f.require(open, finishing); err != nil {
+	if err := f.life.Require(life.Open, life.Finishing); err != nil {
 		return sluice.File{}, err
 	}
 	outcome, err := f.finish(ctx, request, size)
-	f.become(outcome)
+	f.life.Become(outcome)
 	if err != nil {
 		return sluice.File{}, err
 	}
@@ -45,8 +46,8 @@ func (f *LargeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 
 // finish calls until the outcome is known. Without an error it is finished; with one it is open, cancelled (by
 // somebody else) or unknown.
-func (f *LargeFile) finish(ctx context.Context, request finishRequest, size int64) (state, error) {
-	longer, cancel := retry.Outlive(ctx, settleTime)
+func (f *LargeFile) finish(ctx context.Context, request finishRequest, size int64) (life.State, error) {
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	var file fileObject
 	var k *careful
@@ -55,30 +56,30 @@ func (f *LargeFile) finish(ctx context.Context, request finishRequest, size int6
 		check: func() error { return f.checkFile(finishLargeFile.name, &file, size) },
 		settle: func(ctx context.Context) (bool, error) {
 			outcome := f.look(ctx, size, true)
-			if outcome == unknown {
+			if outcome == life.Unknown {
 				return false, fmt.Errorf("%w: %w", errNotSettled, k.failure)
 			}
-			return outcome == finished, nil
+			return outcome == life.Finished, nil
 		},
 	}
 	err := f.backend.client.callCarefully(ctx, longer, k)
 	switch {
 	case err == nil:
-		return finished, nil
+		return life.Finished, nil
 	case !k.lost && !isGone(err):
-		return open, err
+		return life.Open, err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
 	outcome := f.settle(settling, size, k.lost)
-	if outcome == open && k.abandoned {
+	if outcome == life.Open && k.abandoned {
 		// It is not finished yet, and may be any moment: to cancel it now could lose the file.
-		outcome = unknown
+		outcome = life.Unknown
 	}
 	switch outcome {
-	case finished:
-		return finished, nil
-	case unknown:
+	case life.Finished:
+		return life.Finished, nil
+	case life.Unknown:
 		err = fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
 	}
 	return outcome, err
@@ -89,15 +90,15 @@ var errNotSettled = errors.New("b2backend: the answer was lost and cannot be loo
 
 // settle learns what became of a finish that no further one will follow. The service may still be at work on it, so
 // a large file that is not finished yet is looked at for a while. lost is whether the finish may have been done.
-func (f *LargeFile) settle(ctx context.Context, size int64, lost bool) state {
-	outcome := unknown
+func (f *LargeFile) settle(ctx context.Context, size int64, lost bool) life.State {
+	outcome := life.Unknown
 	f.backend.client.policy.Poll(ctx, func(ctx context.Context) bool {
 		outcome = f.look(ctx, size, lost)
-		return outcome == finished || !lost
+		return outcome == life.Finished || !lost
 	})
-	if lost && outcome == cancelled {
+	if lost && outcome == life.Cancelled {
 		// Gone after our own finish, and nowhere to be seen.
-		return unknown
+		return life.Unknown
 	}
 	return outcome
 }
@@ -105,7 +106,7 @@ func (f *LargeFile) settle(ctx context.Context, size int64, lost bool) state {
 // look asks the service what the large file is, by the first way that the key is allowed and that answers. size is
 // what a finished one has, 0 if that is not known. lost is whether a finish may have been done: only then is a file
 // that can merely be seen not to be unfinished taken to be finished.
-func (f *LargeFile) look(ctx context.Context, size int64, lost bool) state {
+func (f *LargeFile) look(ctx context.Context, size int64, lost bool) life.State {
 	b := f.backend
 	if b.first.can("readFiles") {
 		var file fileObject
@@ -114,7 +115,7 @@ func (f *LargeFile) look(ctx context.Context, size int64, lost bool) state {
 		case err == nil && file.Action != "start":
 			return f.compare(&file, size)
 		case err == nil:
-			return open
+			return life.Open
 		case isRefusal(err):
 			// It knows finished files only (b2-api: documented).
 			return f.unfinishedState(ctx)
@@ -127,14 +128,14 @@ func (f *LargeFile) look(ctx context.Context, size int64, lost bool) state {
 		case file == nil:
 			return f.unfinishedState(ctx)
 		case file.Action == "start":
-			return open
+			return life.Open
 		default:
 			return f.compare(file, size)
 		}
 	}
 	outcome := f.unfinishedState(ctx)
-	if outcome == cancelled && lost {
-		return finished
+	if outcome == life.Cancelled && lost {
+		return life.Finished
 	}
 	return outcome
 }
@@ -150,15 +151,15 @@ func (f *LargeFile) version(ctx context.Context) (*fileObject, error) {
 }
 
 // unfinishedState is open, cancelled if there is no such unfinished large file, or unknown.
-func (f *LargeFile) unfinishedState(ctx context.Context) state {
+func (f *LargeFile) unfinishedState(ctx context.Context) life.State {
 	err := f.backend.client.call(ctx, listParts, listPartsRequest{FileID: f.info.ID, MaxPartCount: 1}, nil)
 	switch {
 	case err == nil:
-		return open
+		return life.Open
 	case isRefusal(err):
-		return cancelled
+		return life.Cancelled
 	default:
-		return unknown
+		return life.Unknown
 	}
 }
 
@@ -169,11 +170,11 @@ func isRefusal(err error) bool {
 }
 
 // compare is finished, or unknown if the file is not what was sent.
-func (f *LargeFile) compare(file *fileObject, size int64) state {
+func (f *LargeFile) compare(file *fileObject, size int64) life.State {
 	if file.FileID != f.info.ID || size > 0 && file.ContentLength != size {
-		return unknown
+		return life.Unknown
 	}
-	return finished
+	return life.Finished
 }
 
 // checkFile says why the answer to a finish is not usable.

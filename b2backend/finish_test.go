@@ -199,7 +199,7 @@ func slowly(done time.Duration) *fake {
 
 // finishSlowly finishes a large file of that service.
 func finishSlowly(t *testing.T, ctx context.Context, f *fake, attempts int) (*b2backend.LargeFile, error) {
-	b, err := dialFake(t, f, &b2backend.Options{Retry: b2backend.Retry{Attempts: attempts}})
+	b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: attempts}})
 	require.NoError(t, err)
 	large := start(t, b, "file")
 	digests := part(1, content(100)).Digests

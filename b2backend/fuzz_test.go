@@ -66,7 +66,7 @@ func everyCall(t *testing.T, transport http.RoundTripper) (errs []error) {
 		return err == nil
 	}
 	b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "APPLICATION-KEY"}, "bucket",
-		&b2backend.Options{Transport: transport, Retry: b2backend.Retry{Attempts: 2, MaxWait: time.Microsecond}})
+		&b2backend.Options{Transport: transport, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Microsecond}})
 	if !note(err) {
 		return errs
 	}

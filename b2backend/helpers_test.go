@@ -22,7 +22,7 @@ import (
 const minPart = 100
 
 // swift retries at once, that is: within a millisecond.
-var swift = b2backend.Retry{MaxWait: time.Millisecond}
+var swift = sluice.Retry{MaxWait: time.Millisecond}
 
 // newServer starts a server that must have nothing to complain about when the test ends.
 func newServer(t *testing.T, opts *b2test.Options) *b2test.Server {
@@ -75,7 +75,7 @@ func connect(t *testing.T, s *b2test.Server, k b2backend.Credentials, o *b2backe
 		o = &b2backend.Options{}
 	}
 	o.Endpoint = s.URL()
-	if o.Retry == (b2backend.Retry{}) {
+	if o.Retry == (sluice.Retry{}) {
 		o.Retry = swift
 	}
 	if o.Transport == nil {

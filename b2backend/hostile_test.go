@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 )
 
@@ -26,7 +27,7 @@ func TestAnAnswerThatDoesNotEndIsCut(t *testing.T) {
 	for _, status := range []int{200, 400, 503} {
 		answer := new(unending)
 		_, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "key"}, "bucket", &b2backend.Options{
-			Retry: b2backend.Retry{Attempts: 1},
+			Retry: sluice.Retry{Attempts: 1},
 			Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: status, Header: http.Header{}, Body: answer, Request: req}, nil
 			}),
@@ -45,7 +46,7 @@ func TestCertificatesAreVerified(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	_, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "key"}, "bucket",
-		&b2backend.Options{Endpoint: server.URL, Retry: b2backend.Retry{Attempts: 1}})
+		&b2backend.Options{Endpoint: server.URL, Retry: sluice.Retry{Attempts: 1}})
 	require.ErrorContains(t, err, "certificate")
 	require.Zero(t, asked)
 }

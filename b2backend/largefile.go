@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -20,23 +20,10 @@ type LargeFile struct {
 	name    string
 	info    sluice.LargeFileInfo
 	urls    *urlList
-
-	mu    sync.Mutex
-	state state
+	life    life.Cycle
 }
 
 var _ sluice.LargeFile = (*LargeFile)(nil)
-
-// state is how far a large file has come.
-type state string
-
-const (
-	open      state = "open"
-	finishing state = "being finished"
-	unknown   state = "finished or not, which is unknown"
-	finished  state = "finished"
-	cancelled state = "cancelled"
-)
 
 // StartLargeFile begins a large file. A start whose answer was lost is looked for among the unfinished large files
 // by a tag in its metadata, and gone on with, or cancelled if ctx has ended; that takes the capability listFiles.
@@ -50,7 +37,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err != nil {
 		return nil, err
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	var started fileObject
 	k := &careful{
@@ -77,7 +64,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		}
 		return b.open(started.FileID, spec.Name, nil), nil
 	}
-	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+	cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
 	defer cancelCleaning()
 	var cleanup error
 	switch {
@@ -139,7 +126,7 @@ func (b *Backend) cancelStarted(ctx context.Context, d *description, but string)
 // open returns the handle of an unfinished large file.
 func (b *Backend) open(id, name string, stored []sluice.Receipt) *LargeFile {
 	return &LargeFile{
-		backend: b, name: name, state: open,
+		backend: b, name: name, life: life.Cycle{Name: "b2backend: large file " + id},
 		info: sluice.LargeFileInfo{ID: id, Stored: stored},
 		urls: &urlList{client: b.client, method: getUploadPartURL, request: fileRequest{id}},
 	}
@@ -148,32 +135,9 @@ func (b *Backend) open(id, name string, stored []sluice.Receipt) *LargeFile {
 // Info is the file's ID and, of a resumed one, the parts that are stored.
 func (f *LargeFile) Info() sluice.LargeFileInfo { return f.info }
 
-// require fails unless the large file is in the state, and then moves it on.
-func (f *LargeFile) require(want, next state) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state != want {
-		return fmt.Errorf("b2backend: large file %s is %s", f.info.ID, f.state)
-	}
-	f.state = next
-	return nil
-}
-
-func (f *LargeFile) become(next state) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.state = next
-}
-
-func (f *LargeFile) current() state {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.state
-}
-
 // UploadPart stores a part by b2_upload_part. A repeat replaces it (b2-api: documented).
 func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	if err := f.require(open, open); err != nil {
+	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
 	}
 	if err := checkNumber(p.Number); err != nil {
@@ -228,24 +192,23 @@ func (f *LargeFile) checkPart(call string, stored *partObject, number int, size 
 // Cancel removes the large file and its parts by b2_cancel_large_file. After a finish whose outcome is unknown
 // it looks first, and refuses with [sluice.ErrFinishUnknown] if that does not help.
 func (f *LargeFile) Cancel(ctx context.Context) error {
-	switch f.current() {
-	case finished, cancelled:
-		return nil
-	case finishing:
-		return fmt.Errorf("b2backend: large file %s is being finished", f.info.ID)
-	case unknown:
+	may, err := f.life.MayCancel()
+	if errors.Is(err, sluice.ErrFinishUnknown) {
 		switch f.look(ctx, 0, true) {
-		case finished:
-			f.become(finished)
+		case life.Finished:
+			f.life.Become(life.Finished)
 			return nil
-		case unknown:
-			return fmt.Errorf("b2backend: large file %s is not cancelled: %w", f.info.ID, sluice.ErrFinishUnknown)
+		case life.Open, life.Cancelled:
+			may = true
 		}
+	}
+	if !may {
+		return err
 	}
 	if err := f.backend.cancel(ctx, f.info.ID); err != nil {
 		return err
 	}
-	f.become(cancelled)
+	f.life.Become(life.Cancelled)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
 // Limits of names and metadata, in bytes (b2-api: documented).
@@ -91,20 +92,7 @@ func headerBytes(name string, info map[string]string) int {
 // encode percent-encodes a name or a value for a header. url.PathEscape would leave a plus, which the service
 // reads as a space (b2-api: documented).
 func encode(s string) string {
-	const hexDigits = "0123456789ABCDEF"
-	var b strings.Builder
-	b.Grow(len(s) + len(s)/4)
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._-/~!$'()*;=:@", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		b.WriteByte('%')
-		b.WriteByte(hexDigits[c>>4])
-		b.WriteByte(hexDigits[c&15])
-	}
-	return b.String()
+	return exchange.Escape(s, "._-/~!$'()*;=:@")
 }
 
 // checkSize refuses a declared size that no file can have.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -47,33 +47,9 @@ type Options struct {
 	// Logger is told of retries and logins, at debug level. nil is silent. Tokens and keys are never logged.
 	Logger *slog.Logger
 
-	// Retry is how failures are met.
-	Retry Retry
-}
-
-// Retry is how failures are met. Zero fields are defaults, negative ones are refused. Waits double from one
-// second to MaxWait, in full jitter; a Retry-After takes their place.
-type Retry struct {
-	// Attempts is the most attempts of one call. 0 is 10, some two minutes of failures; with a Budget it is
-	// as many as fit in there.
-	Attempts int
-	// Budget is the total time that one call may spend on failures. It is how an unattended job outlasts an
-	// outage: the service's support speaks of 30 minutes, and an hour covers that. 0 means no limit but
-	// Attempts.
-	Budget time.Duration
-	// MaxWait is the longest wait between attempts. 0 is 64 seconds, with a Budget two minutes.
-	MaxWait time.Duration
-	// Timeout is how long an attempt may last, beside the time that its bytes take at 16 KiB/s.
-	// 0 is five minutes.
-	Timeout time.Duration
-	// Stall is how long a connection may move no byte. 0 is two minutes.
-	Stall time.Duration
-}
-
-func (r Retry) policy() retry.Policy {
-	return retry.Policy{
-		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
-	}.Resolve()
+	// Retry is how failures are met. Of outages the service's support speaks of 30 minutes, which a Budget of an
+	// hour covers.
+	Retry sluice.Retry
 }
 
 // resolve fills the defaults and validates.
@@ -88,7 +64,7 @@ func (o *Options) resolve() (Options, error) {
 	if _, err := exchange.CheckURL(r.Endpoint, r.AllowPlainHTTP); err != nil {
 		return r, fmt.Errorf("b2backend: endpoint: %w", err)
 	}
-	if err := r.Retry.policy().Validate(); err != nil {
+	if err := retry.Of(r.Retry).Validate(); err != nil {
 		return r, fmt.Errorf("b2backend: %w", err)
 	}
 	if r.Transport == nil {

@@ -118,7 +118,7 @@ func TestNoSecretLeaves(t *testing.T) {
 				credentials := b2backend.Credentials{KeyID: "id", Key: "CANARY-APPLICATION-KEY"}
 				var errs []error
 				b, err := b2backend.New(t.Context(), credentials, "bucket", &b2backend.Options{
-					Transport: &leaky{way: way, only: call}, Logger: logger, Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond},
+					Transport: &leaky{way: way, only: call}, Logger: logger, Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond},
 				})
 				if errs = append(errs, err); err == nil {
 					b = b.With(b2backend.FileOptions{Encryption: encryption})

@@ -48,7 +48,7 @@ var fatal = []b2test.Fault{
 }
 
 // impatient gives up stalled attempts soon, where the fault is a stall: a slow machine must not look like one.
-func impatient(f b2test.Fault) b2backend.Retry {
+func impatient(f b2test.Fault) sluice.Retry {
 	r := swift
 	if f.Kind == b2test.Stall {
 		r.Stall = 200 * time.Millisecond

@@ -72,18 +72,8 @@ func (u *upload) run(ctx, longer context.Context, c *client, answer any) error {
 		}
 		// A URL is dropped unless the attempt shows that it is alive.
 		held = false
-		sent := false
-		err := c.policy.Once(longer, u.part.Size, func(attempt context.Context, try *retry.Attempt) error {
-			attempt, cancel := context.WithCancelCause(attempt)
-			defer cancel(nil)
-			defer context.AfterFunc(ctx, func() {
-				if !try.WasSent() {
-					cancel(context.Cause(ctx))
-				}
-			})()
-			err := u.attempt(attempt, c, try, at, answer)
-			sent = try.WasSent() || ctx.Err() == nil && try.MayBeSent()
-			return err
+		sent, err := c.policy.OnceSent(ctx, longer, u.part.Size, func(attempt context.Context, try *retry.Attempt) error {
+			return u.attempt(attempt, c, try, at, answer)
 		})
 		if err == nil {
 			err = u.check()
@@ -132,7 +122,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 		return sluice.File{}, err
 	}
 	const call = "b2_upload_file"
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	var stored fileObject
 	u := &upload{
@@ -189,7 +179,7 @@ func (b *Backend) fileHeader(d *description, sum string) http.Header {
 
 // settleLast learns what became of an upload that ended with err, though an attempt's outcome is unknown.
 func (u *upload) settleLast(ctx context.Context, c *client, err error) error {
-	settling, cancel := retry.Detached(ctx, settleTime)
+	settling, cancel := retry.Detached(ctx, retry.SettleTime)
 	defer cancel()
 	done, lookErr := false, sluice.ErrFinishUnknown
 	if u.settle != nil {

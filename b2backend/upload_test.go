@@ -221,7 +221,7 @@ func TestAnAbandonedSingleUploadIsUnknown(t *testing.T) {
 			},
 			"b2_list_file_versions": func(*http.Request) (int, string) { return http.StatusOK, `{"files":[]}` },
 		}}
-		b, err := dialFake(t, f, &b2backend.Options{Retry: b2backend.Retry{Attempts: 1}})
+		b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: 1}})
 		require.NoError(t, err)
 		_, err = b.UploadFile(t.Context(), spec("file"), part(0, content(50)))
 		require.ErrorIs(t, err, sluice.ErrFinishUnknown)
@@ -265,7 +265,7 @@ func TestACancelledUploadReturnsAtOnce(t *testing.T) {
 // The race detector watches the pages, which are scribbled over as soon as the call is back.
 func TestPagesAreFreeOnceAnUploadReturns(t *testing.T) {
 	s := newServer(t, nil)
-	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: b2backend.Retry{Attempts: 3, MaxWait: time.Millisecond}})
+	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond}})
 	f := start(t, b, "file")
 	data := make([]byte, 8<<20)
 	for _, fault := range []b2test.Fault{{Kind: b2test.RefuseEarly, Status: 503}, {Kind: b2test.Drop}, {Kind: b2test.DropMidBody}} {

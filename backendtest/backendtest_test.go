@@ -28,7 +28,7 @@ func stores() map[string]memorybackend.Options {
 	b2like := memorybackend.DefaultLimits()
 	b2like.MinPart, b2like.MaxPart = 5000, 20_000
 	s3like := memorybackend.DefaultLimits()
-	s3like.MinParts, s3like.MinPart = 1, 5000
+	s3like.MinParts, s3like.MinPart, s3like.Repeatable = 1, 5000, false
 	planned := sluice.Limits{PlansParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
 	digests := memorybackend.DefaultLimits()
 	digests.WholeDigests = digests.PartDigests

@@ -270,6 +270,11 @@ var errSlow = errors.New("the call did not return")
 // cut makes a call and ends its context after a while. It returns the context and the call's error; if the
 // call does not return within Grace, an error that matches errSlow.
 func (b *bench) cut(after time.Duration, call func(context.Context) error) (context.Context, error) {
+	return b.cutOn(time.After(after), call)
+}
+
+// cutOn is cut at a moment that is not known before.
+func (b *bench) cutOn(moment <-chan time.Time, call func(context.Context) error) (context.Context, error) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -277,7 +282,7 @@ func (b *bench) cut(after time.Duration, call func(context.Context) error) (cont
 	select {
 	case err := <-done:
 		return ctx, err
-	case <-time.After(after):
+	case <-moment:
 	}
 	cancel()
 	select {

@@ -65,7 +65,7 @@ func TestASlowMemoryBackendBreaksNoRule(t *testing.T) {
 		return Store{Backend: b, Open: func(name string) (io.ReadCloser, error) { return b.Open(name) }}, func() {}
 	})
 	require.Empty(t, broken)
-	require.Equal(t, []string{"large-empty", "large-one-part", "metadata", "part-plan", "unsupported"}, sortedKeys(skips))
+	require.Equal(t, []string{"large-empty", "large-one-part", "metadata", "part-plan", "together", "unsupported"}, sortedKeys(skips))
 }
 
 // defects tells which rule is meant to see a defect of sloppy, and after it the others that may see it too
@@ -73,6 +73,7 @@ func TestASlowMemoryBackendBreaksNoRule(t *testing.T) {
 func defects() map[string][]string {
 	return map[string][]string{
 		"limits change":     {"limits"},
+		"mixes lanes":       {"together"},
 		"accepts no name":   {"check"},
 		"no ErrUnsupported": {"unsupported"},
 
@@ -90,10 +91,14 @@ func defects() map[string][]string {
 		"ignores tags":          {"receipt-tag"},
 		"same id by name":       {"large-same-name"},
 		"wrong count of parts":  {"large-exact"},
-		"one part at a time":    {"part-concurrent"},
+		"one part at a time":    {"part-concurrent", "part-twice", "part-overtaken"},
 		"needs two parts":       {"large-one-part"},
 		"no empty part":         {"large-empty"},
 		"ignores its plan":      {"part-plan"},
+
+		"one upload of a part":      {"part-twice", "part-overtaken"},
+		"a repeat has another tag":  {"part-twice"},
+		"cut off, removes the part": {"part-overtaken"},
 
 		"no part digest check":  {"part-digest"},
 		"any part number":       {"part-number"},
@@ -130,11 +135,11 @@ func defects() map[string][]string {
 
 		"ignores ctx in UploadFile":     {"cut-single"},
 		"ignores ctx in StartLargeFile": {"cut-start"},
-		"ignores ctx in UploadPart":     {"cut-part"},
+		"ignores ctx in UploadPart":     {"cut-part", "part-overtaken"},
 		"ignores ctx in Finish":         {"cut-finish"},
 		"other error in UploadFile":     {"cut-single"},
 		"other error in StartLargeFile": {"cut-start"},
-		"other error in UploadPart":     {"cut-part"},
+		"other error in UploadPart":     {"cut-part", "part-overtaken"},
 		"stores though ctx ended":       {"cut-single"},
 		"start leaves a large file":     {"cut-start"},
 		"finish fails after the work":   {"cut-finish"},

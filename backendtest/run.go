@@ -74,7 +74,7 @@ type rule struct {
 func rules() []rule {
 	var all []rule
 	for _, group := range [][]rule{
-		vocabularyRules(), singleRules(), largeRules(), refusalRules(), lendingRules(),
+		vocabularyRules(), singleRules(), largeRules(), repeatRules(), refusalRules(), lendingRules(),
 		cancelRules(), contextRules(), resumeRules(),
 	} {
 		all = append(all, group...)
@@ -125,6 +125,13 @@ func noSingle(s Store) string {
 func resumable(s Store) string {
 	if !s.Backend.Limits().Resumable {
 		return "Limits.Resumable is false: the store cannot resume or list large files"
+	}
+	return ""
+}
+
+func repeatable(s Store) string {
+	if !s.Backend.Limits().Repeatable {
+		return "Limits.Repeatable is false: a part is not uploaded twice at once"
 	}
 	return ""
 }

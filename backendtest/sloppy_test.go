@@ -3,15 +3,13 @@ package backendtest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
-	"iter"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +44,7 @@ type sloppyUpload struct {
 	ctx   context.Context // of the start
 	over  string          // "finished" or "cancelled"
 	parts map[int]sloppyPart
-	busy  bool // with a part
+	busy  map[int]int // calls under way, by part
 	info  sluice.LargeFileInfo
 }
 
@@ -62,6 +60,7 @@ func newSloppy(defect string) *sloppy {
 	s := &sloppy{defect: defect, release: make(chan struct{}), files: make(map[string]sloppyFile)}
 	s.limits = memorybackend.DefaultLimits()
 	s.limits.MinPart, s.limits.MaxPart = 2000, 10_000
+	s.limits.PartDigests = []sluice.Algorithm{{Name: "sha256", New: sha256.New, Together: s.together}}
 	s.limits.WholeDigests = s.limits.PartDigests
 	switch defect { // some show only in a store that can do less, or more
 	case "no ErrUnsupported", "no empty part":
@@ -75,6 +74,15 @@ func newSloppy(defect string) *sloppy {
 }
 
 func (s *sloppy) is(defect string) bool { return s.defect == defect }
+
+func (s *sloppy) together(hashes []hash.Hash, data [][]byte) {
+	for i, h := range hashes {
+		if s.is("mixes lanes") && i > 3 {
+			i = 3
+		}
+		_, _ = h.Write(data[i])
+	}
+}
 
 func (s *sloppy) open(name string) (io.ReadCloser, error) {
 	s.mu.Lock()
@@ -216,7 +224,7 @@ func (s *sloppy) newID() string {
 }
 
 func (s *sloppy) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
-	u := &sloppyUpload{store: s, id: s.newID(), spec: spec, ctx: ctx, parts: make(map[int]sloppyPart)}
+	u := &sloppyUpload{store: s, id: s.newID(), spec: spec, ctx: ctx, parts: make(map[int]sloppyPart), busy: make(map[int]int)}
 	if s.is("same id by name") {
 		u.id = spec.Name
 	}
@@ -243,82 +251,6 @@ func (s *sloppy) add(u *sloppyUpload) {
 	s.uploads = append(s.uploads, u)
 }
 
-func (s *sloppy) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
-	if err := s.answer(ctx, "ResumeLargeFile"); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := slices.Clone(s.uploads)
-	if !s.is("resumes the oldest") {
-		slices.Reverse(list)
-	}
-	for _, u := range list {
-		if u.over != "" || id != "" && u.id != id || id == "" && u.spec.Name != spec.Name {
-			continue
-		}
-		if u.spec.Name != spec.Name && !s.is("resumes other names") {
-			return nil, errors.New("another name")
-		}
-		resumed := *u
-		resumed.info = sluice.LargeFileInfo{ID: u.id}
-		for _, n := range slices.Sorted(maps.Keys(u.parts)) {
-			p := u.parts[n]
-			resumed.info.Stored = append(resumed.info.Stored,
-				sluice.Receipt{Number: n, Size: int64(len(p.data)), Digests: p.sums, Tag: p.tag()})
-		}
-		if s.is("stored unsorted") {
-			slices.Reverse(resumed.info.Stored)
-		}
-		return &sloppyHandle{&resumed, u}, nil
-	}
-	if s.is("resume none is plain") {
-		return nil, errors.New("none")
-	}
-	return nil, fs.ErrNotExist
-}
-
-// sloppyHandle is a resumed upload: it has an Info of its own.
-type sloppyHandle struct {
-	resumed *sloppyUpload
-	*sloppyUpload
-}
-
-func (h *sloppyHandle) Info() sluice.LargeFileInfo { return h.resumed.info }
-
-func (h *sloppyHandle) Cancel(ctx context.Context) error {
-	if h.store.is("cancels only what it started") {
-		return nil
-	}
-	return h.sloppyUpload.Cancel(ctx)
-}
-
-func (s *sloppy) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
-	return func(yield func(sluice.UnfinishedFile, error) bool) {
-		if err := s.answer(ctx, "Unfinished"); err != nil {
-			yield(sluice.UnfinishedFile{}, err)
-			return
-		}
-		s.mu.Lock()
-		list := slices.Clone(s.uploads)
-		over := make(map[*sloppyUpload]string)
-		for _, u := range list {
-			over[u] = u.over
-		}
-		s.mu.Unlock()
-		if s.is("lists newest first") {
-			slices.Reverse(list)
-		}
-		for _, u := range list {
-			if over[u] == "" && (strings.HasPrefix(u.spec.Name, prefix) || s.is("ignores the prefix")) {
-				if !yield(sluice.UnfinishedFile{ID: u.id, Spec: u.spec}, nil) && !s.is("ignores break") {
-					return
-				}
-			}
-		}
-	}
-}
-
 func (u *sloppyUpload) Info() sluice.LargeFileInfo {
 	if u.store.is("info changes") {
 		u.info.Stored = append(u.info.Stored, sluice.Receipt{})
@@ -332,12 +264,18 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		return sluice.Receipt{}, u.ctx.Err()
 	}
 	s.mu.Lock()
-	clash := u.busy && s.is("one part at a time")
-	u.busy = true
+	clash := len(u.busy) > 0 && s.is("one part at a time") || u.busy[p.Number] > 0 && s.is("one upload of a part")
+	u.busy[p.Number]++
 	s.mu.Unlock()
+	alive := ctx.Err() == nil
 	err := s.answer(ctx, "UploadPart")
 	s.mu.Lock()
-	u.busy = false
+	if u.busy[p.Number]--; u.busy[p.Number] == 0 {
+		delete(u.busy, p.Number)
+	}
+	if err != nil && alive && s.is("cut off, removes the part") {
+		delete(u.parts, p.Number)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return sluice.Receipt{}, err
@@ -365,7 +303,11 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 	}
 	s.last++
 	part := sloppyPart{data, sums, s.last}
-	if _, again := u.parts[p.Number]; !again || !s.is("first part wins") {
+	before, again := u.parts[p.Number]
+	if again && bytes.Equal(before.data, data) && !s.is("a repeat has another tag") {
+		part.seq = before.seq
+	}
+	if !again || !s.is("first part wins") {
 		u.parts[p.Number] = part
 	}
 	r := sluice.Receipt{Number: p.Number, Size: p.Size, Digests: sums, Tag: part.tag()}
@@ -373,106 +315,4 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		r.Size++
 	}
 	return r, nil
-}
-
-func (u *sloppyUpload) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
-	s := u.store
-	if err := ctx.Err(); err != nil && !s.is("dead ctx in Finish") {
-		return sluice.File{}, err
-	}
-	if s.is("ignores ctx in Finish") && ctx.Done() != nil {
-		select {
-		case <-ctx.Done():
-			<-s.release
-		case <-time.After(s.latency):
-		}
-	}
-	publishesEarly := s.is("finish fails after the work")
-	if !publishesEarly {
-		time.Sleep(s.latency)
-	}
-	s.mu.Lock()
-	data, err := u.assemble(parts, whole)
-	if err == nil {
-		u.over = "finished"
-		s.files[u.spec.Name] = sloppyFile{data, u.spec}
-	}
-	s.mu.Unlock()
-	if err != nil {
-		return sluice.File{}, err
-	}
-	if publishesEarly {
-		if err := s.answer(ctx, "Finish"); err != nil {
-			return sluice.File{}, err
-		}
-	}
-	file := sluice.File{ID: u.id, Name: u.spec.Name, Size: int64(len(data)), Parts: len(parts)}
-	if s.is("keeps whole digests") {
-		file.Digests = whole
-	}
-	if s.is("wrong count of parts") {
-		file.Parts++
-	}
-	return file, nil
-}
-
-// assemble is called with the store's lock held.
-func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([]byte, error) {
-	s := u.store
-	if u.over != "" && !(u.over == "cancelled" && s.is("finishes after cancel")) {
-		return nil, errors.New("no longer unfinished")
-	}
-	if len(parts) < s.limits.MinParts && !s.is("few parts") || len(parts) < 2 && s.is("needs two parts") {
-		return nil, errors.New("too few parts")
-	}
-	numbers := slices.Sorted(maps.Keys(u.parts))
-	if s.is("order of arrival") {
-		slices.SortFunc(numbers, func(x, y int) int { return u.parts[x].seq - u.parts[y].seq })
-	}
-	var data []byte
-	for i, n := range numbers {
-		p := u.parts[n]
-		if i < len(numbers)-1 && int64(len(p.data)) < s.limits.MinPart && !s.is("small parts") {
-			return nil, errors.New("too small")
-		}
-		data = append(data, p.data...)
-	}
-	for i, r := range parts {
-		p, ok := u.parts[i+1]
-		if !ok && s.is("accepts gaps") {
-			return data, nil
-		}
-		if !ok || r.Number != i+1 || r.Tag != p.tag() && !s.is("ignores tags") {
-			if !ok && s.is("gap cancels") {
-				u.over = "cancelled"
-			}
-			return nil, fmt.Errorf("part %d", i+1)
-		}
-	}
-	right := sums(data, s.limits.WholeDigests)
-	if !s.is("no whole digest check") && !bytes.Equal(right[0].Sum, whole.Get(right[0].Name)) {
-		return nil, errors.New("wrong digest")
-	}
-	return data, nil
-}
-
-func (u *sloppyUpload) Cancel(ctx context.Context) error {
-	s := u.store
-	if err := s.answer(ctx, "Cancel"); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case u.over == "cancelled" && s.is("second cancel fails"):
-		return errors.New("unknown large file")
-	case u.over == "finished":
-		if s.is("cancel removes the file") {
-			delete(s.files, u.spec.Name)
-		}
-	case s.is("forgets cancel"):
-	default:
-		u.over = "cancelled"
-	}
-	return nil
 }

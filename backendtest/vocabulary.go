@@ -1,8 +1,10 @@
 package backendtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"hash"
 	"reflect"
 
 	"github.com/c1508ce4/sluice"
@@ -15,6 +17,11 @@ func vocabularyRules() []rule {
 			name:  "limits",
 			text:  "Limits is constant, its numbers do not contradict each other, and every algorithm has a name and makes hashes.",
 			check: checkLimits,
+		},
+		{
+			name:  "together",
+			text:  "What an algorithm's Together computes is what its hashes compute one by one, whatever the lengths.",
+			check: checkTogether,
 		},
 		{
 			name:  "check",
@@ -60,6 +67,40 @@ func checkLimits(b *bench) error {
 				return fmt.Errorf("the algorithm %q: New returns a hash that is in use", a.Name)
 			}
 		}
+	}
+	return nil
+}
+
+// checkTogether writes pieces of uneven lengths, two to every hash.
+func checkTogether(b *bench) error {
+	none := true
+	for _, a := range append(b.limits.PartDigests, b.limits.WholeDigests...) {
+		if a.Together == nil {
+			continue
+		}
+		none = false
+		for n := 1; n <= 9; n++ {
+			hashes, want := make([]hash.Hash, n), make([]hash.Hash, n)
+			for i := range n {
+				hashes[i], want[i] = a.New(), a.New()
+			}
+			for _, base := range []int{4096, 64, 1000, 0} {
+				data := make([][]byte, n)
+				for i := range n {
+					data[i] = bytes.Repeat([]byte{byte(n), byte(i), byte(base)}, base/3+i%3)
+					want[i].Write(data[i])
+				}
+				a.Together(hashes, data)
+			}
+			for i := range n {
+				if got, want := hashes[i].Sum(nil), want[i].Sum(nil); !bytes.Equal(got, want) {
+					return fmt.Errorf("the algorithm %q: hash %d of %d together is %x, alone %x", a.Name, i, n, got, want)
+				}
+			}
+		}
+	}
+	if none {
+		return skipped("no algorithm has Together")
 	}
 	return nil
 }

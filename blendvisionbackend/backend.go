@@ -71,7 +71,7 @@ func New(c Credentials, o *Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blendvisionbackend: %w", err)
 	}
-	b := &Backend{credentials: c, opts: opts, policy: opts.Retry.policy(), minPart: minPart}
+	b := &Backend{credentials: c, opts: opts, policy: retry.Of(opts.Retry), minPart: minPart}
 	return b.With(FileOptions{}), nil
 }
 

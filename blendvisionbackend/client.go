@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -22,6 +21,9 @@ const (
 	callCancel   = "cancel-upload"
 	callDownload = "download"
 )
+
+// retrying is what the log says of a failure that is followed by another attempt. The failure names the call.
+const retrying = "blendvision: retrying"
 
 // path of the API (documented).
 const filesPath = "/bv/cms/v1/library/files"
@@ -37,10 +39,6 @@ func (b *Backend) url(call, fileID string) string {
 	return b.opts.Endpoint + filesPath + "/" + url.PathEscape(fileID) + ":" + call
 }
 
-// slowFactor is how much longer an attempt at callComplete may take, with no byte moving meanwhile: 20 minutes by default.
-// The service may compute the checksum of the whole file before it answers; how long that takes is not documented.
-const slowFactor = 10
-
 // post makes a call of the API and reads its answer into a T, with retries.
 func post[T any](ctx context.Context, b *Backend, call, fileID string, request any) (T, error) {
 	var answer T
@@ -53,7 +51,7 @@ func post[T any](ctx context.Context, b *Backend, call, fileID string, request a
 
 // repeat makes attempts at a call while ctx lives; each has limits of its own.
 func (b *Backend) repeat(ctx context.Context, call string, try func() error) error {
-	return b.policy.Unlimited().Do(ctx, retry.Call{Judge: judge, Retrying: b.retrying(call, nil)},
+	return b.policy.Unlimited().Do(ctx, retry.Call{Judge: judge, Retrying: retry.Logged(b.opts.Logger, retrying, nil)},
 		func(context.Context, *retry.Attempt) error { return try() })
 }
 
@@ -66,8 +64,8 @@ func postOnce[T any](ctx context.Context, b *Backend, call, fileID string, reque
 	}
 	policy := b.policy
 	if call == callComplete {
-		policy.Timeout *= slowFactor
-		policy.Stall *= slowFactor
+		// The service may compute the checksum of the whole file before it answers; how long that takes is not documented.
+		policy = policy.Slow()
 	}
 	secrets := b.secrets()
 	err = policy.Once(ctx, 0, func(ctx context.Context, a *retry.Attempt) error {
@@ -121,14 +119,4 @@ func secretsOf(u *url.URL) []string {
 		}
 	}
 	return secrets
-}
-
-// retrying logs failures that are followed by another attempt, and passes them on to also; nil is skipped.
-func (b *Backend) retrying(call string, also func(error, time.Duration)) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
-		b.opts.Logger.Debug("blendvision: retrying", "call", call, "wait", wait, "error", err)
-		if also != nil {
-			also(err, wait)
-		}
-	}
 }

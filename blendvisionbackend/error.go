@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -102,6 +101,5 @@ func certain(err error) bool {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != 499
 	}
-	e := (*net.OpError)(nil)
-	return errors.As(err, &e) && e.Op == "dial"
+	return exchange.NeverSent(err)
 }

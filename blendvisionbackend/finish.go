@@ -4,37 +4,35 @@ import (
 	"context"
 	"crypto/sha1"
 	"fmt"
-	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
-
-// settleTime is how long a request to complete goes on once the caller's context has ended, and then how long its outcome
-// is looked for.
-const settleTime = time.Minute
 
 // Finish completes the upload with the ETags and the SHA-1 of the whole file. An answer that is lost, cut or a server's
 // error says nothing about the outcome: before another attempt, and at the end, the download call is asked for
 // the file, the one documented call that reads. What it does not find may still come, so the outcome is then
 // [sluice.ErrFinishUnknown].
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
-	if s := f.is(); s != open {
-		return sluice.File{}, fmt.Errorf("blendvisionbackend: cannot finish: the upload is %s", s)
-	}
 	request, err := f.completion(parts, whole)
 	if err != nil {
 		return sluice.File{}, err
 	}
-	c := completing{file: f, request: request}
-	if err := c.run(ctx); err != nil {
-		if c.doubtful {
-			f.become(unknown)
-			err = fmt.Errorf("blendvisionbackend: upload %s: %w: %w", f.id(), sluice.ErrFinishUnknown, err)
-		}
+	if err := f.life.Require(life.Open, life.Finishing); err != nil {
 		return sluice.File{}, err
 	}
-	f.become(finished)
+	c := completing{file: f, request: request}
+	if err := c.run(ctx); err != nil {
+		outcome := life.Open
+		if c.doubtful {
+			outcome = life.Unknown
+			err = fmt.Errorf("blendvisionbackend: upload %s: %w: %w", f.id(), sluice.ErrFinishUnknown, err)
+		}
+		f.life.Become(outcome)
+		return sluice.File{}, err
+	}
+	f.life.Become(life.Finished)
 	f.backend.opts.Logger.Debug("blendvision: upload completed", "name", f.spec.Name, "id", f.id())
 	return sluice.File{ID: f.fileID, Name: f.spec.Name, Size: f.spec.Size, Parts: len(f.sizes)}, nil
 }
@@ -72,13 +70,13 @@ type completing struct {
 // under way when ctx ends is worth its answer.
 func (c *completing) run(ctx context.Context) error {
 	b := c.file.backend
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	err := b.repeat(ctx, callComplete, func() error { return c.attempt(longer) })
 	if err == nil || !c.doubtful {
 		return err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
 	if b.policy.Poll(settling, func(ctx context.Context) bool { return c.lookUp(ctx) == nil }) {
 		return nil

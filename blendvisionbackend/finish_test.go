@@ -26,8 +26,22 @@ func TestFinishMakesTheFile(t *testing.T) {
 		require.Equal(w, sluice.File{ID: s.FileID, Name: "talk.mp4", Size: 11, Parts: 1}, file)
 		require.Equal(w, s.FileID+"/"+s.UploadID, f.Info().ID)
 		_, err = f.Finish(w.Context(), receipts, digests)
-		require.EqualError(w, err, "blendvisionbackend: cannot finish: the upload is finished")
+		require.EqualError(w, err, "blendvisionbackend: upload "+f.Info().ID+" is finished")
 		require.NoError(w, f.Cancel(w.Context()), "leaves the file alone")
+		require.NoError(w, w.server.Check())
+	})
+}
+
+func TestNothingIsCancelledWhileAFinishIsUnderWay(t *testing.T) {
+	inWorld(t, nil, func(w world) {
+		f, receipts, digests := w.ready([]byte("hello world"))
+		var cancelled error
+		w.inject(bvtest.Fault{
+			Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer, Fired: func() { cancelled = f.Cancel(w.Context()) },
+		})
+		_, err := f.Finish(w.Context(), receipts, digests)
+		require.NoError(w, err, "it was found")
+		require.EqualError(w, cancelled, "blendvisionbackend: upload "+f.Info().ID+" is being finished")
 		require.NoError(w, w.server.Check())
 	})
 }
@@ -82,13 +96,10 @@ func TestLostAnswerToFinishIsSettled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
-				skip := map[bvtest.Call]int{}
 				for _, fault := range faults {
 					if fault.Call == "" {
 						fault.Call = bvtest.CallComplete
 					}
-					fault.Skip = skip[fault.Call]
-					skip[fault.Call]++
 					w.inject(fault)
 				}
 				f, receipts, digests := w.ready([]byte("x"))

@@ -1,32 +1,31 @@
 package blendvisionbackend_test
 
 import (
-	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
-	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 )
 
 // Whatever the server answers, StartLargeFile gives a plan of the declared size or an error.
 func FuzzAnswerToOpen(f *testing.F) {
-	data, err := os.ReadFile("testdata/documented.json")
-	require.NoError(f, err)
-	var list []vector
-	require.NoError(f, json.Unmarshal(data, &list))
-	for _, v := range list {
-		f.Add(v.Response.Status, []byte(v.Response.Body))
+	documented := read(f, "documented.json")
+	for _, name := range slices.Sorted(maps.Keys(documented)) {
+		answer := documented[name].Response
+		f.Add(answer.Status, []byte(answer.Body))
 	}
 	f.Add(502, []byte("<html>"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "api-token", OrgID: "organization-id"},
 			&blendvisionbackend.Options{
 				Endpoint: "https://api.example",
-				Retry:    blendvisionbackend.Retry{Attempts: 1},
+				Retry:    sluice.Retry{Attempts: 1},
 				Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 					return reply(status, string(body)), nil
 				}),

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"testing"
 	"testing/synctest"
 
@@ -13,31 +12,12 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
+	"github.com/c1508ce4/sluice/blendvisionbackend/internal/vectors"
 )
 
-// vector is one exchange of testdata; see the README there.
-type vector struct {
-	Name    string
-	Request struct {
-		Method, Path string
-		Headers      map[string]string
-		Body         json.RawMessage
-	}
-	Response struct {
-		Status int
-		Body   json.RawMessage
-	}
-}
-
-func vectors(t *testing.T, name string) map[string]vector {
-	data, err := os.ReadFile("testdata/" + name)
+func read(t testing.TB, name string) map[string]vectors.Vector {
+	byName, err := vectors.Read("testdata/" + name)
 	require.NoError(t, err)
-	var list []vector
-	require.NoError(t, json.Unmarshal(data, &list))
-	byName := map[string]vector{}
-	for _, v := range list {
-		byName[v.Name] = v
-	}
 	return byName
 }
 
@@ -51,7 +31,7 @@ func reply(status int, body string) *http.Response {
 }
 
 // playing returns a backend whose requests must be those of the vectors, in that order, and get their answers.
-func playing(t *testing.T, list ...vector) *blendvisionbackend.Backend {
+func playing(t *testing.T, list ...vectors.Vector) *blendvisionbackend.Backend {
 	t.Cleanup(func() { require.Empty(t, list, "requests that were not made") })
 	return over(t, func(r *http.Request) (*http.Response, error) {
 		require.NotEmpty(t, list, "a request too many: %s", r.URL.Path)
@@ -91,7 +71,7 @@ func over(t *testing.T, transport roundTripper) *blendvisionbackend.Backend {
 var documentedSpec = sluice.FileSpec{Name: "talk.mp4", Size: 123456789, Info: map[string]string{"k": "v"}}
 
 func TestDocumentedOpenAndCancel(t *testing.T) {
-	documented := vectors(t, "documented.json")
+	documented := read(t, "documented.json")
 	for _, name := range []string{"open", "open, upload_data inside file", "open, part numbers from 0"} {
 		t.Run(name, func(t *testing.T) {
 			b := playing(t, documented[name], documented["cancel"])
@@ -104,7 +84,7 @@ func TestDocumentedOpenAndCancel(t *testing.T) {
 }
 
 func TestDocumentedErrors(t *testing.T) {
-	documented := vectors(t, "documented.json")
+	documented := read(t, "documented.json")
 	for name, want := range map[string]blendvisionbackend.Error{
 		"invalid argument": {Call: "files:upload", Status: 400, Code: 3, Message: "invalid argument"},
 		"unauthenticated":  {Call: "files:upload", Status: 401, Code: 16, Message: "authorization is missing"},
@@ -121,7 +101,7 @@ func TestDocumentedErrors(t *testing.T) {
 
 // The backend's requests are the sample client's, for the same file from the same source.
 func TestRequestsOfTheSampleClient(t *testing.T) {
-	sample, documented := vectors(t, "sample-client.json"), vectors(t, "documented.json")
+	sample, documented := read(t, "sample-client.json"), read(t, "documented.json")
 	opened := sample["open"]
 	opened.Response.Status = http.StatusOK
 	opened.Response.Body = json.RawMessage(openAnswer("library-id"))
@@ -145,14 +125,14 @@ func TestDocumentedDownloadSettlesALostAnswer(t *testing.T) {
 }
 
 func settleByDocumentedDownload(t *testing.T) {
-	documented := vectors(t, "documented.json")
+	documented := read(t, "documented.json")
 	opened := documented["open"]
 	opened.Request.Body = json.RawMessage(
 		`{"file": {"type": "FILE_TYPE_VIDEO", "source": "FILE_SOURCE_UPLOAD_IN_LIBRARY", "name": "hello.mp4", "size": "11"}}`)
 	opened.Response.Body = json.RawMessage(openAnswer("library-id"))
 	lost := documented["complete"]
 	lost.Response.Body = json.RawMessage(`{"file": `)
-	b := playing(t, opened, vectors(t, "sample-client.json")["put"], lost, documented["download"])
+	b := playing(t, opened, read(t, "sample-client.json")["put"], lost, documented["download"])
 	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "hello.mp4", Size: 11})
 	require.NoError(t, err)
 	content := []byte("hello world")

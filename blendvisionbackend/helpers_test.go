@@ -2,12 +2,8 @@ package blendvisionbackend_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha1"
-	"io"
 	"log/slog"
-	"net"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +14,7 @@ import (
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
 const mebi = 1 << 20
@@ -42,17 +39,16 @@ func inWorldWith(t *testing.T, opts *bvtest.Options, clientOpts blendvisionbacke
 		if opts != nil {
 			served = *opts
 		}
-		network := &pipes{}
+		var network pipenet.Network
 		// net/http lingers on connections whose request it did not read to the end. This second is a virtual one.
 		defer time.Sleep(time.Second)
-		defer network.close()
-		served.Listen = network.listen
+		served.Listen = network.Listen
 		server, err := bvtest.Start(&served)
 		require.NoError(t, err)
 		defer server.Close()
 
 		transport := exchange.NewTransport()
-		transport.DialContext = network.dial
+		transport.DialContext = network.Dial
 		defer transport.CloseIdleConnections()
 		log := new(bytes.Buffer)
 		clientOpts.Endpoint = server.URL()
@@ -110,71 +106,3 @@ func sums(content []byte) sluice.Digests {
 	sum := sha1.Sum(content)
 	return sluice.Digests{{Name: "sha1", Sum: sum[:]}}
 }
-
-// pipes is a network without sockets: a goroutine that waits for it counts as blocked in virtual time.
-type pipes struct {
-	mu        sync.Mutex
-	listeners []*pipeListener
-}
-
-// listen opens a listener on an address of its own, on loopback, so that plain http is allowed.
-func (n *pipes) listen() (net.Listener, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	l := &pipeListener{
-		addr:  net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: len(n.listeners) + 1},
-		conns: make(chan net.Conn), closed: make(chan struct{}),
-	}
-	n.listeners = append(n.listeners, l)
-	return l, nil
-}
-
-func (n *pipes) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	refused := &net.OpError{Op: "dial", Net: network, Err: io.ErrClosedPipe}
-	for _, l := range n.listeners {
-		if l.addr.String() != address {
-			continue
-		}
-		client, server := net.Pipe()
-		select {
-		case l.conns <- server:
-			return client, nil
-		case <-l.closed:
-			return nil, refused
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return nil, refused
-}
-
-func (n *pipes) close() {
-	for _, l := range n.listeners {
-		_ = l.Close()
-	}
-}
-
-type pipeListener struct {
-	addr   net.TCPAddr
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &l.addr }

@@ -6,19 +6,11 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
-)
-
-const (
-	// startGrace is for the answer to a start under way when its context ends: it carries the ids to cancel.
-	startGrace = 3 * time.Second
-	// cleanupTime is how long a session that is of no use may take to cancel.
-	cleanupTime = time.Minute
 )
 
 // largeFile is an upload session.
@@ -29,26 +21,10 @@ type largeFile struct {
 	uploadID string
 	sizes    []int64
 	targets  []target // of the parts, in order
-
-	mu    sync.Mutex
-	state state
+	life     life.Cycle
 }
 
 var _ sluice.LargeFile = (*largeFile)(nil)
-
-// state is what is known of a session.
-type state int
-
-const (
-	open state = iota
-	finished
-	cancelled
-	unknown // complete was asked for, and nobody knows whether it happened
-)
-
-func (s state) String() string {
-	return [...]string{"open", "finished", "cancelled", "of unknown outcome"}[s]
-}
 
 // StartLargeFile opens an upload session and reads the server's plan. An odd plan is an error, and the session is
 // cancelled; so is one whose answer comes soon after ctx has ended. A session whose answer was lost cannot be found
@@ -57,7 +33,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err := b.Check(spec); err != nil {
 		return nil, err
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	var answer fileAnswer
 	err := b.repeat(ctx, callOpen, func() (err error) {
@@ -80,6 +56,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if f.fileID == "" || f.uploadID == "" {
 		return nil, fmt.Errorf("blendvisionbackend: %s: the answer lacks the id of the file or of the upload; nobody can cancel it", callOpen)
 	}
+	f.life.Name = "blendvisionbackend: upload " + f.id()
 	f.targets, err = targets(data, b.opts.AllowPlainHTTP)
 	if err == nil {
 		f.sizes, err = split(spec.Size, len(f.targets), b.minPart)
@@ -96,7 +73,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 
 // discard cancels a session that is of no use because of err, even if ctx is done.
 func (f *largeFile) discard(ctx context.Context, err error) error {
-	ctx, cancel := retry.Detached(ctx, cleanupTime)
+	ctx, cancel := retry.Detached(ctx, retry.CleanupTime)
 	defer cancel()
 	if failure := f.Cancel(ctx); failure != nil {
 		return fmt.Errorf("%w; session %s still exists, cancelling it failed: %w", err, f.id(), failure)
@@ -126,13 +103,13 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	case p.Size != f.sizes[p.Number-1]:
 		return sluice.Receipt{}, fmt.Errorf("blendvisionbackend: part %d has %d bytes, planned are %d", p.Number, p.Size, f.sizes[p.Number-1])
 	}
-	if s := f.is(); s != open {
-		return sluice.Receipt{}, fmt.Errorf("blendvisionbackend: part %d comes late: the upload is %s", p.Number, s)
+	if err := f.life.Require(life.Open, life.Open); err != nil {
+		return sluice.Receipt{}, err
 	}
 	b, u := f.backend, f.targets[p.Number-1].url
 	secrets := append(b.secrets(), secretsOf(u)...)
 	receipt := sluice.Receipt{Number: p.Number}
-	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Retrying: b.retrying(callPut, p.Retrying)},
+	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Retrying: retry.Logged(b.opts.Logger, retrying, p.Retrying)},
 		func(ctx context.Context, a *retry.Attempt) error {
 			req := (&http.Request{
 				Method: http.MethodPut, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/octet-stream"}},
@@ -154,33 +131,18 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	return receipt, nil
 }
 
-// Cancel ends the session by both ids. After Finish it leaves the file alone. While the outcome of Finish is unknown it
-// sends nothing and returns an error that matches [sluice.ErrFinishUnknown]: it is not documented what cancelling does to a
-// finished file.
+// Cancel ends the session by both ids. After Finish it leaves the file alone. While Finish is under way, and when
+// its outcome is unknown, it sends nothing and returns an error, in the second case one that matches
+// [sluice.ErrFinishUnknown]: it is not documented what cancelling does to a finished file.
 func (f *largeFile) Cancel(ctx context.Context) error {
-	switch f.is() {
-	case finished, cancelled:
-		return nil
-	case unknown:
-		return fmt.Errorf("blendvisionbackend: upload %s is not cancelled: %w", f.id(), sluice.ErrFinishUnknown)
+	if may, err := f.life.MayCancel(); !may {
+		return err
 	}
 	_, err := post[struct{}](ctx, f.backend, callCancel, f.fileID, cancelRequest{f.uploadID})
 	if err != nil && !gone(err) {
 		return err
 	}
-	f.become(cancelled)
+	f.life.Become(life.Cancelled)
 	f.backend.opts.Logger.Debug("blendvision: upload session cancelled", "name", f.spec.Name, "id", f.id())
 	return nil
-}
-
-func (f *largeFile) is() state {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.state
-}
-
-func (f *largeFile) become(s state) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.state = s
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -58,32 +58,8 @@ type Options struct {
 	// Logger is told of sessions and retries, at debug level. nil is silent. Credentials are never logged.
 	Logger *slog.Logger
 
-	// Retry is how failures are met.
-	Retry Retry
-}
-
-// Retry is how failures are met. Zero fields are defaults, negative ones are refused. Waits double from one
-// second to MaxWait, in full jitter; a Retry-After takes their place.
-type Retry struct {
-	// Attempts is the most attempts of one call. 0 is 10, some two minutes of failures; with a Budget it is
-	// as many as fit in there.
-	Attempts int
-	// Budget is the total time that one call may spend on failures. It is how an unattended job outlasts an
-	// outage. 0 means no limit but Attempts. Presigned URLs expire meanwhile.
-	Budget time.Duration
-	// MaxWait is the longest wait between attempts. 0 is 64 seconds, with a Budget two minutes.
-	MaxWait time.Duration
-	// Timeout is how long an attempt may last, beside the time that its bytes take at 16 KiB/s.
-	// 0 is five minutes.
-	Timeout time.Duration
-	// Stall is how long a connection may move no byte. 0 is two minutes.
-	Stall time.Duration
-}
-
-func (r Retry) policy() retry.Policy {
-	return retry.Policy{
-		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
-	}.Resolve()
+	// Retry is how failures are met. Presigned URLs may expire in a long Budget.
+	Retry sluice.Retry
 }
 
 // resolve fills the defaults and validates.
@@ -96,7 +72,7 @@ func (o *Options) resolve() (Options, error) {
 	if r.Endpoint, err = checkEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
 		return r, fmt.Errorf("Options.Endpoint: %w", err)
 	}
-	if err := r.Retry.policy().Validate(); err != nil {
+	if err := retry.Of(r.Retry).Validate(); err != nil {
 		return r, err
 	}
 	if r.Transport == nil {

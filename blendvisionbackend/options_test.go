@@ -29,8 +29,8 @@ func TestNewRefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 		"Options.Endpoint: URL https://api.test carries a user":          {good, &blendvisionbackend.Options{Endpoint: "https://u:p@api.test"}},
 		"Options.Endpoint: URL ftp://a.b: scheme is neither":             {good, &blendvisionbackend.Options{Endpoint: "ftp://a.b"}},
 		"Options.Endpoint: URL http://api.test: plain http would show":   {good, &blendvisionbackend.Options{Endpoint: "http://api.test"}},
-		"retry policy: Attempts -1 is negative":                          {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: blendvisionbackend.Retry{Attempts: -1}}},
-		"retry policy: Stall -1000000000 is negative":                    {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: blendvisionbackend.Retry{Stall: -time.Second}}},
+		"retry policy: Attempts -1 is negative":                          {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Attempts: -1}}},
+		"retry policy: Stall -1000000000 is negative":                    {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Stall: -time.Second}}},
 	} {
 		_, err := blendvisionbackend.New(v.credentials, v.opts)
 		require.ErrorContains(t, err, "blendvisionbackend: "+text)

@@ -60,9 +60,9 @@ func TestStreamBecomesAFile(t *testing.T) {
 func TestStreamGoesOnOverPassingFailures(t *testing.T) {
 	inWorld(t, &small, func(w world) {
 		for _, call := range []bvtest.Call{bvtest.CallUpload, bvtest.CallPut, bvtest.CallComplete} {
-			for skip, kind := range []bvtest.Kind{bvtest.Refuse, bvtest.RefuseEarly, bvtest.Drop, bvtest.LoseAnswer, bvtest.Garbage, bvtest.Stall} {
-				if call != bvtest.CallComplete || skip < 4 { // a lost answer to complete is the last one
-					w.inject(bvtest.Fault{Call: call, Skip: skip, Kind: kind})
+			for i, kind := range []bvtest.Kind{bvtest.Refuse, bvtest.RefuseEarly, bvtest.Drop, bvtest.LoseAnswer, bvtest.Garbage, bvtest.Stall} {
+				if call != bvtest.CallComplete || i < 4 { // a lost answer to complete is the last one
+					w.inject(bvtest.Fault{Call: call, Kind: kind})
 				}
 			}
 		}

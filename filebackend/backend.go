@@ -84,7 +84,8 @@ func (b *Backend) Close() error { return b.root.Close() }
 const maxParts = 100_000
 
 // Limits says: parts of any size, 1 to 100,000 of them, each with a CRC-32C; files and single uploads of
-// any size; resumable.
+// any size; resumable. Parts are not repeatable: two uploads of one would write the same bytes of the file, and a disk
+// that is slow is not faster the second time.
 func (b *Backend) Limits() sluice.Limits {
 	return sluice.Limits{
 		MinParts:    1,

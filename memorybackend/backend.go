@@ -43,7 +43,8 @@ type Options struct {
 }
 
 // DefaultLimits is what a store takes whose Options.Limits is nil: parts of any size up to 5 GB, 2 to
-// 10,000 of them, files up to 10 TB, single uploads up to 5 GB, a SHA-256 for every part, resumable.
+// 10,000 of them, files up to 10 TB, single uploads up to 5 GB, a SHA-256 for every part, resumable,
+// repeatable.
 func DefaultLimits() sluice.Limits {
 	return sluice.Limits{
 		MaxPart:     5e9,
@@ -52,6 +53,7 @@ func DefaultLimits() sluice.Limits {
 		MaxFile:     10e12,
 		MaxSingle:   5e9,
 		Resumable:   true,
+		Repeatable:  true,
 		PartDigests: []sluice.Algorithm{SHA256()},
 	}
 }

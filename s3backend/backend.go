@@ -10,17 +10,8 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// How long calls outlive the context they were made with, so that nothing is left behind.
-const (
-	// settleTime is for learning what became of a finish or a single upload.
-	settleTime = time.Minute
-	// startGrace is for the answer to a start under way, which carries the ID to cancel.
-	startGrace = 5 * time.Second
-	// partGrace is for the answer to a part that is out.
-	partGrace = 2 * time.Second
-	// cleanupTime is for cancelling what such a start left.
-	cleanupTime = 30 * time.Second
-)
+// partGrace is how long the answer to a part that is out is waited for when its context has ended.
+const partGrace = 2 * time.Second
 
 // Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
 // [Backend.With] returns share its connections.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -72,13 +73,13 @@ func decide(err error) decision {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return final
 	}
-	if _, ok := errors.AsType[*answerError](err); ok {
+	if _, ok := errors.AsType[*exchange.AnswerError](err); ok {
 		return again
 	}
-	if _, ok := errors.AsType[*transportError](err); ok {
+	if _, ok := errors.AsType[*exchange.TransportError](err); ok {
 		return again
 	}
-	if errors.Is(err, retry.ErrTimeout) || errors.Is(err, retry.ErrStalled) {
+	if retry.GaveUp(err) {
 		return again
 	}
 	return final
@@ -90,8 +91,8 @@ func mayBeDone(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code == "InternalError" || e.Code == "" && byStatus[e.Status] == again && e.Status != http.StatusTooManyRequests
 	}
-	if e, ok := errors.AsType[*transportError](err); ok {
-		return !e.neverSent()
+	if _, ok := errors.AsType[*exchange.TransportError](err); ok {
+		return !exchange.NeverSent(err)
 	}
 	return decide(err) == again
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -48,10 +49,10 @@ func TestClassification(t *testing.T) {
 		{&Error{Status: 409, Code: "ConditionalRequestConflict"}, final, false},
 		{&Error{Status: 412, Code: "PreconditionFailed"}, final, false},
 		{&Error{Status: 301, Code: "PermanentRedirect"}, final, false},
-		{&transportError{call: "x", err: io.ErrUnexpectedEOF}, again, true},
-		{&transportError{call: "x", err: dial}, again, false},
-		{&transportError{call: "x", err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, true},
-		{&answerError{call: "x", detail: "garbled"}, again, true},
+		{&exchange.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, true},
+		{&exchange.TransportError{Call: "x", Err: dial}, again, false},
+		{&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, true},
+		{&exchange.AnswerError{Call: "x", Detail: "garbled"}, again, true},
 		{retry.ErrTimeout, again, true},
 		{retry.ErrStalled, again, true},
 		{errors.New("no credentials"), final, false},
@@ -79,5 +80,5 @@ func TestRetryAfterIsHeard(t *testing.T) {
 }
 
 func TestPathsAreEscapedAsTheyAreSigned(t *testing.T) {
-	require.Equal(t, "/a-z_.~/%20%2B%25%26%3D%3F%23%27%28%2A/%C3%BC", escapePath("/a-z_.~/ +%&=?#'(*/ü"))
+	require.Equal(t, "/a-z_.~/%20%2B%25%26%3D%3F%23%27%28%2A/%C3%BC", exchange.Escape("/a-z_.~/ +%&=?#'(*/ü", unescaped))
 }

@@ -25,12 +25,12 @@ import (
 // of 1024 bytes that may be escaped to three times that.
 const maxAnswer = 8 << 20
 
-// slowFactor is how much longer a call may take that assembles a file, with no byte moving meanwhile. A
-// CompleteMultipartUpload may take several minutes (S3 API reference: documented).
-const slowFactor = 10
-
 // unsigned stands for the digest of bytes that the signature leaves out (SigV4: documented).
 const unsigned = "UNSIGNED-PAYLOAD"
+
+// unescaped are the characters beside letters and digits that Signature Version 4 leaves in a path (documented). What is
+// sent is what is signed.
+const unescaped = "-._~/"
 
 // call is one request to the store, as it is before signing. It may be sent any number of times.
 type call struct {
@@ -39,7 +39,7 @@ type call struct {
 	key    string // "" is the bucket
 	query  url.Values
 	header http.Header
-	slow   bool
+	slow   bool // it assembles a file, which may take several minutes (S3 API reference: documented)
 
 	body []byte       // or
 	part *sluice.Part // with sum
@@ -75,15 +75,12 @@ func (c *client) do(ctx context.Context, k *call) error {
 // once makes it.
 func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.Context) error) error {
 	j := judge{expired: c.expire}
+	var tell func(error, time.Duration)
+	if k.part != nil {
+		tell = k.part.Retrying
+	}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Prepare: prepare,
-		Judge:   j.verdict,
-		Retrying: func(err error, wait time.Duration) {
-			c.log.Debug("s3: retrying", slog.Any("after", err), slog.Duration("wait", wait))
-			if k.part != nil {
-				k.part.Retrying(err, wait)
-			}
-		},
+		Prepare: prepare, Judge: j.verdict, Retrying: retry.Logged(c.log, "s3: retrying", tell),
 	}, func(ctx context.Context, _ *retry.Attempt) error { return try(ctx) })
 }
 
@@ -93,30 +90,19 @@ func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.C
 func (c *client) once(ctx, longer context.Context, k *call) (sent bool, err error) {
 	policy := c.policy
 	if k.slow {
-		policy.Timeout *= slowFactor
-		policy.Stall *= slowFactor
+		policy = policy.Slow()
 	}
 	size := int64(len(k.body))
 	if k.part != nil {
 		size = k.part.Size
 	}
-	err = policy.Once(longer, size, func(attempt context.Context, try *retry.Attempt) error {
-		attempt, cancel := context.WithCancelCause(attempt)
-		defer cancel(nil)
-		defer context.AfterFunc(ctx, func() {
-			if !try.WasSent() {
-				cancel(context.Cause(ctx))
-			}
-		})()
-		err := c.send(attempt, k, try)
-		sent = try.WasSent()
-		return err
+	return policy.OnceSent(ctx, longer, size, func(attempt context.Context, try *retry.Attempt) error {
+		return c.send(attempt, k, try)
 	})
-	return sent, err
 }
 
-// send signs and sends a call once. The error is an *Error, an *answerError or a *transportError; or the
-// credentials' own.
+// send signs and sends a call once. The error is an *Error, an *[exchange.AnswerError] or an
+// *[exchange.TransportError]; or the credentials' own.
 func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
@@ -141,7 +127,7 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 			refused = readError(k.name, resp, body, secrets)
 		default:
 			if err := k.read(resp.Header, body); err != nil {
-				refused = &answerError{call: k.name, detail: presentable(err.Error(), secrets)}
+				refused = &exchange.AnswerError{Call: k.name, Detail: exchange.Present(err.Error(), secrets...)}
 			}
 		}
 		return nil
@@ -160,7 +146,7 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 		return refused
 	}
 	if err != nil {
-		return &transportError{call: k.name, err: exchange.Clean(err, secrets...)}
+		return &exchange.TransportError{Call: k.name, Err: exchange.Clean(err, secrets...)}
 	}
 	return nil
 }
@@ -173,7 +159,7 @@ func (c *client) request(ctx context.Context, k *call, credentials aws.Credentia
 	} else {
 		u.Path += "/"
 	}
-	u.RawPath = escapePath(u.Path)
+	u.RawPath = exchange.Escape(u.Path, unescaped)
 	u.RawQuery = k.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), nil)
 	if err != nil {
@@ -202,22 +188,4 @@ func (c *client) expire() {
 	if cache, ok := c.credentials.(*aws.CredentialsCache); ok {
 		cache.Invalidate()
 	}
-}
-
-// escapePath escapes all bytes but those that need none in Signature Version 4, so that what is sent is what is
-// signed.
-func escapePath(path string) string {
-	const hexDigits = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(path) {
-		switch c := path[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~/", c) >= 0:
-			b.WriteByte(c)
-		default:
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
-		}
-	}
-	return b.String()
 }

@@ -3,9 +3,7 @@ package s3backend
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -27,22 +25,12 @@ type Error struct {
 
 // Error is "UploadPart: 503 SlowDown: Please reduce your request rate. (request 4442587FB7D0A2F9)".
 func (e *Error) Error() string {
-	code := e.Code
-	if code == "" {
-		code = http.StatusText(e.Status)
-	}
-	text := fmt.Sprintf("%s: %d %s", e.Call, e.Status, code)
-	if e.Message != "" {
-		text += ": " + e.Message
-	}
+	text := exchange.Refusal(e.Call, e.Status, e.Code, e.Message)
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
 	}
 	return text
 }
-
-// maxMessage is how much of an error's texts is kept, in bytes.
-const maxMessage = 1000
 
 // errorAnswer is the XML of an error. What else it carries (the signature, the string that was signed) is not read.
 type errorAnswer struct {
@@ -77,17 +65,17 @@ func readError(name string, resp *http.Response, body []byte, secrets []string) 
 	e := &Error{Call: name, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
 	var said errorAnswer
 	if xml.Unmarshal(body, &said) == nil {
-		e.Code, e.Message = presentable(said.Code, secrets), presentable(said.Message, secrets)
+		e.Code, e.Message = exchange.Present(said.Code, secrets...), exchange.Present(said.Message, secrets...)
 	}
-	e.RequestID = presentable(said.RequestID, secrets)
+	e.RequestID = exchange.Present(said.RequestID, secrets...)
 	if e.RequestID == "" {
-		e.RequestID = presentable(resp.Header.Get("X-Amz-Request-Id"), secrets)
+		e.RequestID = exchange.Present(resp.Header.Get("X-Amz-Request-Id"), secrets...)
 	}
 	region := said.Region
 	if region == "" {
 		region = resp.Header.Get("X-Amz-Bucket-Region")
 	}
-	if hint := hint(e, resp, presentable(region, secrets)); hint != "" {
+	if hint := hint(e, resp, exchange.Present(region, secrets...)); hint != "" {
 		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")
 	}
 	return e
@@ -110,42 +98,3 @@ func hint(e *Error, resp *http.Response, region string) string {
 	}
 	return ""
 }
-
-// presentable is what a server said, without secrets, and such that it can be shown: cut, on one line, without
-// control characters.
-func presentable(text string, secrets []string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(exchange.Redact(text, secrets...), "?"))
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
-}
-
-// transportError is a call that brought no answer.
-type transportError struct {
-	call string
-	err  error
-}
-
-func (e *transportError) Error() string { return e.call + ": " + e.err.Error() }
-
-func (e *transportError) Unwrap() error { return e.err }
-
-// neverSent tells whether the store cannot have seen the request: there was no connection.
-func (e *transportError) neverSent() bool {
-	op, ok := errors.AsType[*net.OpError](e.err)
-	return ok && op.Op == "dial"
-}
-
-// answerError is a success that cannot be one: garbled, or about other bytes than those sent.
-type answerError struct {
-	call   string
-	detail string
-}
-
-func (e *answerError) Error() string { return e.call + ": unusable answer: " + e.detail }

@@ -47,7 +47,7 @@ func TestEveryPassingFaultIsOvercome(t *testing.T) {
 					b := newBackend(t, p.URL, newBucket(t), nil)
 					file, err := stream(t.Context(), b, "a", data[:size])
 					require.NoError(t, err, "request %d of %v", n, p.calls())
-					require.Equal(t, 1, f.struck, "the fault did not happen: %v", p.calls())
+					require.Equal(t, 1, p.faults.All()[0].Fired, "the fault did not happen: %v", p.calls())
 					got, header := contents(t, b, "a")
 					require.True(t, bytes.Equal(data[:size], got), "other bytes")
 					require.Contains(t, header.Get("Etag"), file.ID)

@@ -1,8 +1,6 @@
 package s3backend
 
 import (
-	"crypto/md5"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/customerkey"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see [Backend.With]. Zero fields are not sent.
@@ -60,15 +59,13 @@ const (
 type Encryption struct {
 	mode  string
 	kmsID string
-	// key is behind a pointer, so that printing a struct around it shows an address.
-	key *[32]byte
+	key   customerkey.Key
 }
 
 const (
 	modeS3       = "SSE-S3"
 	modeKMS      = "SSE-KMS"
 	modeCustomer = "SSE-C"
-	aes256       = "AES256"
 )
 
 // EncryptS3 encrypts with a key that the store manages (SSE-S3).
@@ -81,10 +78,11 @@ func EncryptKMS(keyID string) Encryption { return Encryption{mode: modeKMS, kmsI
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of AES-256. The store does not keep it: a
 // file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
-	if len(key) != 32 {
-		return Encryption{}, fmt.Errorf("s3backend: customer key of %d bytes; AES-256 takes 32", len(key))
+	k, err := customerkey.New(key)
+	if err != nil {
+		return Encryption{}, fmt.Errorf("s3backend: %w", err)
 	}
-	return Encryption{mode: modeCustomer, key: (*[32]byte)(append([]byte(nil), key...))}, nil
+	return Encryption{mode: modeCustomer, key: k}, nil
 }
 
 // String is the mode.
@@ -109,7 +107,7 @@ func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) 
 func (e Encryption) setHeaders(h http.Header) {
 	switch e.mode {
 	case modeS3:
-		h.Set("X-Amz-Server-Side-Encryption", aes256)
+		h.Set("X-Amz-Server-Side-Encryption", customerkey.Algorithm)
 	case modeKMS:
 		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
 		if e.kmsID != "" {
@@ -120,23 +118,10 @@ func (e Encryption) setHeaders(h http.Header) {
 }
 
 // setCustomer sets the headers that every call about a file with a customer's key carries.
-func (e Encryption) setCustomer(h http.Header) {
-	if e.key == nil {
-		return
-	}
-	sum := md5.Sum(e.key[:])
-	h.Set("X-Amz-Server-Side-Encryption-Customer-Algorithm", aes256)
-	h.Set("X-Amz-Server-Side-Encryption-Customer-Key", base64.StdEncoding.EncodeToString(e.key[:]))
-	h.Set("X-Amz-Server-Side-Encryption-Customer-Key-Md5", base64.StdEncoding.EncodeToString(sum[:]))
-}
+func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Amz-") }
 
 // secrets are what must be cut from errors.
-func (e Encryption) secrets() []string {
-	if e.key == nil {
-		return nil
-	}
-	return []string{base64.StdEncoding.EncodeToString(e.key[:])}
-}
+func (e Encryption) secrets() []string { return e.key.Secrets() }
 
 // validate refuses options that the store would.
 func (o *FileOptions) validate() error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -27,11 +28,11 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 	if err != nil {
 		return sluice.File{}, err
 	}
-	if err := f.require(open, finishing); err != nil {
+	if err := f.life.Require(life.Open, life.Finishing); err != nil {
 		return sluice.File{}, err
 	}
 	outcome, err := c.run(ctx)
-	f.become(outcome)
+	f.life.Become(outcome)
 	if err != nil {
 		return sluice.File{}, exists(err)
 	}
@@ -94,13 +95,13 @@ func (f *largeFile) completion(parts []sluice.Receipt) (*completion, error) {
 
 // run calls until the outcome is known. Without an error it is finished; with one it is open, cancelled (by
 // somebody else) or unknown.
-func (c *completion) run(ctx context.Context) (state, error) {
-	longer, cancel := retry.Outlive(ctx, settleTime)
+func (c *completion) run(ctx context.Context) (life.State, error) {
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	// lost: an attempt may have been done. silent: and the store itself did not answer it, so it may be at work on it.
 	lost, silent, done := false, false, false
 	err := c.backend.client.retry(ctx, c.call, func(ctx context.Context) error {
-		done = lost && c.look(ctx) == finished
+		done = lost && c.look(ctx) == life.Finished
 		return nil
 	}, func(ctx context.Context) error {
 		if done {
@@ -114,25 +115,25 @@ func (c *completion) run(ctx context.Context) (state, error) {
 	})
 	switch {
 	case err == nil:
-		return finished, nil
+		return life.Finished, nil
 	case !lost && isGone(err):
-		return cancelled, err
+		return life.Cancelled, err
 	case !lost:
-		return open, err
+		return life.Open, err
 	}
-	settling, cancelSettling := retry.Detached(ctx, settleTime)
+	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
 	defer cancelSettling()
-	outcome := unknown
+	outcome := life.Unknown
 	if c.backend.client.policy.Poll(settling, func(ctx context.Context) bool {
 		outcome = c.look(ctx)
-		return outcome == finished || outcome == open && !silent
+		return outcome == life.Finished || outcome == life.Open && !silent
 	}) {
-		if outcome == finished {
-			return finished, nil
+		if outcome == life.Finished {
+			return life.Finished, nil
 		}
-		return open, err
+		return life.Open, err
 	}
-	return unknown, fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
+	return life.Unknown, fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
 }
 
 // isOwnAnswer tells whether the store itself, and not a gateway before it, answered with an error.
@@ -143,11 +144,11 @@ func isOwnAnswer(err error) bool {
 
 // look asks the store what became of the upload after a finish whose answer was lost: it is open, finished, or
 // unknown. A store that is at work on it may show it as any of these.
-func (c *completion) look(ctx context.Context) state {
+func (c *completion) look(ctx context.Context) life.State {
 	gone := false
 	switch err := c.exists(ctx); {
 	case err == nil:
-		return open
+		return life.Open
 	case isGone(err):
 		gone = true
 	}
@@ -155,15 +156,15 @@ func (c *completion) look(ctx context.Context) state {
 	switch {
 	case err == nil && c.matches(&seen, gone):
 		c.tag, c.version = seen.tag, seen.version
-		return finished
+		return life.Finished
 	case gone && hasStatus(err, http.StatusForbidden):
 		c.tag = c.wantTag
 		if c.tag == "" {
 			c.tag = c.info.ID
 		}
-		return finished
+		return life.Finished
 	default:
-		return unknown
+		return life.Unknown
 	}
 }
 

@@ -143,7 +143,7 @@ func TestRefusalAfterALostFinishProvesNothing(t *testing.T) {
 	const complete = "CompleteMultipartUpload"
 	p := newProxy(t, false,
 		&fault{calls: complete, times: 1, strike: drop},
-		&fault{calls: complete, from: 2, strike: answer(http.StatusForbidden, "AccessDenied")})
+		&fault{calls: complete, strike: answer(http.StatusForbidden, "AccessDenied")})
 	b := newBackend(t, p.URL, newBucket(t), nil)
 	f, receipts := uploaded(t, b, "a", random(minPart+10))
 	_, err := f.Finish(t.Context(), receipts, nil)

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -21,23 +21,10 @@ type largeFile struct {
 	backend *Backend
 	name    string
 	info    sluice.LargeFileInfo
-
-	mu    sync.Mutex
-	state state
+	life    life.Cycle
 }
 
 var _ sluice.LargeFile = (*largeFile)(nil)
-
-// state is how far a large file has come.
-type state string
-
-const (
-	open      state = "open"
-	finishing state = "being finished"
-	unknown   state = "finished or not, which is unknown"
-	finished  state = "finished"
-	cancelled state = "cancelled"
-)
 
 // StartLargeFile begins a multipart upload by CreateMultipartUpload. If ctx ends while the answer is under way it
 // is waited for, five seconds at most, and the upload cancelled. An upload whose answer was lost cannot be told
@@ -66,7 +53,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 			return nil
 		},
 	}
-	longer, cancel := retry.Outlive(ctx, startGrace)
+	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
 	defer cancel()
 	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
 		sent, err := b.client.once(ctx, longer, k)
@@ -79,11 +66,11 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err != nil {
 		return nil, err
 	}
-	f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: answer.UploadID}}
+	f := b.open(answer.UploadID, spec.Name, nil)
 	if ctx.Err() == nil {
 		return f, nil
 	}
-	cleaning, cancelCleaning := retry.Detached(ctx, cleanupTime)
+	cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
 	defer cancelCleaning()
 	if cleanup := f.Cancel(cleaning); cleanup != nil {
 		return nil, fmt.Errorf("%w; large file %s is left unfinished: %v", retry.Ended(ctx, nil), answer.UploadID, cleanup)
@@ -91,31 +78,16 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	return nil, retry.Ended(ctx, nil)
 }
 
+// open returns the handle of an unfinished upload.
+func (b *Backend) open(id, name string, stored []sluice.Receipt) *largeFile {
+	return &largeFile{
+		backend: b, name: name, life: life.Cycle{Name: "s3backend: large file " + id},
+		info: sluice.LargeFileInfo{ID: id, Stored: stored},
+	}
+}
+
 // Info is the upload's ID and, of a resumed one, the parts that are stored.
 func (f *largeFile) Info() sluice.LargeFileInfo { return f.info }
-
-// require fails unless the large file is in the state, and then moves it on.
-func (f *largeFile) require(want, next state) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state != want {
-		return fmt.Errorf("s3backend: large file %s is %s", f.info.ID, f.state)
-	}
-	f.state = next
-	return nil
-}
-
-func (f *largeFile) become(next state) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.state = next
-}
-
-func (f *largeFile) current() state {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.state
-}
 
 // call is a call about the upload.
 func (f *largeFile) call(name, method string, query url.Values) *call {
@@ -133,7 +105,7 @@ func (f *largeFile) call(name, method string, query url.Values) *call {
 // are out, the answer is waited for, two seconds at most: a part that arrives after the upload was cancelled could
 // bring it back.
 func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	if err := f.require(open, open); err != nil {
+	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
 	}
 	b := f.backend
@@ -174,13 +146,8 @@ func (f *largeFile) Cancel(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return retry.Ended(ctx, nil)
 	}
-	switch f.current() {
-	case finished, cancelled:
-		return nil
-	case finishing:
-		return fmt.Errorf("s3backend: large file %s is being finished", f.info.ID)
-	case unknown:
-		return fmt.Errorf("s3backend: large file %s is not cancelled: %w", f.info.ID, sluice.ErrFinishUnknown)
+	if may, err := f.life.MayCancel(); !may {
+		return err
 	}
 	for range cancelAttempts {
 		if err := f.backend.client.do(ctx, f.call("AbortMultipartUpload", http.MethodDelete, nil)); err != nil && !isGone(err) {
@@ -188,7 +155,7 @@ func (f *largeFile) Cancel(ctx context.Context) error {
 		}
 		err := f.exists(ctx)
 		if _, ok := errors.AsType[*Error](err); ok && decide(err) == final { // gone, or we may not look
-			f.become(cancelled)
+			f.life.Become(life.Cancelled)
 			return nil
 		}
 		if err != nil {

@@ -11,11 +11,11 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -63,31 +63,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Retry is how failures are met.
-	Retry Retry
-}
-
-// Retry is how failures are met. Zero fields are defaults, negative ones are refused. Waits double from one
-// second to MaxWait, in full jitter; a Retry-After takes their place.
-type Retry struct {
-	// Attempts is the most attempts of one call. 0 is 10, some two minutes of failures; with a Budget it is
-	// as many as fit in there.
-	Attempts int
-	// Budget is the total time that one call may spend on failures. It is how an unattended job outlasts an
-	// outage. 0 means no limit but Attempts.
-	Budget time.Duration
-	// MaxWait is the longest wait between attempts. 0 is 64 seconds, with a Budget two minutes.
-	MaxWait time.Duration
-	// Timeout is how long an attempt may last, beside the time that its bytes take at 16 KiB/s.
-	// 0 is five minutes.
-	Timeout time.Duration
-	// Stall is how long a connection may move no byte. 0 is two minutes.
-	Stall time.Duration
-}
-
-func (r Retry) policy() retry.Policy {
-	return retry.Policy{
-		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
-	}.Resolve()
+	Retry sluice.Retry
 }
 
 // Limits of Amazon S3 (S3 user guide, "Multipart upload limits": documented). It has taken larger files than 5 TiB
@@ -113,7 +89,7 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	case r.MaxFile < 0:
 		return nil, r, fmt.Errorf("s3backend: Options.MaxFile %d is negative", r.MaxFile)
 	}
-	if err := r.Retry.policy().Validate(); err != nil {
+	if err := retry.Of(r.Retry).Validate(); err != nil {
 		return nil, r, fmt.Errorf("s3backend: %w", err)
 	}
 	if err := r.ask(ctx); err != nil {
@@ -141,7 +117,7 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	r.UserAgent += "sluice-s3backend"
 	c := &client{
 		transport: r.Transport, bucket: bucket, region: r.Region, credentials: r.Credentials,
-		userAgent: r.UserAgent, log: r.Logger, policy: r.Retry.policy(),
+		userAgent: r.UserAgent, log: r.Logger, policy: retry.Of(r.Retry),
 	}
 	c.place(endpoint, r.PathStyle)
 	return c, r, nil

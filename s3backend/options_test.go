@@ -104,7 +104,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		`bucket name "a/b" cannot be`:           {"a/b", &Options{Region: "r"}},
 		"Options.MaxParts -1 is negative":       {"data", &Options{Region: "r", MaxParts: -1}},
 		"Options.MaxFile -1 is negative":        {"data", &Options{Region: "r", MaxFile: -1}},
-		"Attempts -1 is negative":               {"data", &Options{Region: "r", Retry: Retry{Attempts: -1}}},
+		"Attempts -1 is negative":               {"data", &Options{Region: "r", Retry: sluice.Retry{Attempts: -1}}},
 		"plain http would show the credentials": {"data", &Options{Endpoint: "http://store.example"}},
 		"carries a user":                        {"data", &Options{Endpoint: "https://u:p@store.example"}},
 		"neither https nor http":                {"data", &Options{Endpoint: "ftp://store.example"}},

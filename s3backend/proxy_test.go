@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // proxy stands before the server and plays it false.
@@ -21,7 +23,7 @@ type proxy struct {
 
 	server *httptest.Server
 	pass   http.Handler
-	faults []*fault
+	faults localserver.Script[*fault]
 
 	mu       sync.Mutex
 	requests []request
@@ -36,13 +38,11 @@ type request struct {
 // fault is one thing that goes wrong, with the calls for which it does.
 type fault struct {
 	calls string // "" is all
-	from  int    // the first of these calls that it strikes, from 1
+	from  int    // the first of these calls that it strikes, from 1; those that a fault before it strikes do not count
 	times int    // how many it strikes; 0 is all further ones
 
 	// strike answers instead of the server. pass asks the server.
 	strike func(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler)
-
-	seen, struck int
 }
 
 // newProxy starts a proxy, over TLS if secure.
@@ -50,7 +50,14 @@ func newProxy(t *testing.T, secure bool, faults ...*fault) *proxy {
 	target, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
-	p := &proxy{faults: faults}
+	p := &proxy{}
+	for _, f := range faults {
+		times := f.times
+		if times == 0 {
+			times = -1
+		}
+		p.faults.Add(f, max(1, f.from)-1, times)
+	}
 	p.pass = &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -81,20 +88,9 @@ func (p *proxy) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	call := callOf(r)
 	p.mu.Lock()
 	p.requests = append(p.requests, request{call, r})
-	var strikes *fault
-	for _, f := range p.faults {
-		if f.calls != "" && f.calls != call {
-			continue
-		}
-		f.seen++
-		if strikes == nil && f.seen >= max(1, f.from) && (f.times == 0 || f.struck < f.times) {
-			f.struck++
-			strikes = f
-		}
-	}
 	p.mu.Unlock()
-	if strikes != nil {
-		strikes.strike(t, w, r, p.pass)
+	if f, ok := p.faults.Meet(func(f *fault) bool { return f.calls == "" || f.calls == call }); ok {
+		f.strike(t, w, r, p.pass)
 		return
 	}
 	p.pass.ServeHTTP(w, r)

@@ -79,14 +79,14 @@ func TestSecretsAreInNoErrorLogOrString(t *testing.T) {
 			p := newProxy(t, false, &fault{strike: strike})
 			var log bytes.Buffer
 			o := &Options{
-				Endpoint: p.URL, Region: "us-east-1", Retry: Retry{Attempts: 2, MaxWait: time.Millisecond},
+				Endpoint: p.URL, Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 				Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
 				Logger:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			}
 			plain, err := New(t.Context(), "data", o)
 			require.NoError(t, err)
 			b := plain.With(FileOptions{Encryption: customer})
-			f := &largeFile{backend: b, name: "a", state: open, info: sluice.LargeFileInfo{ID: "u1"}}
+			f := b.open("u1", "a", nil)
 			data := random(10)
 			said := []any{b, *b, b.options, customer, f}
 			_, err = stream(t.Context(), b, "a", data)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/s3server"
 )
 
@@ -47,7 +48,7 @@ func newBucket(t *testing.T) string {
 }
 
 // quick is a policy whose waits are short, for tests over real sockets.
-var quick = Retry{Attempts: 4, MaxWait: 5 * time.Millisecond}
+var quick = sluice.Retry{Attempts: 4, MaxWait: 5 * time.Millisecond}
 
 // newBackend opens a bucket of the server at an endpoint, which may be a proxy's. options may be nil.
 func newBackend(t *testing.T, endpoint, bucket string, options *Options) *Backend {
@@ -57,7 +58,7 @@ func newBackend(t *testing.T, endpoint, bucket string, options *Options) *Backen
 	}
 	o.Endpoint, o.Region = endpoint, s3server.Region
 	o.Credentials = credentials.NewStaticCredentialsProvider(s3server.AccessKey, s3server.SecretKey, "")
-	if o.Retry == (Retry{}) {
+	if o.Retry == (sluice.Retry{}) {
 		o.Retry = quick
 	}
 	b, err := New(t.Context(), bucket, &o)

@@ -39,7 +39,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 		part: p, sum: b.checksum.payload(sum),
 		read: func(h http.Header, _ []byte) error { return said.read(h, b.checksum, sum) },
 	}
-	longer, cancel := retry.Outlive(ctx, settleTime)
+	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
 	lost := false
 	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
@@ -62,7 +62,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 // settleSingle learns what became of a PutObject that ended with err and may have been done. That a file of the
 // same bytes exists does not tell who made it, so with CreateOnly it stays unknown.
 func (b *Backend) settleSingle(ctx context.Context, spec sluice.FileSpec, sum string, said *stored, err error) error {
-	settling, cancel := retry.Detached(ctx, settleTime)
+	settling, cancel := retry.Detached(ctx, retry.SettleTime)
 	defer cancel()
 	if !b.options.CreateOnly && b.client.policy.Poll(settling, func(ctx context.Context) bool {
 		seen, err := b.head(ctx, spec.Name)

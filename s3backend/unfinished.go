@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -58,7 +59,7 @@ func (b *Backend) uploads(ctx context.Context, prefix string) ([]sluice.Unfinish
 		for _, u := range page.Uploads {
 			name, err := page.key(u.Key)
 			if err != nil {
-				return nil, &answerError{call: k.name, detail: fmt.Sprintf("key %.100q", u.Key)}
+				return nil, &exchange.AnswerError{Call: k.name, Detail: fmt.Sprintf("key %.100q", u.Key)}
 			}
 			found = append(found, sluice.UnfinishedFile{
 				ID: u.UploadID, Started: u.Initiated,
@@ -70,7 +71,7 @@ func (b *Backend) uploads(ctx context.Context, prefix string) ([]sluice.Unfinish
 		}
 		marker, err := page.key(page.NextKeyMarker)
 		if err != nil || marker == "" || marker == query.Get("key-marker") && page.NextUploadIDMarker == query.Get("upload-id-marker") {
-			return nil, &answerError{call: k.name, detail: errNoProgress.Error()}
+			return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
 		}
 		query.Set("key-marker", marker)
 		query.Set("upload-id-marker", page.NextUploadIDMarker)
@@ -103,7 +104,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		}
 		id = newest.ID
 	}
-	f := &largeFile{backend: b, name: spec.Name, state: open, info: sluice.LargeFileInfo{ID: id}}
+	f := b.open(id, spec.Name, nil)
 	stored, err := f.parts(ctx)
 	if isGone(err) {
 		return nil, fmt.Errorf("s3backend: unfinished large file %s of name %q: %w: %w", id, spec.Name, fs.ErrNotExist, err)
@@ -138,7 +139,7 @@ func (f *largeFile) parts(ctx context.Context) ([]sluice.Receipt, error) {
 		}
 		for _, p := range page.Parts {
 			if p.PartNumber <= last {
-				return nil, &answerError{call: k.name, detail: errNoProgress.Error()}
+				return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
 			}
 			last = p.PartNumber
 			r := sluice.Receipt{Number: p.PartNumber, Size: p.Size, Tag: p.ETag}
@@ -153,7 +154,7 @@ func (f *largeFile) parts(ctx context.Context) ([]sluice.Receipt, error) {
 			return found, nil
 		}
 		if len(page.Parts) == 0 {
-			return nil, &answerError{call: k.name, detail: errNoProgress.Error()}
+			return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
 		}
 	}
 }

@@ -79,15 +79,6 @@ func (s *Server) AddKey(k Key) (Key, error) {
 	return k, nil
 }
 
-func (s *Server) keyByID(id string) *Key {
-	for _, k := range s.keys {
-		if k.ID == id {
-			return k
-		}
-	}
-	return nil
-}
-
 // tokenKind tells what a token is good for.
 type tokenKind string
 
@@ -118,7 +109,7 @@ type token struct {
 
 // issue makes a token with the lock held.
 func (s *Server) issue(kind tokenKind, k *Key) *token {
-	t := &token{kind: kind, key: k, issued: s.now(), life: tokenLifetime}
+	t := &token{kind: kind, key: k, issued: s.Now(), life: tokenLifetime}
 	if kind == downloadToken {
 		t.text = newDownloadToken(t.issued)
 	} else {
@@ -175,7 +166,7 @@ func (x *exchange) account(text string) error {
 	case x.fault.Kind == ExpireToken:
 		t.expired = true
 	}
-	if t.over(x.s.now()) {
+	if t.over(x.s.Now()) {
 		return errExpiredToken()
 	}
 	x.token = t
@@ -194,7 +185,7 @@ func (k *Key) mayTouch(f *file) error {
 func (x *exchange) authorizeAccount() (any, error) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	x.s.ledger.authorized(x.s.now())
+	x.s.ledger.authorized(x.s.Now())
 	id, secret, ok := x.r.BasicAuth()
 	k := x.s.keyByID(id)
 	if !ok || k == nil || k.Secret != secret {

@@ -20,11 +20,8 @@ var sha1Pattern = regexp.MustCompile(`^[0-9a-fA-F]{40}$`) // whether upper case 
 
 // received is an upload's body.
 type received struct {
-	length  int64
-	sha1    string // as answered
-	md5     string
-	content content
-	began   time.Time
+	stored
+	began time.Time
 }
 
 // readBody reads and verifies the body of an upload. Nothing of it is kept after an error.

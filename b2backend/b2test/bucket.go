@@ -65,23 +65,6 @@ func (s *Server) addBucket(b *bucket) error {
 	return nil
 }
 
-func (s *Server) bucketByName(name string) *bucket {
-	for _, b := range s.buckets {
-		if b.Name == name {
-			return b
-		}
-	}
-	return nil
-}
-
-// bucketName is the name of a bucket, null once it is deleted.
-func (s *Server) bucketName(id string) any {
-	if b := s.buckets[id]; b != nil {
-		return b.Name
-	}
-	return nil
-}
-
 // bucketFor finds a bucket and checks that the exchange's key may touch it. The lock is held.
 func (x *exchange) bucketFor(id string) (*bucket, error) {
 	b := x.s.buckets[id]
@@ -144,8 +127,6 @@ func (x *exchange) listBuckets() (any, error) {
 	if slices.Contains(kinds, "all") && len(kinds) > 1 {
 		return nil, badRequest("bucketTypes: all must stand alone")
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	if account != x.s.account {
 		return nil, badRequest("Invalid accountId: %s", account)
 	}
@@ -198,8 +179,6 @@ func (x *exchange) bucketSettings(b *bucket) error {
 }
 
 func (x *exchange) createBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b := &bucket{Bucket: Bucket{ID: randomHex(24), Name: x.args.required("bucketName")}}
 	account := x.args.required("accountId")
 	b.FileLock = x.args.flag("fileLockEnabled")
@@ -220,8 +199,6 @@ func (x *exchange) createBucket() (any, error) {
 }
 
 func (x *exchange) updateBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	x.args.required("accountId")
 	id := x.args.required("bucketId")
 	revision := x.args.number("ifRevisionIs", 0, 0, 1<<31)
@@ -245,8 +222,6 @@ func (x *exchange) updateBucket() (any, error) {
 }
 
 func (x *exchange) deleteBucket() (any, error) {
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	x.args.required("accountId")
 	id := x.args.required("bucketId")
 	if err := x.args.done(); err != nil {

@@ -78,12 +78,11 @@ func mostWithin(moments []time.Time, span time.Duration) int {
 	return most
 }
 
-func (s *Server) allUnfinished() []*file {
-	var found []*file
-	for _, b := range s.buckets {
-		found = append(found, s.unfinished(b)...)
-	}
-	return found
+// finishes is what is known of a large file's finishes.
+type finishes struct {
+	finishing int  // calls at work
+	unsettled bool // one was sent and its outcome is not known to the client
+	finished  bool // one was answered with success, and the answer was delivered
 }
 
 // observe looks at a request on arrival, before anything is done to it or with it. The lock is held.
@@ -144,6 +143,3 @@ func (x *exchange) settle(status int, delivered bool) {
 		}
 	}
 }
-
-// noteListed says that the exchange lists a bucket's files, which settles finishes in it.
-func (x *exchange) noteListed(b *bucket) { x.listed = b }

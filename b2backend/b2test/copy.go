@@ -44,35 +44,35 @@ func (x *exchange) copySums(src *file, bytes content) (sha1Hex, md5Hex string) {
 	return bytes.sums()
 }
 
+// copyEncryption reads the encryption of what a copy reads and of what it makes, when all other fields have been read.
+func copyEncryption(a *args) (from, to encryption, err error) {
+	if from, err = fieldEncryption(a, "sourceServerSideEncryption"); err == nil {
+		to, err = fieldEncryption(a, "destinationServerSideEncryption")
+	}
+	if err == nil {
+		err = a.done()
+	}
+	return from, to, err
+}
+
 // copyPart makes a part of a stored file, or of a range of it. Its answer calls the large file fileId (recorded).
 func (x *exchange) copyPart() (any, error) {
 	a := x.args
 	sourceID, largeID := a.required("sourceFileId"), a.required("largeFileId")
 	number := a.number("partNumber", 0, -1<<62, 1<<62)
 	byteRange := a.optional("range")
-	from, err := fieldEncryption(a, "sourceServerSideEncryption")
+	from, to, err := copyEncryption(a)
 	if err != nil {
-		return nil, err
-	}
-	to, err := fieldEncryption(a, "destinationServerSideEncryption")
-	if err != nil {
-		return nil, err
-	}
-	if err := a.done(); err != nil {
 		return nil, err
 	}
 	if err := checkPartNumber(number); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
 	large, err := x.activeFile(largeID)
 	if err != nil {
-		x.s.mu.Unlock()
 		return nil, err
 	}
 	src, bytes, length, err := x.source(sourceID, byteRange, from)
-	p := &part{number: int(number), length: length, content: bytes, began: x.s.now()}
-	x.s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ func (x *exchange) copyPart() (any, error) {
 	if length == 0 {
 		return nil, badRequest("a part must have at least 1 byte") // uncertain text
 	}
+	p := &part{number: int(number), stored: stored{length: length, content: bytes}, began: x.s.Now()}
 	p.sha1, p.md5 = x.copySums(src, bytes)
 	return x.storePart(large, p)
 }
@@ -95,15 +96,8 @@ func (x *exchange) copyFile() (any, error) {
 	directive, contentType := a.optional("metadataDirective"), a.optional("contentType")
 	info := a.stringMap("fileInfo")
 	mode, until, hold := retentionFields(a)
-	from, err := fieldEncryption(a, "sourceServerSideEncryption")
+	from, to, err := copyEncryption(a)
 	if err != nil {
-		return nil, err
-	}
-	to, err := fieldEncryption(a, "destinationServerSideEncryption")
-	if err != nil {
-		return nil, err
-	}
-	if err := a.done(); err != nil {
 		return nil, err
 	}
 	replace := directive == "REPLACE"
@@ -116,8 +110,6 @@ func (x *exchange) copyFile() (any, error) {
 		return nil, badRequest("metadataDirective REPLACE needs a contentType")
 	}
 
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	src, bytes, length, err := x.source(sourceID, byteRange, from)
 	if err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func (x *exchange) mayRead(b *bucket, name string) error {
 	}
 	if t := x.s.tokens[text]; t != nil && t.kind == downloadToken {
 		switch {
-		case t.over(x.s.now()):
+		case t.over(x.s.Now()):
 			return errExpiredToken()
 		case t.bucket != b || !strings.HasPrefix(name, t.prefix):
 			return errUnauthorized()
@@ -118,7 +118,7 @@ func (x *exchange) serveFile(f *file) (any, error) {
 		d.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", d.offset, d.offset+d.length-1, f.length))
 	}
 	d.header.Set("Content-Length", strconv.FormatInt(d.length, 10))
-	d.header.Set("Date", x.s.now().UTC().Format(http.TimeFormat))
+	d.header.Set("Date", x.s.Now().UTC().Format(http.TimeFormat))
 	query := x.r.URL.Query()
 	for parameter, name := range map[string]string{
 		"b2ContentDisposition": "Content-Disposition", "b2ContentLanguage": "Content-Language", "b2Expires": "Expires",
@@ -235,8 +235,6 @@ func (x *exchange) getDownloadAuthorization() (any, error) {
 	if err := a.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.listable(bucketID, prefix)
 	if err != nil {
 		return nil, err

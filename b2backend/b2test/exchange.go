@@ -11,10 +11,10 @@ import (
 
 // call is one call of the API.
 type call struct {
-	host       host   // where it is served
-	get        bool   // also by GET with a query
-	capability string // what the key must have, "" when run looks itself
-	run        func(*exchange) (any, error)
+	host       host                         // where it is served
+	get        bool                         // also by GET with a query
+	capability string                       // what the key must have, "" when run looks itself
+	run        func(*exchange) (any, error) // on the API's host with the lock held
 }
 
 // callTable lists every call by name. GET on a call that changes something is refused: documentation allows it,
@@ -76,7 +76,7 @@ type exchange struct {
 	fault   Fault   // what is done to it; Kind is none when nothing is
 	large   *file   // the large file that a finish is about
 	wasOpen bool    // its finish was unresolved before this one
-	listed  *bucket // whose files the answer lists
+	listed  *bucket // whose files the answer lists, which settles finishes in it
 	due     time.Time
 	log     Request
 }
@@ -84,10 +84,6 @@ type exchange struct {
 // handler serves one of the listeners.
 func (s *Server) handler(h host) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.enter() {
-			panic(http.ErrAbortHandler)
-		}
-		defer s.leave()
 		x := &exchange{s: s, w: w, r: r, host: h}
 		x.log = Request{Host: h.String(), Method: r.Method, Path: r.URL.Path, Time: s.Now(), Bytes: max(0, r.ContentLength)}
 		answer, err := x.serve()
@@ -128,6 +124,10 @@ func (x *exchange) serve() (any, error) {
 	}
 	if x.call.run == nil {
 		return nil, errUnauthorized()
+	}
+	if x.call.host == apiHost {
+		x.s.mu.Lock()
+		defer x.s.mu.Unlock()
 	}
 	return x.call.run(x)
 }

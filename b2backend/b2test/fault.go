@@ -96,12 +96,6 @@ type Fault struct {
 	Hold <-chan struct{}
 }
 
-// scripted is a fault and how far it has come. The server's lock guards it.
-type scripted struct {
-	Fault
-	seen, fired int
-}
-
 // Inject adds faults behind those already there. The error names a value that no fault can have; then none is added.
 func (s *Server) Inject(faults ...Fault) error {
 	for i := range faults {
@@ -109,13 +103,11 @@ func (s *Server) Inject(faults ...Fault) error {
 			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, f := range faults {
 		if f.Kind == "" {
 			f.Kind = Refuse
 		}
-		s.faults = append(s.faults, &scripted{Fault: f})
+		s.faults.Add(f, f.Skip, f.Count)
 	}
 	return nil
 }
@@ -145,21 +137,16 @@ func (s *Server) checkFault(f Fault) error {
 
 // Fired says how often each fault has met a request, in the order of [Server.Inject].
 func (s *Server) Fired() []int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fired := make([]int, len(s.faults))
-	for i, f := range s.faults {
-		fired[i] = f.fired
+	all := s.faults.All()
+	fired := make([]int, len(all))
+	for i, f := range all {
+		fired[i] = f.Fired
 	}
 	return fired
 }
 
 // ClearFaults forgets all faults. Requests that have met one stay with it.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
+func (s *Server) ClearFaults() { s.faults.Clear() }
 
 // matches says whether f is for a request of call. What a call cannot suffer is not for it.
 func (f Fault) matches(call string, part int) bool {
@@ -172,23 +159,6 @@ func (f Fault) matches(call string, part int) bool {
 		return call == "b2_get_upload_part_url"
 	}
 	return true
-}
-
-// meet finds the fault for a request of call.
-func (s *Server) meet(call string, part int) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.faults {
-		if !f.matches(call, part) || f.Count >= 0 && f.fired >= max(1, f.Count) {
-			continue
-		}
-		if f.seen++; f.seen <= f.Skip {
-			continue
-		}
-		f.fired++
-		return f.Fault
-	}
-	return Fault{}
 }
 
 // refusal is what f answers.
@@ -208,7 +178,7 @@ func (f Fault) refusal() *apiError {
 
 // fire meets the request with its fault, as far as that comes before the work.
 func (x *exchange) fire() error {
-	x.fault = x.s.meet(x.log.Call, x.log.Part)
+	x.fault, _ = x.s.faults.Meet(func(f Fault) bool { return f.matches(x.log.Call, x.log.Part) })
 	switch x.fault.Kind {
 	case Drop:
 		return errGone
@@ -231,7 +201,7 @@ func (x *exchange) fire() error {
 		}
 		select {
 		case <-x.r.Context().Done():
-		case <-x.s.done:
+		case <-x.s.endpoints.Closing():
 		}
 		return errGone
 	}
@@ -245,14 +215,14 @@ func (x *exchange) hold() error {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-x.s.done:
+		case <-x.s.endpoints.Closing():
 			return errGone
 		}
 	}
 	if x.fault.Hold != nil {
 		select {
 		case <-x.fault.Hold:
-		case <-x.s.done:
+		case <-x.s.endpoints.Closing():
 			return errGone
 		}
 	}

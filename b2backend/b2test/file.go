@@ -1,10 +1,6 @@
 package b2test
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 // The actions of a file version.
 const (
@@ -24,29 +20,28 @@ type file struct {
 	timestamp   int64 // milliseconds since 1970
 	contentType string
 	info        map[string]string
-	length      int64
-	sha1        string // as answered: hex, unverified:hex or none
-	md5         string // "" is answered as null
-	content     content
+	stored
 	protection
 	sse encryption
 
 	vault     int
 	vaultFull bool // no upload URL is to be had
 	parts     map[int]*part
+	finishes
+}
 
-	finishing int  // finish calls at work
-	unsettled bool // a finish was sent and its outcome is not known to the client
-	finished  bool // a finish was answered with success, and the answer was delivered
+// stored is the bytes of a file or a part, and what is answered of them.
+type stored struct {
+	length  int64
+	sha1    string // hex, unverified:hex or none
+	md5     string // "" is answered as null
+	content content
 }
 
 // part is a stored part of a large file.
 type part struct {
-	number   int
-	length   int64
-	sha1     string // as answered, possibly unverified:hex
-	md5      string
-	content  content
+	number int
+	stored
 	sse      encryption
 	began    time.Time // when its upload began, which lists show in whole seconds (recorded)
 	answered time.Time // when it was answered, which the answer shows in milliseconds (recorded)
@@ -81,47 +76,16 @@ func seconds(t time.Time) int64 { return t.Unix() * 1000 }
 // newFile makes a version of now in b, which is not yet stored. The lock is held.
 func (s *Server) newFile(b *bucket, name, action string) *file {
 	s.sequence++
-	now := s.now()
+	now := s.Now()
 	f := &file{
 		name: name, bucket: b, action: action, sequence: s.sequence, timestamp: seconds(now), vault: newVault(),
-		sha1: "none",
+		stored: stored{sha1: "none"},
 	}
 	f.id = newFileID(b.ID, action == actionStart, f.vault, now)
 	if action == actionStart {
 		f.parts = map[int]*part{}
 	}
 	return f
-}
-
-// versions are all of a bucket's versions and unfinished large files, by name and newest first.
-func (s *Server) versions(b *bucket) []*file {
-	var found []*file
-	for _, f := range s.files {
-		if f.bucket == b {
-			found = append(found, f)
-		}
-	}
-	slices.SortFunc(found, func(a, b *file) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), newestFirst(a, b))
-	})
-	return found
-}
-
-// newestFirst orders versions of one name. A large file counts from its start (recorded).
-func newestFirst(a, b *file) int {
-	return cmp.Or(cmp.Compare(b.timestamp, a.timestamp), cmp.Compare(b.sequence, a.sequence))
-}
-
-// newest is the newest version of a name, a hide marker included, nil if there is none. Unfinished large files
-// do not count.
-func (s *Server) newest(b *bucket, name string) *file {
-	var found *file
-	for _, f := range s.files {
-		if f.bucket == b && f.name == name && f.action != actionStart && (found == nil || newestFirst(f, found) < 0) {
-			found = f
-		}
-	}
-	return found
 }
 
 func textOrNull(s string) any {

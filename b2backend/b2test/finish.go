@@ -5,13 +5,8 @@ import "strings"
 // finishLargeFile makes a file of the stored parts. The order of the checks up to the array's length is reported by live
 // tests; that of the last three, and the texts for a wrong digest and for surplus parts, are uncertain.
 func (x *exchange) finishLargeFile() (any, error) {
-	id, digests := x.args.required("fileId"), x.args.texts("partSha1Array")
-	if err := x.args.done(); err != nil {
-		return nil, err
-	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	f, err := x.activeFile(id)
+	digests := x.args.texts("partSha1Array")
+	f, err := x.largeFile()
 	if err != nil {
 		return nil, err
 	}

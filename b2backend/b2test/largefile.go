@@ -20,8 +20,6 @@ func (x *exchange) startLargeFile() (any, error) {
 	if err := a.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.bucketFor(bucketID)
 	if err != nil {
 		return nil, err
@@ -65,10 +63,16 @@ func retentionFields(a *args) (mode string, until int64, hold string) {
 	return mode, until, hold
 }
 
-// active says whether f is a large file that still takes parts. The lock is held.
-func (s *Server) active(f *file) bool { return s.files[f.id] == f && f.action == actionStart }
+// largeFile finds the unfinished large file that fileId names, when all other fields of the call have been read.
+func (x *exchange) largeFile() (*file, error) {
+	id := x.args.required("fileId")
+	if err := x.args.done(); err != nil {
+		return nil, err
+	}
+	return x.activeFile(id)
+}
 
-// activeFile finds the unfinished large file of a call and checks that the key may touch it. The lock is held.
+// activeFile finds an unfinished large file and checks that the key may touch it. The lock is held.
 func (x *exchange) activeFile(id string) (*file, error) {
 	if !fileIDPattern.MatchString(id) {
 		return nil, errInvalidFileID(id)
@@ -86,8 +90,6 @@ func (x *exchange) getUploadPartURL() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	if !fileIDPattern.MatchString(id) {
 		return nil, badRequest("Not a valid file id: %s", id)
 	}
@@ -158,19 +160,17 @@ func (x *exchange) uploadPart() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.storePart(f, &part{
-		number: int(number), length: in.length, sha1: in.sha1, md5: in.md5, content: in.content, began: in.began,
-	})
-}
-
-// storePart files p under its number, unless f has ended meanwhile.
-func (x *exchange) storePart(f *file, p *part) (any, error) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
+	return x.storePart(f, &part{number: int(number), stored: in.stored, began: in.began})
+}
+
+// storePart files p under its number, unless f has ended meanwhile. The lock is held.
+func (x *exchange) storePart(f *file, p *part) (any, error) {
 	if !x.s.active(f) {
 		return nil, errNoActiveUpload(f.id)
 	}
-	p.sse, p.answered = f.sse, x.s.now()
+	p.sse, p.answered = f.sse, x.s.Now()
 	f.parts[p.number] = p
 	return p.object(f.id, p.answered.UnixMilli()), nil
 }
@@ -178,15 +178,9 @@ func (x *exchange) storePart(f *file, p *part) (any, error) {
 // listParts answers the stored parts of an unfinished large file. Its timestamps are whole seconds of when the upload
 // of the part began, unlike those of the upload's answer (recorded).
 func (x *exchange) listParts() (any, error) {
-	id := x.args.required("fileId")
 	from := x.args.number("startPartNumber", 1, 0, maxParts+1)
 	most := x.args.number("maxPartCount", 100, 1, 1000)
-	if err := x.args.done(); err != nil {
-		return nil, err
-	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	f, err := x.activeFile(id)
+	f, err := x.largeFile()
 	if err != nil {
 		return nil, err
 	}
@@ -201,23 +195,17 @@ func (x *exchange) listParts() (any, error) {
 			next = number
 			break
 		}
-		parts = append(parts, p.object(id, seconds(p.began)))
+		parts = append(parts, p.object(f.id, seconds(p.began)))
 	}
 	return object{"nextPartNumber": next, "parts": parts}, nil
 }
 
 // cancelLargeFile deletes an unfinished large file with its parts. It works once (documented).
 func (x *exchange) cancelLargeFile() (any, error) {
-	id := x.args.required("fileId")
-	if err := x.args.done(); err != nil {
-		return nil, err
-	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	f, err := x.activeFile(id)
+	f, err := x.largeFile()
 	if err != nil {
 		return nil, err
 	}
-	delete(x.s.files, id)
-	return object{"accountId": x.s.account, "bucketId": f.bucket.ID, "fileId": id, "fileName": f.name}, nil
+	delete(x.s.files, f.id)
+	return object{"accountId": x.s.account, "bucketId": f.bucket.ID, "fileId": f.id, "fileName": f.name}, nil
 }

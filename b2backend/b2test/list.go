@@ -1,7 +1,6 @@
 package b2test
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -13,8 +12,6 @@ func (x *exchange) getFileInfo() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	f, err := x.s.version(id)
 	if err != nil {
 		return nil, err
@@ -56,8 +53,6 @@ func (x *exchange) listUnfinished() (any, error) {
 	if from != "" && !fileIDPattern.MatchString(from) {
 		return nil, errInvalidFileID(from)
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.listable(bucketID, prefix)
 	if err != nil {
 		return nil, err
@@ -83,7 +78,6 @@ func (x *exchange) listUnfinished() (any, error) {
 		}
 		files = append(files, x.fileObject(f))
 	}
-	x.noteListed(b)
 	return object{"files": files, "nextFileId": next, "nextFileName": nil}, nil
 }
 
@@ -91,20 +85,6 @@ func (x *exchange) listUnfinished() (any, error) {
 func idTime(id string) string {
 	_, rest, _ := strings.Cut(id, "_d")
 	return rest[:len("20060102_m150405")]
-}
-
-// unfinished are the unfinished large files of a bucket, oldest first.
-func (s *Server) unfinished(b *bucket) []*file {
-	var found []*file
-	for _, f := range s.files {
-		if f.bucket == b && f.action == actionStart {
-			found = append(found, f)
-		}
-	}
-	slices.SortFunc(found, func(a, b *file) int {
-		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.sequence, b.sequence))
-	})
-	return found
 }
 
 // listable finds a bucket to list; a key with a prefix must ask for one at least as narrow (documented).
@@ -116,20 +96,23 @@ func (x *exchange) listable(bucketID, prefix string) (*bucket, error) {
 	if !x.token.key.mayName(prefix) {
 		return nil, errUnauthorized()
 	}
+	x.listed = b
 	return b, nil
 }
 
 // page is what the two calls that list files have in common.
 type page struct {
-	bucketID, prefix, delimiter string
-	from, fromID                string
-	most                        int64
+	bucket            *bucket
+	prefix, delimiter string
+	from, fromID      string
+	most              int64
 }
 
 func (x *exchange) listPage(versions bool) (page, error) {
 	a := x.args
+	bucketID := a.required("bucketId")
 	p := page{
-		bucketID: a.required("bucketId"), prefix: a.optional("prefix"), delimiter: a.optional("delimiter"),
+		prefix: a.optional("prefix"), delimiter: a.optional("delimiter"),
 		from: a.optional("startFileName"), most: a.number("maxFileCount", 100, 0, 10_000),
 	}
 	if p.most == 0 {
@@ -144,7 +127,11 @@ func (x *exchange) listPage(versions bool) (page, error) {
 			a.fail(badCode("invalid_file_id", "Invalid fileId: %s", p.fromID))
 		}
 	}
-	return p, a.done()
+	err := a.done()
+	if err == nil {
+		p.bucket, err = x.listable(bucketID, p.prefix)
+	}
+	return p, err
 }
 
 // listFileNames answers the newest version of each name, unless that is a hide marker.
@@ -153,15 +140,9 @@ func (x *exchange) listFileNames() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	b, err := x.listable(p.bucketID, p.prefix)
-	if err != nil {
-		return nil, err
-	}
 	var visible []*file
 	last := ""
-	for _, f := range x.s.versions(b) {
+	for _, f := range x.s.versions(p.bucket) {
 		if f.action == actionStart || f.name == last {
 			continue
 		}
@@ -175,7 +156,6 @@ func (x *exchange) listFileNames() (any, error) {
 	if next != nil {
 		answer["nextFileName"] = next.name
 	}
-	x.noteListed(b)
 	return answer, nil
 }
 
@@ -185,13 +165,7 @@ func (x *exchange) listFileVersions() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	b, err := x.listable(p.bucketID, p.prefix)
-	if err != nil {
-		return nil, err
-	}
-	all := x.s.versions(b)
+	all := x.s.versions(p.bucket)
 	if p.fromID != "" {
 		if start := slices.IndexFunc(all, func(f *file) bool { return f.id == p.fromID }); start >= 0 {
 			all = all[start:]
@@ -202,7 +176,6 @@ func (x *exchange) listFileVersions() (any, error) {
 	if next != nil {
 		answer["nextFileId"], answer["nextFileName"] = next.id, next.name
 	}
-	x.noteListed(b)
 	return answer, nil
 }
 
@@ -221,7 +194,7 @@ func (x *exchange) list(p page, sorted []*file) (list, *file) {
 		folder = ""
 		if head, _, cut := strings.Cut(rest, p.delimiter); p.delimiter != "" && cut {
 			folder = p.prefix + head + p.delimiter
-			files = append(files, x.ofVersion(x.folderObject(p.bucketID, folder)))
+			files = append(files, x.ofVersion(x.folderObject(p.bucket.ID, folder)))
 			continue
 		}
 		files = append(files, x.ofVersion(x.fileObject(f)))

@@ -158,7 +158,7 @@ func (s *Server) customTimestamp(text string) (int64, error) {
 		return 0, badCode("custom_timestamp_not_allowed", "this account may not set upload timestamps")
 	}
 	millis, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || millis <= 0 || millis > s.now().UnixMilli() {
+	if err != nil || millis <= 0 || millis > s.Now().UnixMilli() {
 		return 0, badCode("custom_timestamp_invalid", "Invalid custom upload timestamp: %s", text)
 	}
 	return millis, nil

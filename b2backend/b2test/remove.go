@@ -13,8 +13,6 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	if !fileIDPattern.MatchString(id) {
 		return nil, errInvalidFileID(id)
 	}
@@ -25,7 +23,7 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if err := x.token.key.mayTouch(f); err != nil {
 		return nil, err
 	}
-	retained := f.mode != "" && f.retainUntil > x.s.now().UnixMilli()
+	retained := f.mode != "" && f.retainUntil > x.s.Now().UnixMilli()
 	if f.mode == "governance" && bypass {
 		if !x.token.key.may("bypassGovernance") {
 			return nil, errUnauthorized()
@@ -45,8 +43,6 @@ func (x *exchange) hideFile() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.bucketFor(bucketID)
 	if err != nil {
 		return nil, err

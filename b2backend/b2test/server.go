@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // host is one of the endpoints of the service; each has a listener of its own.
@@ -35,23 +35,14 @@ type Server struct {
 	first       Key             // made at start
 	bucketID    string          // made at start
 	certificate tls.Certificate // with Options.TLS
-	links       [hostCount]*http.Server
 	urls        [hostCount]string
-	buffers     sync.Pool     // *[]byte of bodySlice bytes, for bodies that are not kept
-	done        chan struct{} // closed by Close
-	serving     sync.WaitGroup
+	buffers     sync.Pool // *[]byte of bodySlice bytes, for bodies that are not kept
+	endpoints   *localserver.Endpoints
+	clock       localserver.Clock
+	faults      localserver.Script[Fault]
 
-	mu        sync.Mutex // guards all below
-	closed    bool
-	handlers  int
-	idle      *sync.Cond    // handlers became 0; its lock is mu
-	advanced  time.Duration // by Advance
-	keys      []*Key
-	buckets   map[string]*bucket
-	files     map[string]*file
-	sequence  int
-	tokens    map[string]*token
-	faults    []*scripted
+	mu sync.Mutex // guards all below
+	holdings
 	testModes int
 	ledger    ledger
 }
@@ -73,15 +64,13 @@ func Start(opts *Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts:    resolved,
-		calls:   callTable(),
-		account: randomHex(12),
-		done:    make(chan struct{}),
-		buckets: map[string]*bucket{},
-		files:   map[string]*file{},
-		tokens:  map[string]*token{},
+		opts:      resolved,
+		calls:     callTable(),
+		account:   randomHex(12),
+		endpoints: localserver.NewEndpoints(),
+		clock:     localserver.Clock{Base: resolved.Now},
+		holdings:  newHoldings(),
 	}
-	s.idle = sync.NewCond(&s.mu)
 	s.buffers.New = func() any { b := make([]byte, bodySlice); return &b }
 	b, err := s.AddBucket(Bucket{Name: resolved.Bucket})
 	if err != nil {
@@ -113,14 +102,7 @@ func Start(opts *Options) (*Server, error) {
 		s.urls[h] = scheme + listener.Addr().String() // all, before the first request is answered with them
 	}
 	for h, listener := range listeners {
-		link := &http.Server{
-			Handler:           s.handler(host(h)),
-			ReadHeaderTimeout: time.Minute,
-			ErrorLog:          log.New(io.Discard, "", 0),
-			ConnContext:       s.narrow,
-		}
-		s.links[h] = link
-		s.serving.Go(func() { _ = link.Serve(listener) }) // ends with ErrServerClosed, by Close
+		s.endpoints.Serve(listener, &http.Server{Handler: s.handler(host(h)), ConnContext: s.narrow})
 	}
 	return s, nil
 }
@@ -162,42 +144,7 @@ func (s *Server) narrow(ctx context.Context, c net.Conn) context.Context {
 
 // Close ends the server: it closes every connection, releases what waits (stalls, delays, slow bodies), and returns when
 // all handlers have. A second call does nothing but wait.
-func (s *Server) Close() {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.done)
-	}
-	s.mu.Unlock()
-	for _, link := range s.links {
-		_ = link.Close()
-	}
-	s.serving.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.handlers > 0 {
-		s.idle.Wait()
-	}
-}
-
-// enter counts a handler in, unless the server is closed.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.handlers++
-	return true
-}
-
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.handlers--; s.handlers == 0 {
-		s.idle.Broadcast()
-	}
-}
+func (s *Server) Close() { s.endpoints.Close() }
 
 // URL is the authorize endpoint, without a path, as clients take it in place of https://api.backblazeb2.com. All
 // other addresses are in the answer to b2_authorize_account.
@@ -219,21 +166,10 @@ func (s *Server) Bucket() string { return s.opts.Bucket }
 func (s *Server) BucketID() string { return s.bucketID }
 
 // Now is the server's time: [Options.Now] and what [Server.Advance] added.
-func (s *Server) Now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now()
-}
-
-// now is Now with the lock held.
-func (s *Server) now() time.Time { return s.opts.Now().Add(s.advanced) }
+func (s *Server) Now() time.Time { return s.clock.Now() }
 
 // Advance moves the server's clock on by d. Tokens and upload URLs live for 24 hours.
-func (s *Server) Advance(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.advanced += d
-}
+func (s *Server) Advance(d time.Duration) { s.clock.Advance(d) }
 
 // sleep waits for d in real time, less when ctx ends or the server closes; it says whether it slept to the end.
 func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
@@ -246,7 +182,7 @@ func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-ctx.Done():
-	case <-s.done:
+	case <-s.endpoints.Closing():
 	}
 	return false
 }

@@ -12,8 +12,6 @@ func (x *exchange) getUploadURL() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
 	b, err := x.bucketFor(id)
 	if err != nil {
 		return nil, err
@@ -67,7 +65,7 @@ func (x *exchange) checkUploadToken() error {
 	switch {
 	case t.file != nil && !x.s.active(t.file):
 		return errNoActiveUpload(t.file.id)
-	case t.over(x.s.now()):
+	case t.over(x.s.Now()):
 		return errExpiredToken()
 	case t.dead && x.s.opts.Uncertain.DeadURL503:
 		return &apiError{status: http.StatusServiceUnavailable, code: "service_unavailable", message: "upload URL is no longer valid"}
@@ -99,7 +97,7 @@ func (x *exchange) uploadFile() (any, error) {
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	f.length, f.sha1, f.md5, f.content = in.length, in.sha1, in.md5, in.content
+	f.stored = in.stored
 	x.s.files[f.id] = f
 	return x.fileObject(f), nil
 }

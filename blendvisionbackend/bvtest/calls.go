@@ -59,7 +59,7 @@ func (s *Server) view(v *session) fileView {
 	view := fileView{
 		ID: v.FileID, Type: v.Type, Name: v.Name, Size: strconv.FormatInt(v.Size, 10),
 		URI: "library/" + v.FileID, Source: v.Source, Attrs: maps.Clone(v.Attrs),
-		CreatedAt: v.Opened.UTC().Format(time.RFC3339), UpdatedAt: s.now().UTC().Format(time.RFC3339),
+		CreatedAt: v.Opened.UTC().Format(time.RFC3339), UpdatedAt: s.Now().UTC().Format(time.RFC3339),
 	}
 	if view.Attrs == nil {
 		view.Attrs = map[string]string{}
@@ -96,7 +96,7 @@ func (s *Server) open(body []byte) (any, *session, error) {
 	}
 	v := &session{Session: Session{
 		FileID: randomHex(16), UploadID: randomHex(16), Name: q.File.Name, Type: q.File.Type, Source: q.File.Source,
-		Size: int64(q.File.Size), Attrs: q.File.Attrs, State: Open, Opened: s.now(),
+		Size: int64(q.File.Size), Attrs: q.File.Attrs, State: Open, Opened: s.Now(),
 	}}
 	upload := &uploadView{ID: v.UploadID, Parts: []partView{}}
 	for i, number := range s.opts.Numbers(v.Size) {
@@ -208,7 +208,7 @@ func (s *Server) download(v *session, body []byte) (any, error) {
 		Expiration string `json:"expiration_time"`
 	}{
 		v.FileID, s.sign(http.MethodGet, partPath(v, 0), ""), v.Name,
-		s.now().Add(s.opts.URLLife).UTC().Format(time.RFC3339),
+		s.Now().Add(s.opts.URLLife).UTC().Format(time.RFC3339),
 	}, nil
 }
 

@@ -55,28 +55,17 @@ type Fault struct {
 	Fired func()
 }
 
-// scripted is a fault and how often it met its call.
-type scripted struct {
-	Fault
-	met, fired int
-}
-
-// Inject adds faults behind those already there. Of several for one call the first that is due fires; all see the call. A
-// fault that never fires is reported by [Server.Check]. The error names a value that no fault can have; then none is added.
+// Inject adds faults behind those already there. Of several for one call the first that is due fires; those
+// behind it do not see that call. A fault that never fires is reported by [Server.Check]. The error names a value that no fault can have; then none is added.
 func (s *Server) Inject(faults ...Fault) error {
 	for _, f := range faults {
 		if err := f.check(); err != nil {
 			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, f := range faults {
 		if f.Kind == "" {
 			f.Kind = Refuse
-		}
-		if f.Times == 0 {
-			f.Times = 1
 		}
 		if f.Status == 0 && f.Kind != LoseAnswer {
 			f.Status = http.StatusServiceUnavailable
@@ -84,7 +73,7 @@ func (s *Server) Inject(faults ...Fault) error {
 		if f.Message == "" {
 			f.Message = http.StatusText(f.Status)
 		}
-		s.faults = append(s.faults, &scripted{Fault: f})
+		s.faults.Add(f, f.Skip, f.Times)
 	}
 	return nil
 }
@@ -107,27 +96,9 @@ func (f Fault) check() error {
 
 // due is the fault for a call that just arrived; one of no Kind if none is due.
 func (s *Server) due(call Call, part int) Fault {
-	due := s.pick(call, part)
+	due, _ := s.faults.Meet(func(f Fault) bool { return f.Call == call && (f.Part == 0 || f.Part == part) })
 	if due.Fired != nil {
 		due.Fired()
-	}
-	return due
-}
-
-// pick counts the call and finds the first fault that is due.
-func (s *Server) pick(call Call, part int) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var due Fault
-	for _, f := range s.faults {
-		if f.Call != call || f.Part != 0 && f.Part != part {
-			continue
-		}
-		f.met++
-		if due.Kind == "" && f.met > f.Skip && (f.Times < 0 || f.fired < f.Times) {
-			f.fired++
-			due = f.Fault
-		}
 	}
 	return due
 }
@@ -138,7 +109,7 @@ func (s *Server) before(f Fault) error {
 	case RefuseEarly:
 		return f.refusal()
 	case Stall:
-		<-s.done
+		<-s.endpoints.Closing()
 		return errGone
 	}
 	return nil
@@ -154,7 +125,7 @@ func (s *Server) between(f Fault, r *http.Request) error {
 	case StallAnswer:
 		select {
 		case <-r.Context().Done():
-		case <-s.done:
+		case <-s.endpoints.Closing():
 		}
 		return errGone
 	}
@@ -174,12 +145,12 @@ func (f Fault) spoils() bool {
 	return slices.Contains([]Kind{LoseAnswer, Truncate, Garbage}, f.Kind)
 }
 
-// idleFaults lists the faults that never fired; the lock is held.
+// idleFaults lists the faults that never fired.
 func (s *Server) idleFaults() []string {
 	var list []string
-	for _, f := range s.faults {
-		if f.fired == 0 {
-			list = append(list, fmt.Sprintf("fault %q for %s never fired: its call came %d times", f.Kind, f.Call, f.met))
+	for _, f := range s.faults.All() {
+		if f.Fired == 0 {
+			list = append(list, fmt.Sprintf("fault %q for %s never fired: its call came %d times", f.Fault.Kind, f.Fault.Call, f.Seen))
 		}
 	}
 	return list

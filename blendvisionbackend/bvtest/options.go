@@ -45,9 +45,9 @@ type Options struct {
 	// Now is the server's clock; nil means time.Now. It must be safe for concurrent use. See also [Server.Advance].
 	Now func() time.Time
 
-	// Listen opens the two listeners, one by each call; nil means free ports of 127.0.0.1. Tests in virtual time
-	// bring listeners that are no sockets.
-	Listen func() (net.Listener, error)
+	// Listen opens the two listeners, as net.Listen does, which nil means. Tests in virtual time bring listeners that
+	// are no sockets.
+	Listen func(network, address string) (net.Listener, error)
 }
 
 // withDefaults returns a copy of o with every zero value replaced, or an error that names the value and its limit.
@@ -85,7 +85,7 @@ func (o *Options) withDefaults() (Options, error) {
 		opts.Now = time.Now
 	}
 	if opts.Listen == nil {
-		opts.Listen = func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+		opts.Listen = net.Listen
 	}
 	if opts.Numbers == nil {
 		opts.Numbers = opts.plan

@@ -146,7 +146,7 @@ func (s *Server) locate(path string) (*session, int) {
 
 // sign returns a presigned URL; the lock is held.
 func (s *Server) sign(method, path, part string) string {
-	expires := strconv.FormatInt(s.now().Add(s.opts.URLLife).Unix(), 10)
+	expires := strconv.FormatInt(s.Now().Add(s.opts.URLLife).Unix(), 10)
 	query := url.Values{
 		"expires":   {expires},
 		"part":      {part},

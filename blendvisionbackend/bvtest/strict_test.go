@@ -211,7 +211,7 @@ func TestStartRefusesBadOptions(t *testing.T) {
 		"bvtest: Parts -2 is negative":     {Parts: -2},
 		"bvtest: MinPart -3 is negative":   {MinPart: -3},
 		"bvtest: URLLife -1s is negative":  {URLLife: -time.Second},
-		"bvtest: cannot listen: no socket": {Listen: func() (net.Listener, error) { return nil, errors.New("no socket") }},
+		"bvtest: cannot listen: no socket": {Listen: func(string, string) (net.Listener, error) { return nil, errors.New("no socket") }},
 	} {
 		_, err := bvtest.Start(&opts)
 		require.EqualError(t, err, text)

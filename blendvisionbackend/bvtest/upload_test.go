@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,39 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
+	"github.com/c1508ce4/sluice/blendvisionbackend/internal/vectors"
 )
 
 const mebi = 1 << 20
 
-// vector is one exchange of ../testdata; see the README there.
-type vector struct {
-	Name    string
-	Request struct {
-		Method, Path string
-		Headers      map[string]string
-		Body         json.RawMessage
-	}
-	Response struct {
-		Status int
-		Body   json.RawMessage
-	}
-}
-
-func vectors(t *testing.T, name string) map[string]vector {
-	data, err := os.ReadFile("../testdata/" + name)
+func read(t *testing.T, name string) map[string]vectors.Vector {
+	byName, err := vectors.Read("../testdata/" + name)
 	require.NoError(t, err)
-	var list []vector
-	require.NoError(t, json.Unmarshal(data, &list))
-	byName := map[string]vector{}
-	for _, v := range list {
-		byName[v.Name] = v
-	}
-	require.NotEmpty(t, byName)
 	return byName
 }
 
 // play sends a vector with the ids and credentials replaced.
-func (c client) play(v vector, url string, ids *strings.Replacer) answer {
+func (c client) play(v vectors.Vector, url string, ids *strings.Replacer) answer {
 	var headers []string
 	for name, value := range v.Request.Headers {
 		headers = append(headers, name, ids.Replace(value))
@@ -60,7 +39,7 @@ func (c client) play(v vector, url string, ids *strings.Replacer) answer {
 
 func TestSampleClientsRequestsUploadAFile(t *testing.T) {
 	c := start(t, &bvtest.Options{Token: "api-token", OrgID: "organization-id"})
-	sample := vectors(t, "sample-client.json")
+	sample := read(t, "sample-client.json")
 
 	a := c.play(sample["open"], c.server.URL(), strings.NewReplacer())
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
@@ -84,7 +63,7 @@ func TestSampleClientsRequestsUploadAFile(t *testing.T) {
 }
 
 func TestAnswersHaveTheDocumentedFields(t *testing.T) {
-	documented := vectors(t, "documented.json")
+	documented := read(t, "documented.json")
 	for _, name := range []string{"open", "open, upload_data inside file", "complete", "cancel", "download"} {
 		t.Run(name, func(t *testing.T) {
 			c := start(t, &bvtest.Options{

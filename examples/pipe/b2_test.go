@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
@@ -173,7 +174,7 @@ func TestAFlagThatADestinationCannotHonourIsWrongUsage(t *testing.T) {
 func TestPatienceIsAnHourOfFailures(t *testing.T) {
 	impatient, patient := b2Access(opening{flags: &storeFlags{}}), b2Access(opening{flags: &storeFlags{patient: true}})
 	require.Zero(t, impatient.Retry)
-	require.Equal(t, b2backend.Retry{Budget: time.Hour}, patient.Retry)
+	require.Equal(t, sluice.Retry{Budget: time.Hour}, patient.Retry)
 }
 
 func TestUntilIsATimeOrAnAge(t *testing.T) {

@@ -58,7 +58,7 @@ func (s *service) close() {
 }
 
 // connect logs in as a new program does.
-func (s *service) connect(t *testing.T, retry b2backend.Retry) (*b2backend.Backend, error) {
+func (s *service) connect(t *testing.T, retry sluice.Retry) (*b2backend.Backend, error) {
 	return b2backend.New(t.Context(), b2backend.Credentials{KeyID: s.server.KeyID(), Key: s.server.Key()}, s.server.Bucket(),
 		&b2backend.Options{Endpoint: s.server.URL(), Transport: s.transport, Retry: retry})
 }
@@ -108,7 +108,7 @@ func passingFault(rng *rand.Rand, atMost int) b2test.Fault {
 // b2Scenario is a stream to B2.
 type b2Scenario struct {
 	stream
-	retry  b2backend.Retry
+	retry  sluice.Retry
 	pages  int
 	faults []b2test.Fault
 	events []event

@@ -12,25 +12,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// stragglers is a store of which one upload attempt in so many is ten times as slow as the others, or moves nothing until
-// the watchdog gives it up and another attempt is made. With a hedge, a part whose attempt has taken twice the
-// usual time is sent a second time once the source has ended, on an upload that is idle, and the first to be done counts.
+// stragglers is a store of which some upload attempts are ten times as slow as the others, or move nothing until the
+// watchdog gives them up and another attempt is made.
 type stragglers struct {
 	*memorybackend.Backend
-	usual    time.Duration // per page
-	slow     map[int]bool  // by the number of the attempt
-	stall    time.Duration // of such an attempt; 0: it is ten times as slow
-	hedge    bool
-	capacity int
+	slow  map[int]bool  // by the number of the attempt
+	stall time.Duration // of such an attempt; 0: it is ten times as slow
 
 	mu       sync.Mutex
-	ended    bool // the source has: what is left is the tail
 	attempts int
-	running  int
 }
+
+// perPage is what a page of a part takes in an attempt that is not slow.
+const perPage = time.Second
 
 func (s *stragglers) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
 	f, err := s.Backend.StartLargeFile(ctx, spec)
@@ -42,129 +40,105 @@ type straggling struct {
 	store *stragglers
 }
 
-// attempt takes the time of one, and is false if ctx ended first.
-func (s *stragglers) attempt(ctx context.Context, size int64) bool {
-	s.mu.Lock()
-	s.attempts++
-	slow := s.slow[s.attempts]
-	s.running++
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.running--
-		s.mu.Unlock()
-	}()
-	d := s.usual * time.Duration(size) / page
-	if slow && s.stall > 0 {
-		d += s.stall
-	} else if slow {
-		d *= 10
-	}
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// spare reports whether an upload is idle that no part is left for.
-func (s *stragglers) spare() bool {
+// next tells whether the next attempt is slow.
+func (s *stragglers) next() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended || s.running >= s.capacity {
-		return false
-	}
-	return true
+	s.attempts++
+	return s.slow[s.attempts]
 }
 
 func (f *straggling) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	s := f.store
-	race, won := context.WithCancel(ctx)
-	defer won()
-	var attempts sync.WaitGroup
-	defer attempts.Wait() // both are joined before the pages go back
-	first := make(chan struct{}, 2)
-	try := func() {
-		if s.attempt(race, p.Size) {
-			first <- struct{}{}
+	usual := perPage * time.Duration(p.Size) / page
+	slow := s.next()
+	switch {
+	case slow && s.stall > 0:
+		if err := pause(ctx, s.stall); err != nil {
+			return sluice.Receipt{}, err
 		}
+		p.Retrying(retry.ErrStalled, 0)
+	case slow:
+		usual *= 10
 	}
-	attempts.Go(try)
-	var late <-chan time.Time
-	if s.hedge {
-		late = time.After(2 * s.usual * time.Duration(p.Size) / page)
+	if err := pause(ctx, usual); err != nil {
+		return sluice.Receipt{}, err
 	}
-	for {
-		select {
-		case <-first:
-			won()
-			return f.LargeFile.UploadPart(ctx, p)
-		case <-late:
-			if late = nil; s.spare() {
-				attempts.Go(try)
-			} else {
-				late = time.After(s.usual / 4)
-			}
-		case <-ctx.Done():
-			return sluice.Receipt{}, ctx.Err()
-		}
+	return f.LargeFile.UploadPart(ctx, p)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-// tail uploads a stream of so many parts from a source that is faster than the store. It returns how long that took, and how
-// long Close took of it.
-func tail(t *testing.T, s *stragglers, parts int) (total, closing time.Duration) {
+// tail is what came of a stream.
+type tail struct {
+	total, closing time.Duration // all of it, and what Close took
+	hedges         int
+}
+
+// follow uploads a stream of so many parts to s, from a source that is faster than the store. Whether the writer may
+// hedge is the store's to say.
+func follow(t *testing.T, s *stragglers, parts int, repeatable bool) (f tail) {
 	synctest.Test(t, func(t *testing.T) {
 		const partPages, uploads = 16, 8
-		l := sluice.Limits{MinPart: page, MinParts: 2, MaxParts: 10_000, MaxSingle: 1 << 20, PartDigests: nil}
+		l := sluice.Limits{MinPart: page, MinParts: 2, MaxParts: 10_000, MaxSingle: 1 << 20, Repeatable: repeatable}
 		s.Backend = memorybackend.New(&memorybackend.Options{Limits: &l})
-		s.usual, s.capacity = time.Second, uploads
 		pool := newPool(t, (uploads+1)*partPages, false)
+		data := contentOf(uint64(parts), parts*partPages*page)
 		began := time.Now()
 		w, err := sluice.New(t.Context(), s, "f", &sluice.Options{Pool: pool, PartSize: partPages * page, Concurrency: uploads, MaxSize: partPages * page * 10_000})
 		require.NoError(t, err)
 		defer w.Abort(nil)
-		_, err = w.Write(make([]byte, parts*partPages*page))
+		_, err = w.Write(data)
 		require.NoError(t, err)
 		last := time.Now()
-		s.mu.Lock()
-		s.ended = true
-		s.mu.Unlock()
 		require.NoError(t, w.Close())
-		total, closing = time.Since(began), time.Since(last)
+		f = tail{time.Since(began), time.Since(last), w.Stats().Hedges}
+		require.Zero(t, pool.InUse())
+		verify(t, stored(t, s.Backend, "f"), data)
 	})
-	return total, closing
+	return f
 }
 
-// TestStragglers prints what a second attempt for a straggler in the tail would gain beyond tail splitting and the stall
+// TestStragglers prints what a second attempt for a straggler in the tail gains beyond tail splitting and the stall
 // watchdog. The figures are those of docs/decisions/0003-hedging.md.
 func TestStragglers(t *testing.T) {
 	const streams = 20
 	fmt.Printf("chaos: hedging: parts of 16s, 8 uploads at once, %d streams each; seconds\n", streams)
-	fmt.Println("chaos: hedging: straggler  one in  parts |  none | alone hedged  gain | Close alone hedged | worst Close alone hedged")
+	fmt.Println("chaos: hedging: straggler  one in  parts |  none | alone hedged  gain | Close alone hedged | worst Close alone hedged | hedges a stream")
 	for _, stall := range []time.Duration{0, 2 * time.Minute} {
 		kind := map[bool]string{false: "10x slow", true: "stalled"}[stall > 0]
 		for _, oneOf := range []int{8, 32, 128} {
 			for _, parts := range []int{16, 64, 256} {
 				var total, closing, worst [2]time.Duration
-				ideal, _ := tail(t, &stragglers{}, parts)
+				var hedges [2]int
+				ideal := follow(t, &stragglers{}, parts, true)
+				require.Zero(t, ideal.hedges, "without a straggler there is nothing to hedge")
 				for seed := range uint64(streams) {
 					rng := rand.New(rand.NewPCG(seed, uint64(oneOf)))
 					slow := map[int]bool{}
 					for n := range 4 * parts {
 						slow[n+1] = oneIn(rng, oneOf)
 					}
-					for i, hedge := range []bool{false, true} {
-						all, last := tail(t, &stragglers{slow: slow, stall: stall, hedge: hedge}, parts)
-						total[i] += all / streams
-						closing[i] += last / streams
-						worst[i] = max(worst[i], last)
+					for i, repeatable := range []bool{false, true} {
+						f := follow(t, &stragglers{slow: slow, stall: stall}, parts, repeatable)
+						total[i] += f.total / streams
+						closing[i] += f.closing / streams
+						worst[i] = max(worst[i], f.closing)
+						hedges[i] += f.hedges
 					}
 				}
-				fmt.Printf("chaos: hedging: %-9s %7d %6d | %5.0f | %5.0f %6.0f %4.0f%% | %11.0f %6.0f | %17.0f %6.0f\n", kind, oneOf, parts,
-					ideal.Seconds(), total[0].Seconds(), total[1].Seconds(), 100*(1-total[1].Seconds()/total[0].Seconds()),
-					closing[0].Seconds(), closing[1].Seconds(), worst[0].Seconds(), worst[1].Seconds())
+				fmt.Printf("chaos: hedging: %-9s %7d %6d | %5.0f | %5.0f %6.0f %4.0f%% | %11.0f %6.0f | %17.0f %6.0f | %15.2f\n", kind, oneOf, parts,
+					ideal.total.Seconds(), total[0].Seconds(), total[1].Seconds(), 100*(1-total[1].Seconds()/total[0].Seconds()),
+					closing[0].Seconds(), closing[1].Seconds(), worst[0].Seconds(), worst[1].Seconds(), float64(hedges[1])/streams)
+				require.Zero(t, hedges[0])
+				require.Positive(t, hedges[1])
 				require.LessOrEqual(t, total[1], total[0], "a second attempt does no harm")
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 )
@@ -57,7 +56,7 @@ func randomOutages(rng *rand.Rand) []event {
 // does not have yet fits the memory limit.
 func TestOutages(t *testing.T) {
 	sweep(t, 800, bubble(func(t *testing.T, rng *rand.Rand) {
-		s := &b2Scenario{pages: 4 + rng.IntN(20), retry: b2backend.Retry{Budget: 2 * time.Hour}, events: randomOutages(rng)}
+		s := &b2Scenario{pages: 4 + rng.IntN(20), retry: sluice.Retry{Budget: 2 * time.Hour}, events: randomOutages(rng)}
 		s.data = content(rng, rng.IntN(60*page))
 		s.options.Concurrency = rng.IntN(6)
 		s.steps = randomSteps(rng, len(s.data))

@@ -17,6 +17,9 @@ var (
 	ErrStalled = errors.New("connection stalled: no byte moved")
 )
 
+// GaveUp tells whether an attempt failed with err because it was given up here.
+func GaveUp(err error) bool { return errors.Is(err, ErrTimeout) || errors.Is(err, ErrStalled) }
+
 // Attempt is one try of a call. Its methods may be called concurrently.
 type Attempt struct {
 	began time.Time

@@ -6,6 +6,16 @@ import (
 	"time"
 )
 
+// How long calls outlive the context they were made with, so that nothing is left behind.
+const (
+	// SettleTime is for learning what became of a finish or a single upload.
+	SettleTime = time.Minute
+	// StartGrace is for the answer to a start under way, which carries the ID to cancel.
+	StartGrace = 5 * time.Second
+	// CleanupTime is for cancelling what such a start left.
+	CleanupTime = 30 * time.Second
+)
+
 // ErrNoAnswer ends a call that outlived its context by its grace.
 var ErrNoAnswer = errors.New("no answer came after the context had ended")
 
@@ -35,6 +45,25 @@ func Outlive(ctx context.Context, grace time.Duration) (context.Context, context
 // Detached returns a context of bounded length that does not end with ctx.
 func Detached(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), length)
+}
+
+// OnceSent is Once for a request whose answer is worth waiting for: the attempt ends with ctx until all of the request is
+// sent, and from then on with longer. One that ctx ends before that changes nothing at the store. sent tells whether
+// the store may have the whole request.
+func (p Policy) OnceSent(ctx, longer context.Context, size int64, try func(context.Context, *Attempt) error) (sent bool, err error) {
+	err = p.Once(longer, size, func(attempt context.Context, a *Attempt) error {
+		attempt, cancel := context.WithCancelCause(attempt)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() {
+			if !a.WasSent() {
+				cancel(context.Cause(ctx))
+			}
+		})()
+		err := try(attempt, a)
+		sent = a.WasSent() || ctx.Err() == nil && a.MayBeSent()
+		return err
+	})
+	return sent, err
 }
 
 // Poll asks until the answer is yes, at most five times, waiting from the policy's Base twice as long each

@@ -38,6 +38,50 @@ func TestOutliveLeavesNothingRunning(t *testing.T) {
 	})
 }
 
+func TestARequestThatIsNotOutEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBusy)
+		defer cancel()
+		began := time.Now()
+		sent, err := steady.OnceSent(ctx, t.Context(), 1, func(ctx context.Context, a *Attempt) error {
+			a.Sending() // the last bytes, and nobody takes them
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		require.Equal(t, errBusy, err)
+		require.False(t, sent)
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
+
+func TestARequestThatIsOutOutlivesItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		longer, release := Outlive(ctx, time.Minute)
+		defer release()
+		began := time.Now()
+		sent, err := steady.OnceSent(ctx, longer, 1, func(ctx context.Context, a *Attempt) error {
+			a.Sent()
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		require.Equal(t, ErrNoAnswer, err)
+		require.True(t, sent)
+		require.Equal(t, time.Second+time.Minute, time.Since(began))
+	})
+}
+
+// The goroutine that writes may say so only when the answer, or the end of the connection, has been read.
+func TestAnAnswerCanOvertakeTheWordThatAllIsOut(t *testing.T) {
+	sent, err := steady.OnceSent(t.Context(), t.Context(), 1, func(_ context.Context, a *Attempt) error {
+		a.Sending()
+		return errBusy
+	})
+	require.Equal(t, errBusy, err)
+	require.True(t, sent)
+}
+
 func TestPollDoublesItsWaitsAndGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, asked := time.Now(), 0

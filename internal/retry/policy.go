@@ -3,7 +3,16 @@ package retry
 import (
 	"cmp"
 	"time"
+
+	"github.com/c1508ce4/sluice"
 )
+
+// Of is the policy that a backend's user asks for, with its defaults. It has to be validated.
+func Of(r sluice.Retry) Policy {
+	return Policy{
+		Attempts: r.Attempts, Budget: r.Budget, MaxWait: r.MaxWait, Timeout: r.Timeout, Stall: r.Stall,
+	}.Resolve()
+}
 
 // Resolve fills what is zero. Without a Budget the policy is for somebody who waits: 10 attempts, some two
 // minutes of failures on average, then the error. With a Budget and no Attempts it is for unattended jobs:
@@ -21,6 +30,16 @@ func (p Policy) Resolve() Policy {
 	p.Timeout = cmp.Or(p.Timeout, 5*time.Minute)
 	p.MinRate = cmp.Or(p.MinRate, 16<<10)
 	p.Stall = cmp.Or(p.Stall, 2*time.Minute)
+	return p
+}
+
+// slowFactor makes the 5 minutes of a call 50, and the 2 minutes without a byte 20.
+const slowFactor = 10
+
+// Slow is the policy for a call during which the store assembles or copies a file, with no byte moving meanwhile.
+func (p Policy) Slow() Policy {
+	p.Timeout *= slowFactor
+	p.Stall *= slowFactor
 	return p
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
@@ -135,6 +136,16 @@ type Call struct {
 	Judge func(error) Verdict
 	// Retrying is told of each failure that is followed by another attempt, before the wait; nil is skipped.
 	Retrying func(err error, wait time.Duration)
+}
+
+// Logged is a Retrying that writes to the log, at debug level, and passes on to next; nil is skipped.
+func Logged(log *slog.Logger, message string, next func(error, time.Duration)) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		log.Debug(message, slog.Any("after", err), slog.Duration("wait", wait))
+		if next != nil {
+			next(err, wait)
+		}
+	}
 }
 
 // Do tries until an attempt succeeds, the verdict is Stop, the policy is used up or ctx is done. The error

@@ -1,0 +1,102 @@
+package b2test
+
+import (
+	"cmp"
+	"slices"
+)
+
+// holdings is what the account has. The server's lock guards it.
+type holdings struct {
+	keys     []*Key
+	buckets  map[string]*bucket
+	files    map[string]*file // versions and unfinished large files, by id
+	tokens   map[string]*token
+	sequence int // of the newest file
+}
+
+func newHoldings() holdings {
+	return holdings{buckets: map[string]*bucket{}, files: map[string]*file{}, tokens: map[string]*token{}}
+}
+
+func (h *holdings) keyByID(id string) *Key {
+	for _, k := range h.keys {
+		if k.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+func (h *holdings) bucketByName(name string) *bucket {
+	for _, b := range h.buckets {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// bucketName is the name of a bucket, null once it is deleted.
+func (h *holdings) bucketName(id string) any {
+	if b := h.buckets[id]; b != nil {
+		return b.Name
+	}
+	return nil
+}
+
+// versions are all of a bucket's versions and unfinished large files, by name and newest first.
+func (h *holdings) versions(b *bucket) []*file {
+	var found []*file
+	for _, f := range h.files {
+		if f.bucket == b {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *file) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), newestFirst(a, b))
+	})
+	return found
+}
+
+// newestFirst orders versions of one name. A large file counts from its start (recorded).
+func newestFirst(a, b *file) int {
+	return cmp.Or(cmp.Compare(b.timestamp, a.timestamp), cmp.Compare(b.sequence, a.sequence))
+}
+
+// newest is the newest version of a name, a hide marker included, nil if there is none. Unfinished large files
+// do not count.
+func (h *holdings) newest(b *bucket, name string) *file {
+	var found *file
+	for _, f := range h.files {
+		if f.bucket == b && f.name == name && f.action != actionStart && (found == nil || newestFirst(f, found) < 0) {
+			found = f
+		}
+	}
+	return found
+}
+
+// unfinished are the unfinished large files of a bucket, oldest first.
+func (h *holdings) unfinished(b *bucket) []*file {
+	var found []*file
+	for _, f := range h.files {
+		if f.bucket == b && f.action == actionStart {
+			found = append(found, f)
+		}
+	}
+	slices.SortFunc(found, func(a, b *file) int {
+		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.sequence, b.sequence))
+	})
+	return found
+}
+
+// allUnfinished are those of all buckets.
+func (h *holdings) allUnfinished() []*file {
+	var found []*file
+	for _, b := range h.buckets {
+		found = append(found, h.unfinished(b)...)
+	}
+	return found
+}
+
+// active says whether f is a large file that still takes parts.
+func (h *holdings) active(f *file) bool { return h.files[f.id] == f && f.action == actionStart }

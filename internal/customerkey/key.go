@@ -1,0 +1,57 @@
+// Package customerkey is the keys that callers encrypt files with at the server (SSE-C), alike in all stores that have
+// them: 32 bytes of AES-256, sent in base64 with their MD5, and never shown.
+package customerkey
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+)
+
+// Algorithm is what a key is sent for.
+const Algorithm = "AES256"
+
+// Key is a customer's key. The zero value is none.
+type Key struct {
+	// bytes are behind a pointer, so that printing a struct around it shows an address.
+	bytes *[32]byte
+}
+
+// New keeps a copy of the key.
+func New(key []byte) (Key, error) {
+	if len(key) != 32 {
+		return Key{}, fmt.Errorf("customer key of %d bytes; AES-256 takes 32", len(key))
+	}
+	return Key{(*[32]byte)(append([]byte(nil), key...))}, nil
+}
+
+// Given tells whether there is a key.
+func (k Key) Given() bool { return k.bytes != nil }
+
+// Base64 is the key and its MD5, as they are sent. There must be a key.
+func (k Key) Base64() (key, sum string) {
+	digest := md5.Sum(k.bytes[:])
+	return base64.StdEncoding.EncodeToString(k.bytes[:]), base64.StdEncoding.EncodeToString(digest[:])
+}
+
+// Set sets the three headers that carry the key, if there is one. prefix is the store's: "X-Amz-", "X-Bz-".
+func (k Key) Set(h http.Header, prefix string) {
+	if !k.Given() {
+		return
+	}
+	key, sum := k.Base64()
+	prefix += "Server-Side-Encryption-Customer-"
+	h.Set(prefix+"Algorithm", Algorithm)
+	h.Set(prefix+"Key", key)
+	h.Set(prefix+"Key-Md5", sum)
+}
+
+// Secrets are what must be cut from errors.
+func (k Key) Secrets() []string {
+	if !k.Given() {
+		return nil
+	}
+	key, _ := k.Base64()
+	return []string{key}
+}

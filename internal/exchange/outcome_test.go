@@ -1,0 +1,37 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOnlyACallWithoutAConnectionWasNeverSent(t *testing.T) {
+	failed := func(op string) error {
+		return fmt.Errorf("call: %w", &TransportError{"upload", &net.OpError{Op: op, Err: syscall.ECONNREFUSED}})
+	}
+	require.True(t, NeverSent(failed("dial")))
+	require.False(t, NeverSent(failed("write")))
+	require.False(t, NeverSent(failed("read")))
+	require.False(t, NeverSent(&TransportError{"upload", io.ErrUnexpectedEOF}))
+	require.False(t, NeverSent(nil))
+}
+
+func TestFailedCallsAreNamed(t *testing.T) {
+	broken := &TransportError{"upload", io.ErrUnexpectedEOF}
+	require.EqualError(t, broken, "upload: unexpected EOF")
+	require.ErrorIs(t, broken, io.ErrUnexpectedEOF)
+	require.EqualError(t, &AnswerError{"upload", "no file id"}, "upload: unusable answer: no file id")
+	require.NoError(t, errors.Unwrap(&AnswerError{"upload", "no file id"}))
+}
+
+func TestARefusalSaysWhatIsKnownOfIt(t *testing.T) {
+	require.Equal(t, "upload: 503 busy: try later", Refusal("upload", 503, "busy", "try later"))
+	require.Equal(t, "upload: 503 busy", Refusal("upload", 503, "busy", ""))
+	require.Equal(t, "upload: 502 Bad Gateway", Refusal("upload", 502, "", ""))
+}

@@ -1,0 +1,254 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// Eight SHA-1 at once (FIPS 180-4, 6.1.2), one in each 32-bit column of the Y registers:
+//
+//	Y0 … Y4    the states a, b, c, d, e
+//	Y16 … Y31  the last sixteen words of the message schedule
+//	Y13        the constant of these twenty rounds
+//	Y14        the byte order of PSHUFB
+//
+// It takes AVX-512 F and VL: rotations, functions of three operands, thirty-two registers.
+
+// e += rotate(a, 5) + f(b, c, d) + w + K; b = rotate(b, 30). The caller turns the letters.
+#define ROUND(a, b, c, d, e, w, f) \
+	VMOVDQA b, Y5 \
+	VPADDD w, e, e \
+	VPTERNLOGD $f, d, c, Y5 \
+	VPADDD Y13, e, e \
+	VPROLD $5, a, Y6 \
+	VPADDD Y5, e, e \
+	VPROLD $30, b, b \
+	VPADDD Y6, e, e
+
+// The next word of the schedule takes the place of the oldest.
+#define NEXT(w0, w2, w8, w13) \
+	VPTERNLOGD $0x96, w8, w2, w0 \
+	VPXORD w13, w0, w0 \
+	VPROLD $1, w0, w0
+
+// Sixteen bytes of two streams, as big-endian words.
+#define PAIR(low, high, off, x, y) \
+	VMOVDQU off(low)(R10*1), x \
+	VINSERTI128 $1, off(high)(R10*1), y, y \
+	VPSHUFB Y14, y, y
+
+// Four words of all eight streams, from rows to columns.
+#define WORDS(off, w0, w1, w2, w3) \
+	PAIR(AX, SI, off, X5, Y5) \
+	PAIR(BX, DI, off, X6, Y6) \
+	PAIR(CX, R8, off, X7, Y7) \
+	PAIR(DX, R9, off, X8, Y8) \
+	VPUNPCKLDQ Y6, Y5, Y9 \
+	VPUNPCKHDQ Y6, Y5, Y10 \
+	VPUNPCKLDQ Y8, Y7, Y11 \
+	VPUNPCKHDQ Y8, Y7, Y12 \
+	VPUNPCKLQDQ Y11, Y9, w0 \
+	VPUNPCKHQDQ Y11, Y9, w1 \
+	VPUNPCKLQDQ Y12, Y10, w2 \
+	VPUNPCKHQDQ Y12, Y10, w3
+
+// func sha1x8(state *[5][8]uint32, data *[8]*byte, n int)
+TEXT ·sha1x8(SB), NOSPLIT, $0-24
+	MOVQ state+0(FP), R11
+	MOVQ data+8(FP), R12
+	MOVQ n+16(FP), R13
+	MOVQ 0(R12), AX
+	MOVQ 8(R12), BX
+	MOVQ 16(R12), CX
+	MOVQ 24(R12), DX
+	MOVQ 32(R12), SI
+	MOVQ 40(R12), DI
+	MOVQ 48(R12), R8
+	MOVQ 56(R12), R9
+	XORQ R10, R10
+	VBROADCASTI128 flip<>(SB), Y14
+	VMOVDQU 0(R11), Y0
+	VMOVDQU 32(R11), Y1
+	VMOVDQU 64(R11), Y2
+	VMOVDQU 96(R11), Y3
+	VMOVDQU 128(R11), Y4
+
+block:
+	WORDS(0, Y16, Y17, Y18, Y19)
+	WORDS(16, Y20, Y21, Y22, Y23)
+	WORDS(32, Y24, Y25, Y26, Y27)
+	WORDS(48, Y28, Y29, Y30, Y31)
+	VMOVDQA Y0, Y7
+	VMOVDQA Y1, Y8
+	VMOVDQA Y2, Y9
+	VMOVDQA Y3, Y10
+	VMOVDQA Y4, Y11
+	VPBROADCASTD k<>+0(SB), Y13
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y16, 0xca)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y17, 0xca)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y18, 0xca)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y19, 0xca)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y20, 0xca)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y21, 0xca)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y22, 0xca)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y23, 0xca)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y24, 0xca)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y25, 0xca)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y26, 0xca)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y27, 0xca)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y28, 0xca)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y29, 0xca)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y30, 0xca)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y31, 0xca)
+	NEXT(Y16, Y18, Y24, Y29)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y16, 0xca)
+	NEXT(Y17, Y19, Y25, Y30)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y17, 0xca)
+	NEXT(Y18, Y20, Y26, Y31)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y18, 0xca)
+	NEXT(Y19, Y21, Y27, Y16)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y19, 0xca)
+	VPBROADCASTD k<>+4(SB), Y13
+	NEXT(Y20, Y22, Y28, Y17)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y20, 0x96)
+	NEXT(Y21, Y23, Y29, Y18)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y21, 0x96)
+	NEXT(Y22, Y24, Y30, Y19)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y22, 0x96)
+	NEXT(Y23, Y25, Y31, Y20)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y23, 0x96)
+	NEXT(Y24, Y26, Y16, Y21)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y24, 0x96)
+	NEXT(Y25, Y27, Y17, Y22)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y25, 0x96)
+	NEXT(Y26, Y28, Y18, Y23)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y26, 0x96)
+	NEXT(Y27, Y29, Y19, Y24)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y27, 0x96)
+	NEXT(Y28, Y30, Y20, Y25)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y28, 0x96)
+	NEXT(Y29, Y31, Y21, Y26)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y29, 0x96)
+	NEXT(Y30, Y16, Y22, Y27)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y30, 0x96)
+	NEXT(Y31, Y17, Y23, Y28)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y31, 0x96)
+	NEXT(Y16, Y18, Y24, Y29)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y16, 0x96)
+	NEXT(Y17, Y19, Y25, Y30)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y17, 0x96)
+	NEXT(Y18, Y20, Y26, Y31)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y18, 0x96)
+	NEXT(Y19, Y21, Y27, Y16)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y19, 0x96)
+	NEXT(Y20, Y22, Y28, Y17)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y20, 0x96)
+	NEXT(Y21, Y23, Y29, Y18)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y21, 0x96)
+	NEXT(Y22, Y24, Y30, Y19)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y22, 0x96)
+	NEXT(Y23, Y25, Y31, Y20)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y23, 0x96)
+	VPBROADCASTD k<>+8(SB), Y13
+	NEXT(Y24, Y26, Y16, Y21)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y24, 0xe8)
+	NEXT(Y25, Y27, Y17, Y22)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y25, 0xe8)
+	NEXT(Y26, Y28, Y18, Y23)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y26, 0xe8)
+	NEXT(Y27, Y29, Y19, Y24)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y27, 0xe8)
+	NEXT(Y28, Y30, Y20, Y25)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y28, 0xe8)
+	NEXT(Y29, Y31, Y21, Y26)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y29, 0xe8)
+	NEXT(Y30, Y16, Y22, Y27)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y30, 0xe8)
+	NEXT(Y31, Y17, Y23, Y28)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y31, 0xe8)
+	NEXT(Y16, Y18, Y24, Y29)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y16, 0xe8)
+	NEXT(Y17, Y19, Y25, Y30)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y17, 0xe8)
+	NEXT(Y18, Y20, Y26, Y31)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y18, 0xe8)
+	NEXT(Y19, Y21, Y27, Y16)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y19, 0xe8)
+	NEXT(Y20, Y22, Y28, Y17)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y20, 0xe8)
+	NEXT(Y21, Y23, Y29, Y18)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y21, 0xe8)
+	NEXT(Y22, Y24, Y30, Y19)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y22, 0xe8)
+	NEXT(Y23, Y25, Y31, Y20)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y23, 0xe8)
+	NEXT(Y24, Y26, Y16, Y21)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y24, 0xe8)
+	NEXT(Y25, Y27, Y17, Y22)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y25, 0xe8)
+	NEXT(Y26, Y28, Y18, Y23)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y26, 0xe8)
+	NEXT(Y27, Y29, Y19, Y24)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y27, 0xe8)
+	VPBROADCASTD k<>+12(SB), Y13
+	NEXT(Y28, Y30, Y20, Y25)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y28, 0x96)
+	NEXT(Y29, Y31, Y21, Y26)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y29, 0x96)
+	NEXT(Y30, Y16, Y22, Y27)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y30, 0x96)
+	NEXT(Y31, Y17, Y23, Y28)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y31, 0x96)
+	NEXT(Y16, Y18, Y24, Y29)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y16, 0x96)
+	NEXT(Y17, Y19, Y25, Y30)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y17, 0x96)
+	NEXT(Y18, Y20, Y26, Y31)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y18, 0x96)
+	NEXT(Y19, Y21, Y27, Y16)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y19, 0x96)
+	NEXT(Y20, Y22, Y28, Y17)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y20, 0x96)
+	NEXT(Y21, Y23, Y29, Y18)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y21, 0x96)
+	NEXT(Y22, Y24, Y30, Y19)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y22, 0x96)
+	NEXT(Y23, Y25, Y31, Y20)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y23, 0x96)
+	NEXT(Y24, Y26, Y16, Y21)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y24, 0x96)
+	NEXT(Y25, Y27, Y17, Y22)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y25, 0x96)
+	NEXT(Y26, Y28, Y18, Y23)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y26, 0x96)
+	NEXT(Y27, Y29, Y19, Y24)
+	ROUND(Y0, Y1, Y2, Y3, Y4, Y27, 0x96)
+	NEXT(Y28, Y30, Y20, Y25)
+	ROUND(Y4, Y0, Y1, Y2, Y3, Y28, 0x96)
+	NEXT(Y29, Y31, Y21, Y26)
+	ROUND(Y3, Y4, Y0, Y1, Y2, Y29, 0x96)
+	NEXT(Y30, Y16, Y22, Y27)
+	ROUND(Y2, Y3, Y4, Y0, Y1, Y30, 0x96)
+	NEXT(Y31, Y17, Y23, Y28)
+	ROUND(Y1, Y2, Y3, Y4, Y0, Y31, 0x96)
+	VPADDD Y7, Y0, Y0
+	VPADDD Y8, Y1, Y1
+	VPADDD Y9, Y2, Y2
+	VPADDD Y10, Y3, Y3
+	VPADDD Y11, Y4, Y4
+	ADDQ $64, R10
+	CMPQ R10, R13
+	JLT block
+	VMOVDQU Y0, 0(R11)
+	VMOVDQU Y1, 32(R11)
+	VMOVDQU Y2, 64(R11)
+	VMOVDQU Y3, 96(R11)
+	VMOVDQU Y4, 128(R11)
+	VZEROUPPER
+	RET
+
+DATA flip<>+0(SB)/8, $0x0405060700010203
+DATA flip<>+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL flip<>(SB), RODATA|NOPTR, $16
+DATA k<>+0(SB)/4, $0x5a827999
+DATA k<>+4(SB)/4, $0x6ed9eba1
+DATA k<>+8(SB)/4, $0x8f1bbcdc
+DATA k<>+12(SB)/4, $0xca62c1d6
+GLOBL k<>(SB), RODATA|NOPTR, $16

@@ -1,0 +1,101 @@
+package localserver
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func listen(t *testing.T) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
+}
+
+func TestCloseReleasesWhatWaitsAndWaitsForIt(t *testing.T) {
+	e := NewEndpoints()
+	entered := make(chan struct{})
+	var left atomic.Bool
+	l := listen(t)
+	e.Serve(l, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-e.Closing()
+		left.Store(true)
+	})})
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if resp, err := http.DefaultTransport.RoundTrip(httpGet(l)); err == nil { // it hangs up, or was quick
+			_ = resp.Body.Close()
+		}
+	}()
+	<-entered
+	e.Close()
+	require.True(t, left.Load())
+	e.Close()
+	<-answered
+	_, err := http.DefaultTransport.RoundTrip(httpGet(l))
+	require.Error(t, err)
+}
+
+func TestEveryListenerIsServed(t *testing.T) {
+	e := NewEndpoints()
+	defer e.Close()
+	for _, want := range []string{"first", "second"} {
+		l := listen(t)
+		e.Serve(l, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, want) })})
+		resp, err := http.DefaultTransport.RoundTrip(httpGet(l))
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, want, string(got))
+	}
+}
+
+func httpGet(l net.Listener) *http.Request {
+	req, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil) // an address is a host
+	return req
+}
+
+func TestAClockIsMovedOn(t *testing.T) {
+	began := time.Unix(1000, 0)
+	c := Clock{Base: func() time.Time { return began }}
+	require.Equal(t, began, c.Now())
+	c.Advance(time.Hour)
+	c.Advance(time.Minute)
+	require.Equal(t, began.Add(61*time.Minute), c.Now())
+}
+
+// met are the faults that a number of requests meet, of the same kind unless said otherwise; "" is none.
+func met(s *Script[string], requests int) []string {
+	var list []string
+	for range requests {
+		f, _ := s.Meet(func(f string) bool { return f[0] != '!' })
+		list = append(list, f)
+	}
+	return list
+}
+
+func TestAFaultIsSkippedAndSpent(t *testing.T) {
+	var s Script[string]
+	s.Add("one", 0, 0)
+	s.Add("later", 1, 2)
+	s.Add("!other", 0, -1)
+	require.Equal(t, []string{"one", "", "later", "later", "", ""}, met(&s, 6))
+	require.Equal(t, []Scripted[string]{{"one", 1, 1}, {"later", 3, 2}, {"!other", 0, 0}}, s.All())
+	s.Clear()
+	require.Empty(t, s.All())
+}
+
+func TestTheFirstFaultThatIsDueIsMet(t *testing.T) {
+	var s Script[string]
+	s.Add("always", 2, -1)
+	s.Add("first", 0, 1)
+	require.Equal(t, []string{"first", "", "always", "always"}, met(&s, 4))
+}
