@@ -183,6 +183,13 @@ type UnfinishedFile struct {
 	Started time.Time
 }
 
+// StoredPart is a part of an unfinished large file, as a store lists it to people. The backends that can have a method
+// Parts for it, which changes nothing, so that an upload may be under way meanwhile.
+type StoredPart struct {
+	Receipt
+	Stored time.Time // when the store took it; zero where it does not say
+}
+
 // Unsupported answers [errors.ErrUnsupported] to everything optional. Embed it in a small Backend.
 type Unsupported struct{}
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/c1508ce4/sluice"
 )
@@ -80,8 +81,8 @@ func (b *Backend) versions(ctx context.Context, name string) iter.Seq2[fileObjec
 }
 
 // parts lists the parts of an unfinished large file by rising number.
-func (b *Backend) parts(ctx context.Context, id string) ([]sluice.Receipt, error) {
-	var receipts []sluice.Receipt
+func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, error) {
+	var parts []sluice.StoredPart
 	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}
 	for {
 		var page listPartsAnswer
@@ -90,17 +91,17 @@ func (b *Backend) parts(ctx context.Context, id string) ([]sluice.Receipt, error
 		}
 		for i := range page.Parts {
 			p := &page.Parts[i]
-			if n := len(receipts); n > 0 && receipts[n-1].Number >= p.PartNumber {
-				return nil, unusable(listParts.name, "part %d follows part %d", p.PartNumber, receipts[n-1].Number)
+			if n := len(parts); n > 0 && parts[n-1].Number >= p.PartNumber {
+				return nil, unusable(listParts.name, "part %d follows part %d", p.PartNumber, parts[n-1].Number)
 			}
 			r, err := p.receipt()
 			if err != nil {
 				return nil, err
 			}
-			receipts = append(receipts, r)
+			parts = append(parts, sluice.StoredPart{Receipt: r, Stored: time.UnixMilli(p.Uploaded).UTC()})
 		}
 		if page.NextPartNumber == nil {
-			return receipts, nil
+			return parts, nil
 		}
 		if *page.NextPartNumber <= request.StartPartNumber {
 			return nil, unusable(listParts.name, "the next page is the same")

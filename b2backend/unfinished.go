@@ -67,7 +67,24 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 	if err != nil {
 		return nil, err
 	}
-	return b.open(found.FileID, spec.Name, stored), nil
+	var receipts []sluice.Receipt
+	for _, p := range stored {
+		receipts = append(receipts, p.Receipt)
+	}
+	return b.open(found.FileID, spec.Name, receipts), nil
+}
+
+// Parts lists the parts that the store holds of an unfinished large file, by rising number. The error matches
+// [fs.ErrNotExist] if the large file is gone. It takes the capability writeFiles.
+func (b *Backend) Parts(ctx context.Context, f sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
+	parts, err := b.parts(ctx, f.ID)
+	if isRefusal(err) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("b2backend: unfinished large file %s: %w", f.ID, err)
+	}
+	return parts, nil
 }
 
 // differs says how an unfinished large file is not what is to be uploaded. The content type that the service chose

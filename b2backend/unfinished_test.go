@@ -200,3 +200,25 @@ func TestCancelStaleSpares(t *testing.T) {
 	require.Len(t, gone, 1)
 	require.Equal(t, "old/foreign", gone[0].Spec.Name)
 }
+
+func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	f := start(t, b, "file")
+	var want []sluice.StoredPart
+	for _, n := range []int{2, 1} {
+		s.Advance(time.Minute)
+		r, err := f.UploadPart(t.Context(), part(n, content(minPart+n)))
+		require.NoError(t, err)
+		want = append([]sluice.StoredPart{{Receipt: r}}, want...)
+	}
+	got, err := b.Parts(t.Context(), listed(t, b, "file")[0])
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, got[0].Stored.Sub(got[1].Stored).Round(time.Second))
+	require.WithinDuration(t, s.Now(), got[0].Stored, 5*time.Second)
+	got[0].Stored, got[1].Stored = time.Time{}, time.Time{}
+	require.Equal(t, want, got)
+	require.NoError(t, f.Cancel(t.Context()))
+	_, err = b.Parts(t.Context(), sluice.UnfinishedFile{ID: f.Info().ID})
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}

@@ -25,6 +25,7 @@ type partObject struct {
 	ContentSHA1   string `json:"contentSha1"`
 	FileID        string `json:"fileId"`
 	PartNumber    int    `json:"partNumber"`
+	Uploaded      int64  `json:"uploadTimestamp"` // in milliseconds
 }
 
 // retentionSetting is a value that the key may not be allowed to read.

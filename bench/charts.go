@@ -2,80 +2,85 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// draw writes the pictures that there are rows for.
-func (r result) draw(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+// pictures are those of a group, by file name.
+func pictures(group string, all []outcome) map[string]string {
+	drawn := map[string]string{}
+	switch group {
+	case "paths":
+		drawn["share.svg"] = ofLimit(all)
+	case "latency":
+		drawn["latency.svg"] = overConcurrency(all)
+	case "growth":
+		drawn["memory.svg"] = overLength(all)
+		drawn["simulated.svg"] = overSimulated(all)
 	}
-	for name, picture := range map[string]string{
-		"links.svg":  r.links(),
-		"length.svg": r.lengths(),
-		"share.svg":  r.shares(),
-	} {
+	for name, picture := range drawn {
 		if picture == "" {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(picture), 0o644); err != nil {
-			return err
+			delete(drawn, name)
 		}
 	}
-	return nil
+	return drawn
 }
 
-// links is throughput over concurrency, a line for each latency; what the writer chooses by itself is the last point.
-func (r result) links() string {
-	c := chart{title: "Throughput over simulated links, MB/s", x: "uploads at once"}
-	var lines []*line
-	byName := make(map[string]*line)
-	for _, o := range r.Rows {
-		if !strings.HasPrefix(o.Name, groupLinks+"/") {
-			continue
-		}
-		name := o.Job.Link.Latency.String()
-		if byName[name] == nil {
-			byName[name] = &line{name: name}
-			lines = append(lines, byName[name])
-		}
-		l := byName[name]
-		l.points = append(l.points, point{uploadsText(o.Job.Concurrency), o.of(sample.rate).Median() / 1e6})
+// lineOf is the chart's line of that name, new if there is none.
+func (c *chart) lineOf(name string) *line {
+	i := slices.IndexFunc(c.lines, func(l line) bool { return l.name == name })
+	if i < 0 {
+		i = len(c.lines)
+		c.lines = append(c.lines, line{name: name})
 	}
-	for _, l := range lines {
-		c.lines = append(c.lines, *l)
+	return &c.lines[i]
+}
+
+func (l *line) add(label string, value float64) { l.points = append(l.points, point{label, value}) }
+
+// overConcurrency is throughput over concurrency, a line for each latency; what the writer chooses by itself comes last.
+func overConcurrency(all []outcome) string {
+	c := chart{title: "Throughput to B2 over simulated links", x: "uploads at once", y: "MB/s"}
+	for _, o := range all {
+		c.lineOf(fmt.Sprintf("%v away", o.Job.Link.Latency)).add(uploadsText(o.Job.Concurrency), o.of(sample.rate).Median()/1e6)
 	}
 	return c.svg()
 }
 
-// lengths is memory over the length of the stream, beside what the whole process may have.
-func (r result) lengths() string {
-	c := chart{title: "Peak memory, MiB", x: "length of the stream"}
-	used, limit := line{name: "whole process"}, line{name: "memory limit + 24 MiB"}
-	for _, o := range r.Rows {
-		if strings.HasPrefix(o.Name, groupLength+"/") {
-			label := size.Format(o.Job.Size)
-			used.points = append(used.points, point{label, o.of(rssMiB).Max()})
-			limit.points = append(limit.points, point{label, float64(o.Job.Memory+beside) / (1 << 20)})
+// overLength is memory over the length of the stream, beside what the whole process may have.
+func overLength(all []outcome) string {
+	c := chart{title: "Memory over the length of the stream", x: "length", y: "MiB, peak"}
+	for _, o := range all {
+		label := size.Format(o.Job.Size)
+		if !strings.HasPrefix(o.Name, "growth/drop/") {
+			continue
 		}
-	}
-	if len(used.points) > 0 {
-		c.lines = []line{used, limit}
+		c.lineOf("limit + 24 MiB").add(label, float64(o.Job.Memory+beside)/(1<<20))
+		c.lineOf("memory limit").add(label, float64(o.Job.Memory)/(1<<20))
+		c.lineOf("whole process").add(label, o.of(rssMiB).Max())
+		c.lineOf("pages").add(label, o.of(func(s sample) float64 { return float64(s.Pages) / (1 << 20) }).Max())
 	}
 	return c.svg()
 }
 
-// shares is how much of the raw limit each path reaches.
-func (r result) shares() string {
+// overSimulated is the share of the limit over the length that tiny pages stand for.
+func overSimulated(all []outcome) string {
+	c := chart{title: "Pages of 2.5 GiB in use, simulated by tiny ones", x: "length", y: "% of the limit, peak"}
+	for _, o := range all {
+		if label, ok := strings.CutPrefix(o.Name, "growth/simulated/"); ok {
+			c.lineOf("pages").add(label, 100*o.of(pagesOfLimit).Max())
+		}
+	}
+	return c.svg()
+}
+
+// ofLimit is how much of the raw limit each path reaches.
+func ofLimit(all []outcome) string {
 	var bars []point
-	for _, o := range r.Rows {
-		if name, ok := strings.CutPrefix(o.Name, groupPaths+"/"); ok {
-			bars = append(bars, point{name, 100 * o.OfLimit.Median()})
-		}
+	for _, o := range all {
+		bars = append(bars, point{strings.TrimPrefix(o.Name, "paths/"), 100 * o.OfLimit.Median()})
 	}
-	return barsSVG("Share of the raw limit, %", bars, func(v float64) string { return fmt.Sprintf("%.0f %%", v) })
+	return barsSVG("Throughput, as a share of the raw limit", "%", bars)
 }

@@ -54,6 +54,7 @@ func TestRequestsArePartsAndAConstant(t *testing.T) {
 func TestPagesStayWithinTheLimit(t *testing.T) {
 	for _, size := range []int64{1 << 10, 64 << 20, 1 << 30} {
 		s := measure(t, nil, job{Work: workStream, To: toDrop, From: fromReader, Size: size, PartSize: 4 << 20, Memory: 32 << 20})
+		require.LessOrEqual(t, s.Pages, int64(32<<20), "%d bytes", size)
 		require.LessOrEqual(t, s.RSS, int64(32<<20+beside), "%d bytes", size)
 	}
 }
@@ -61,7 +62,7 @@ func TestPagesStayWithinTheLimit(t *testing.T) {
 // A source's bytes reach the store from the very memory that they were read into.
 func TestNothingIsCopiedBetweenTheSourceAndTheStore(t *testing.T) {
 	const size, part = 64 << 20, 4 << 20
-	source := &addressed{Source: lab.NewSource(size, 0, nil), read: make(map[*byte]int64)}
+	source := &addressed{Source: lab.NewSource(lab.NewPage(), size, 0, nil), read: make(map[*byte]int64)}
 	w, err := sluice.New(t.Context(), sees{source: source}, "f", &sluice.Options{PartSize: part, MemoryLimit: 32 << 20, Concurrency: 1})
 	require.NoError(t, err)
 	defer w.Abort(nil)
@@ -122,14 +123,27 @@ func (s sees) Write(p []byte) (int, error) {
 
 var _ io.Writer = sees{}
 
-// Hashing and sending cannot be had cheaper than they are alone. Twice as dear as both would be a second hash, or a
-// copy through small buffers.
-func TestProcessorTimeIsThatOfHashingAndSending(t *testing.T) {
-	s := settings{size: 128 << 20}
-	r := s.newRow("guard", job{To: toB2, From: fromReader, Size: s.size, PartSize: 8 << 20, Concurrency: 4, Memory: 64 << 20})
-	began := time.Now()
-	samples, err := runRounds(t.Context(), s.jobs([]row{r}), 3, progress{w: io.Discard})
+// Taking, hashing and sending cannot be had cheaper than they are alone. Half as much again would be a second hash, or
+// copies through small buffers.
+func TestProcessorTimeIsThatOfTakingHashingAndSending(t *testing.T) {
+	s := defaults()
+	s.size = 512 << 20
+	rows := []row{s.newRow("guard", s.path(toB2, fromReader, s.size))}
+	samples, err := runRounds(t.Context(), jobs(rows), 3, newProgress(io.Discard))
 	require.NoError(t, err)
-	o := newResult([]row{r}, nil, 3, samples).Rows[0]
-	require.Less(t, o.CPUOver.Median(), 2.0, "%v, in %v", o.CPUOver, time.Since(began))
+	o := newResult(rows, 3, samples).Rows[0]
+	require.Less(t, o.CPUOver.Min(), 1.6, "%v: a busy machine disturbs some rounds, a slower program has none that is fast", o.CPUOver)
+}
+
+// Over a link memory is what all wait for.
+func TestManyWritersShareOneLimitAndNoneStarves(t *testing.T) {
+	var servers lab.Servers
+	defer servers.Stop()
+	s := measure(t, &servers, job{
+		Work: workStream, To: toB2, From: fromReader, Size: 512 << 20, PartSize: 5 << 20, Concurrency: 4, Memory: 64 << 20, Writers: 8,
+		Link: lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6},
+	})
+	require.LessOrEqual(t, s.Pages, int64(64<<20))
+	require.LessOrEqual(t, s.RSS, int64(64<<20+beside))
+	require.Greater(t, s.Least, 0.3, "of what the fastest has, the slowest has")
 }

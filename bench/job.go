@@ -14,6 +14,7 @@ const (
 	workSHA1   = "sha1"   // hash alone, on all cores
 	workSHA256 = "sha256" // likewise
 	workCopy   = "copy"   // copy alone, on all cores
+	workRead   = "read"   // read alone: stdin, written by another process
 	workPost   = "post"   // send alone: the same bytes posted, nothing hashed, no writer around
 )
 
@@ -39,20 +40,29 @@ type job struct {
 	PartSize    int64  `json:",omitempty"`
 	Concurrency int    `json:",omitempty"` // of a stream 0: as the writer chooses
 	Memory      int64  `json:",omitempty"` // limit, bytes
+	PageSize    int    `json:",omitempty"` // bytes; 0 for the usual
+	Writers     int    `json:",omitempty"` // streams at once on one Pool, which share Size; 0 for one
 	Rate        int64  `json:",omitempty"` // of the source, bytes per second, 0 for any
 	Link        lab.Link
 }
 
+// writers are how many streams the job is.
+func (j job) writers() int { return max(1, j.Writers) }
+
 // String says what the job is, in a line.
 func (j job) String() string {
 	switch j.Work {
-	case workSHA1, workSHA256, workCopy:
+	case workSHA1, workSHA256, workCopy, workRead:
 		return fmt.Sprintf("%s alone, %s", j.Work, size.Format(j.Size))
 	case workPost:
 		return fmt.Sprintf("post alone, %s in %s x %d%s", size.Format(j.Size), size.Format(j.PartSize), j.Concurrency, linkText(j.Link))
 	default:
-		return fmt.Sprintf("%s to %s from %s, %s x %s in %s%s", size.Format(j.Size), j.To, j.From,
+		text := fmt.Sprintf("%s to %s from %s, %s x %s in %s%s", size.Format(j.Size), j.To, j.From,
 			size.Format(j.PartSize), uploadsText(j.Concurrency), size.Format(j.Memory), linkText(j.Link))
+		if j.Writers > 1 {
+			text += fmt.Sprintf(", %d writers", j.Writers)
+		}
+		return text
 	}
 }
 
@@ -74,6 +84,12 @@ func linkText(l lab.Link) string {
 	if l.Bandwidth > 0 {
 		text += fmt.Sprintf(", %s/s", size.Decimal(l.Bandwidth))
 	}
+	if l.Lanes > 0 {
+		text += fmt.Sprintf(" x %d", l.Lanes)
+	}
+	if l.Most > 0 {
+		text += fmt.Sprintf(", refuses beyond %d", l.Most)
+	}
 	return text
 }
 
@@ -83,11 +99,16 @@ type sample struct {
 	Wall     float64 // seconds
 	CPU      float64 // seconds of this process, user and system
 	RSS      int64   // peak, bytes
+	Pages    int64   // peak, bytes of the Pool in use
+	Limit    int64   // bytes of the Pool
 	Parts    int
 	Uploads  int     // at most at once, as resolved
 	Allocs   float64 // of the whole process for each part, in the second half of the stream
 	Tail     float64 // seconds from the source's last byte to the end of Close
 	Requests int
+	Retries  int
+	// Least is what the slowest of several writers had taken, as a share of the fastest, when the first was done.
+	Least float64 `json:",omitempty"`
 }
 
 func (s sample) rate() float64 { return float64(s.Bytes) / s.Wall }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"io"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -33,6 +35,8 @@ func playLimit(ctx context.Context, spec json.RawMessage) (any, error) {
 	case workCopy:
 		page := lab.NewPage()
 		everywhere(j.Size, begin, func() func([]byte) { return func(data []byte) { copy(data, page) } })
+	case workRead:
+		err = readAll(j.Size, begin)
 	case workPost:
 		err = lab.Post(ctx, o.Server, j.Size, j.PartSize, j.Concurrency, begin)
 	default:
@@ -75,4 +79,20 @@ func everywhere(size int64, begin func(), newWork func() func([]byte)) {
 		})
 	}
 	group.Wait()
+}
+
+// readAll reads stdin in pieces of a page into memory that is not in the cache.
+func readAll(size int64, begin func()) error {
+	lab.EnlargePipe(os.Stdin)
+	memory := make([]byte, coreMemory)
+	copy(memory[1:], memory)
+	begin()
+	for left, at := size, 0; left > 0; at = (at + corePiece) % coreMemory {
+		n := min(left, corePiece)
+		if _, err := io.ReadFull(os.Stdin, memory[at:at+int(n)]); err != nil {
+			return err
+		}
+		left -= n
+	}
+	return nil
 }

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"time"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
-	"github.com/c1508ce4/sluice/internal/size"
 )
 
 // row is a line of the result: a stream, and the raw limits whose times add up to the least it could take.
 type row struct {
 	name   string
 	stream job
-	wall   []job // what the wall time is compared with
+	wall   []job // what the wall time is compared with; none where a link is the limit
 	cpu    []job // what the CPU time is compared with
 }
 
@@ -24,11 +21,15 @@ type settings struct {
 	size        int64
 	parts       []int64
 	concurrency []int
-	memory      []int64
+	memory      []int64 // the first is also that of the other groups
 	latencies   []time.Duration
 	bandwidth   int64
 	linkTime    time.Duration // about how long a stream over a simulated link lasts
 	lengths     []int64
+	simulated   []int64 // lengths that tiny pages stand for
+	writers     []int
+	lines       []lab.Link // that uploads follow by themselves
+	lineParts   int        // of a stream over them
 }
 
 func defaults() settings {
@@ -36,11 +37,15 @@ func defaults() settings {
 		size:        2 << 30,
 		parts:       []int64{5 << 20, 16 << 20},
 		concurrency: []int{1, 4, 16, 0},
-		memory:      []int64{128 << 20},
+		memory:      []int64{128 << 20, 64 << 20, 512 << 20},
 		latencies:   []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond},
 		bandwidth:   50e6,
 		linkTime:    3 * time.Second,
 		lengths:     []int64{4 << 10, 1 << 20, 16 << 20, 256 << 20, 4 << 30, 64 << 30},
+		simulated:   []int64{1 << 20, 1e9, 100e9, 1e12, 10e12},
+		writers:     []int{1, 8, 64},
+		lines:       lines(),
+		lineParts:   2000,
 	}
 }
 
@@ -49,83 +54,52 @@ func quick() settings {
 	s := defaults()
 	s.size = 64 << 20
 	s.concurrency = []int{4, 0}
+	s.memory = s.memory[:1]
 	s.latencies = []time.Duration{10 * time.Millisecond}
 	s.linkTime = 300 * time.Millisecond
 	s.lengths = []int64{4 << 10, 1 << 20, 64 << 20, 512 << 20}
+	s.simulated = s.simulated[:3]
+	s.lines = []lab.Link{s.lines[1], s.lines[len(s.lines)-1]}
+	s.lineParts = 40
 	return s
 }
 
-// Groups of rows, as they are named in front of the slash.
-const (
-	groupPaths    = "paths"    // every way through the program, with one setting
-	groupSettings = "settings" // part size, uploads and memory, to B2
-	groupLinks    = "links"    // simulated links
-	groupLength   = "length"   // how cost grows with the stream
-)
-
-// What the paths are measured with: peers are, too.
-const (
-	pathPart    = 16 << 20
-	pathUploads = 4
-	pathMemory  = 128 << 20
-)
-
-// keptAtMost bounds what the memory backend keeps.
-const keptAtMost = 1 << 30
-
-// rows are the matrix.
-func (s settings) rows() []row {
-	var rows []row
-	for _, to := range []struct {
-		name string
-		job  job
-	}{
-		{"drop", job{To: toDrop, Size: s.size}},
-		{"memory", job{To: toMemory, Size: min(s.size, keptAtMost)}},
-		{"b2", job{To: toB2, Size: s.size}},
-		{"b2-tls", job{To: toB2, Size: s.size, Link: lab.Link{TLS: true}}},
-	} {
-		for _, from := range []string{fromReader, fromWrites, fromPipe} {
-			j := to.job
-			j.From, j.PartSize, j.Concurrency, j.Memory = from, pathPart, pathUploads, pathMemory
-			rows = append(rows, s.newRow(groupPaths+"/"+to.name+"/"+from, j))
-		}
+// newRow adds the raw limits: what nobody can do without who has these bytes from that source and sends them there.
+// They are taken once, hashed once and sent once. On this machine's own loopback client and server share the cores, so
+// the times add up; behind a slow link taking and hashing cost processor time but no wall time.
+func (s settings) newRow(name string, j job) row {
+	j.Work = workStream
+	r := row{name: name, stream: j, cpu: []job{s.take(j.From)}}
+	if j.To == toB2 {
+		r.cpu = append(r.cpu, s.sole(workSHA1), posting(j))
+	} else {
+		r.cpu = append(r.cpu, s.sole(workSHA256))
 	}
-	for _, memory := range s.memory {
-		for _, part := range s.parts {
-			for _, n := range s.concurrency {
-				j := job{To: toB2, From: fromReader, Size: s.size, PartSize: part, Concurrency: n, Memory: memory}
-				name := fmt.Sprintf("%s/%s x %s in %s", groupSettings, size.Format(part), uploadsText(n), size.Format(memory))
-				rows = append(rows, s.newRow(name, j))
-			}
-		}
+	r.wall = r.cpu
+	if j.Link.Bandwidth > 0 || j.Link.Latency > 0 {
+		r.wall = []job{posting(j)}
 	}
-	for _, latency := range s.latencies {
-		for _, n := range s.concurrency {
-			rows = append(rows, s.linkRow(latency, n))
-		}
-	}
-	for _, length := range s.lengths {
-		j := job{To: toDrop, From: fromReader, Size: length, PartSize: pathPart, Concurrency: pathUploads, Memory: pathMemory}
-		rows = append(rows, s.newRow(groupLength+"/"+size.Format(length), j))
-	}
-	return rows
+	return r
 }
 
-// linkRow is a stream over a slow link: small parts, so that many uploads fit the memory.
-func (s settings) linkRow(latency time.Duration, n int) row {
-	part, memory := s.parts[0], s.memory[0]
-	link := lab.Link{Latency: latency, Bandwidth: s.bandwidth}
-	j := job{
-		To: toB2, From: fromReader, PartSize: part, Concurrency: n, Memory: memory, Link: link,
-		Size: int64(float64(resolved(n, part, memory)) * perConnection(link, part) * s.linkTime.Seconds()),
+// take is the limit of having the bytes: a copy, which a Read or a Write cannot do without, or a read from a pipe.
+func (s settings) take(from string) job {
+	if from == fromPipe {
+		j := s.sole(workRead)
+		j.From = fromPipe
+		return j
 	}
-	return s.newRow(fmt.Sprintf("%s/%v/x %s", groupLinks, latency, uploadsText(n)), j)
+	return s.sole(workCopy)
 }
 
-// perConnection is the bytes per second that one connection carries at best, in parts of that size.
-func perConnection(l lab.Link, part int64) float64 {
-	return float64(part) / (l.Latency.Seconds() + float64(part)/float64(cmp.Or(l.Bandwidth, 1<<40)))
+// sole is the limit of one kind of work. All rows share one, whatever the length of their streams.
+func (s settings) sole(work string) job { return job{Work: work, Size: min(s.size, 1<<30)} }
+
+// posting is the limit of sending what j sends.
+func posting(j job) job {
+	return job{
+		Work: workPost, Size: j.Size, PartSize: j.PartSize, Concurrency: resolved(j.Concurrency, j.PartSize, j.Memory), Link: j.Link,
+	}
 }
 
 // resolved is how many uploads there are at most if n are asked for: as many as fit in memory beside the part that
@@ -138,33 +112,9 @@ func resolved(n int, part, memory int64) int {
 	return min(n, fit)
 }
 
-// newRow adds the raw limits. On this machine's own loopback client and server share the cores, so the times of
-// hashing and sending add up; behind a slow link hashing costs processor time but no wall time.
-func (s settings) newRow(name string, j job) row {
-	j.Work = workStream
-	r := row{name: name, stream: j}
-	if j.To != toB2 {
-		r.wall = []job{s.hash(workSHA256)}
-		r.cpu = r.wall
-		return r
-	}
-	post := job{
-		Work: workPost, Size: j.Size, PartSize: j.PartSize, Concurrency: resolved(j.Concurrency, j.PartSize, j.Memory), Link: j.Link,
-	}
-	r.cpu = []job{s.hash(workSHA1), post}
-	r.wall = r.cpu
-	if j.Link.Bandwidth > 0 || j.Link.Latency > 0 {
-		r.wall = []job{post}
-	}
-	return r
-}
-
-// hash is the limit of a digest. All rows share one, whatever the length of their streams.
-func (s settings) hash(work string) job { return job{Work: work, Size: min(s.size, 1<<30)} }
-
 // jobs are those of the rows, with their limits, each once: what a round runs.
-func (s settings) jobs(rows []row) []job {
-	all := []job{{Work: workCopy, Size: min(s.size, 1<<30)}}
+func jobs(rows []row) []job {
+	var all []job
 	seen := make(map[job]bool)
 	for _, r := range rows {
 		for _, j := range slices.Concat(r.wall, r.cpu, []job{r.stream}) {

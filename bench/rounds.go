@@ -3,13 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
@@ -19,7 +13,7 @@ const warmUp = 16
 
 // runRounds runs every job once a round, A B C A B C …, so that what drifts meets all alike, after a round that warms
 // up and is forgotten. talk gets what there is to say meanwhile.
-func runRounds(ctx context.Context, jobs []job, rounds int, talk progress) (map[job][]sample, error) {
+func runRounds(ctx context.Context, jobs []job, rounds int, talk *progress) (map[job][]sample, error) {
 	var servers lab.Servers
 	defer servers.Stop()
 	results := make(map[job][]sample)
@@ -50,48 +44,6 @@ func runRounds(ctx context.Context, jobs []job, rounds int, talk progress) (map[
 		}
 	}
 	return results, nil
-}
-
-// progress is told what goes on: on a terminal in one line, which is written over.
-type progress struct {
-	w        io.Writer
-	terminal bool
-}
-
-func newProgress(w io.Writer) progress {
-	f, ok := w.(*os.File)
-	return progress{w, ok && term.IsTerminal(int(f.Fd()))}
-}
-
-// now says what begins; it is worth a line only where the next one takes its place.
-func (p progress) now(format string, a ...any) {
-	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K"+format, a...)
-	}
-}
-
-// done says what has happened.
-func (p progress) done(format string, a ...any) {
-	if p.terminal {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
-	fmt.Fprintf(p.w, format+"\n", a...)
-}
-
-// profileRows runs each row's stream once more, with a CPU profile named for the row.
-func profileRows(ctx context.Context, rows []row, folder string) error {
-	var servers lab.Servers
-	defer servers.Stop()
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		file := strings.NewReplacer("/", "-", " ", "").Replace(r.name) + ".pprof"
-		if _, err := runJob(ctx, &servers, order{Job: r.stream, Profile: filepath.Join(folder, file)}); err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
-		}
-	}
-	return nil
 }
 
 // runJob runs one job in a process of its own. o.Server is found here.

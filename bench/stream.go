@@ -3,16 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"sync/atomic"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
@@ -24,6 +20,10 @@ import (
 // beside is what a client process is allowed beside its pages.
 const beside = 24 << 20
 
+// leastLimit is what the runtime's limit counts as pages where they are simulated, so that the collector is not made to run all the
+// time.
+const leastLimit = 16 << 20
+
 // pieceSize is that of the pieces of fromWrites.
 const pieceSize = 32 << 10
 
@@ -34,13 +34,13 @@ type order struct {
 	Profile string `json:",omitempty"` // file for the stream's CPU profile, "" for none
 }
 
-// playStream is the role of a client: it carries one stream, in a process that does nothing else.
+// playStream is the role of a client: it carries what a job says, in a process that does nothing else.
 func playStream(ctx context.Context, spec json.RawMessage) (any, error) {
 	var o order
 	if err := json.Unmarshal(spec, &o); err != nil {
 		return nil, err
 	}
-	limit := o.Job.Memory + beside
+	limit := max(o.Job.Memory, leastLimit) + beside
 	if o.Job.To == toMemory {
 		limit += o.Job.Size // the store is in this process as well
 	}
@@ -83,102 +83,6 @@ func connect(ctx context.Context, o order, requests *counter) (sluice.Backend, e
 	}
 }
 
-// carry streams, and measures from New to the end of Close.
-func carry(ctx context.Context, j job, b sluice.Backend, requests *counter) (sample, error) {
-	var half halfway
-	source := lab.NewSource(j.Size, j.Rate, half.mark)
-	began, cpu := time.Now(), lab.CPU()
-	w, err := sluice.New(ctx, b, "bench", &sluice.Options{
-		PartSize: j.PartSize, Concurrency: j.Concurrency, MemoryLimit: j.Memory,
-	})
-	if err != nil {
-		return sample{}, err
-	}
-	defer w.Abort(nil)
-	half.writer = w
-	var last func() time.Time
-	switch j.From {
-	case fromReader:
-		last = source.Last
-		_, err = w.ReadFrom(source)
-	case fromWrites:
-		last = source.Last
-		err = source.Pieces(pieceSize, w.Write)
-	case fromPipe:
-		pipe := &watched{Reader: os.Stdin, left: j.Size / 2, half: half.mark}
-		last = func() time.Time { return pipe.last }
-		_, err = w.ReadFrom(pipe)
-	default:
-		err = fmt.Errorf("no source %q", j.From)
-	}
-	if err != nil {
-		return sample{}, err
-	}
-	if err := w.Close(); err != nil {
-		return sample{}, err
-	}
-	ended := time.Now()
-	s := sample{
-		Bytes:    w.File().Size,
-		Wall:     ended.Sub(began).Seconds(),
-		CPU:      lab.CPU() - cpu,
-		RSS:      lab.PeakRSS(),
-		Parts:    max(1, w.File().Parts),
-		Uploads:  w.Settings().Concurrency,
-		Allocs:   half.allocs(),
-		Tail:     ended.Sub(last()).Seconds(),
-		Requests: int(requests.n.Load()),
-	}
-	if s.Bytes != j.Size {
-		return s, fmt.Errorf("%d bytes of %d arrived", s.Bytes, j.Size)
-	}
-	return s, nil
-}
-
-// halfway counts allocations of the whole process from the middle of a stream, when everything is warm.
-type halfway struct {
-	writer  *sluice.LargeFileWriter
-	mallocs uint64
-	parts   int
-}
-
-func (h *halfway) mark() { h.mallocs, h.parts = h.now() }
-
-func (h *halfway) now() (mallocs uint64, parts int) {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.Mallocs, h.writer.Stats().PartsDone
-}
-
-// allocs is for each part since the middle, 0 if there was none.
-func (h *halfway) allocs() float64 {
-	mallocs, parts := h.now()
-	if parts == h.parts {
-		return 0
-	}
-	return float64(mallocs-h.mallocs) / float64(parts-h.parts)
-}
-
-// watched notes when half of a pipe's bytes were read, and when the last ones came.
-type watched struct {
-	io.Reader
-	left int64
-	half func()
-	last time.Time
-}
-
-func (r *watched) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if n > 0 {
-		r.last = time.Now()
-	}
-	if r.left -= int64(n); r.left <= 0 && r.half != nil {
-		r.half()
-		r.half = nil
-	}
-	return n, err
-}
-
 // counter counts requests.
 type counter struct {
 	next http.RoundTripper
@@ -188,17 +92,4 @@ type counter struct {
 func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
 	return c.next.RoundTrip(r)
-}
-
-// playSource is the role of the process behind a pipe: it writes size bytes to stdout as fast as they are read.
-func playSource(_ context.Context, spec json.RawMessage) (any, error) {
-	var size int64
-	if err := json.Unmarshal(spec, &size); err != nil {
-		return nil, err
-	}
-	err := lab.NewSource(size, 0, nil).Pieces(1<<20, os.Stdout.Write)
-	if errors.Is(err, io.ErrClosedPipe) {
-		return nil, errors.New("the client hung up")
-	}
-	return nil, err
 }

@@ -20,18 +20,24 @@ type line struct {
 
 // chart is lines over labels at equal distances, from 0 up.
 type chart struct {
-	title, x string
-	lines    []line
+	title, x, y string // y is the values' unit
+	lines       []line
 }
 
-// Colours that are told apart in print and by most eyes.
+// Colours that are told apart in print, by most eyes, and on the dark as on the light.
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
+
+// style has the picture follow the reader's light or dark; it has a ground of its own in both.
+const style = `<style>
+.ground { fill: #ffffff } .grid { stroke: #d8d8d8 } text { fill: #1f2328; font: 13px sans-serif } .title { font-size: 16px }
+@media (prefers-color-scheme: dark) { .ground { fill: #161b22 } .grid { stroke: #3d444d } text { fill: #e6edf3 } }
+</style>`
 
 // Sizes in pixels.
 const (
-	width, height = 720, 400
-	left, right   = 70, 150 // the legend is on the right
-	top, bottom   = 50, 50
+	width, height = 760, 400
+	left, right   = 80, 160 // the legend is on the right
+	top, bottom   = 50, 60
 )
 
 // svg is "" for a chart without lines.
@@ -46,20 +52,22 @@ func (c chart) svg() string {
 		}
 	}
 	step := tick(most)
-	most = step * math.Ceil(most/step)
+	most = step * max(1, math.Ceil(most/step))
 	y := func(v float64) float64 { return height - bottom - v/most*(height-top-bottom) }
 	x := func(i, n int) float64 { return left + (float64(i)+0.5)/float64(n)*(width-left-right) }
 
 	var s drawing
 	s.open(height, c.title)
 	for v := 0.0; v <= most*1.001; v += step {
-		s.f(`<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/>`, left, width-right, y(v), y(v))
-		s.text(left-8, y(v)+4, "end", fmt.Sprintf("%g", v))
+		s.f(`<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, left, width-right, y(v), y(v))
+		s.text(left-8, y(v)+4, "end", fmt.Sprintf("%g", math.Round(v/step)*step))
 	}
 	for i, p := range c.lines[0].points {
 		s.text(x(i, len(c.lines[0].points)), height-bottom+20, "middle", p.label)
 	}
-	s.text((left+width-right)/2, height-10, "middle", c.x)
+	s.text((left+width-right)/2, height-14, "middle", c.x)
+	const middle = (top + height - bottom) / 2
+	s.f(`<text transform="translate(22 %d) rotate(-90)" text-anchor="middle">%s</text>`, middle, html.EscapeString(c.y))
 	for i, l := range c.lines {
 		colour := colours[i%len(colours)]
 		var path []string
@@ -75,8 +83,8 @@ func (c chart) svg() string {
 	return s.close()
 }
 
-// barsSVG draws a horizontal bar for each value, the longest as wide as there is room; "" for none.
-func barsSVG(title string, bars []point, write func(float64) string) string {
+// barsSVG draws a horizontal bar for each value, over an axis from 0 with its unit; "" for none.
+func barsSVG(title, unit string, bars []point) string {
 	if len(bars) == 0 {
 		return ""
 	}
@@ -84,15 +92,23 @@ func barsSVG(title string, bars []point, write func(float64) string) string {
 	for _, b := range bars {
 		most = max(most, b.value)
 	}
+	step := tick(most)
+	most = step * max(1, math.Ceil(most/step))
 	const from, to, each = 150, width - 80, 26
+	x := func(v float64) float64 { return from + v/most*(to-from) }
+	end := top + each*len(bars)
 	var s drawing
-	s.open(top+each*len(bars)+10, title)
+	s.open(end+bottom, title)
+	for v := 0.0; v <= most*1.001; v += step {
+		s.f(`<line class="grid" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, x(v), x(v), top-8, end)
+		s.text(x(v), float64(end+18), "middle", fmt.Sprintf("%g", math.Round(v/step)*step))
+	}
+	s.text((from+to)/2, float64(end+42), "middle", unit)
 	for i, b := range bars {
 		y := float64(top + each*i)
-		w := b.value / max(most, 1) * (to - from)
 		s.text(from-8, y+14, "end", b.label)
-		s.f(`<rect x="%d" y="%.1f" width="%.1f" height="18" fill="%s"/>`, from, y, w, colours[0])
-		s.text(from+w+8, y+14, "start", write(b.value))
+		s.f(`<rect x="%d" y="%.1f" width="%.1f" height="18" fill="%s"/>`, from, y, x(b.value)-from, colours[0])
+		s.text(x(b.value)+8, y+14, "start", fmt.Sprintf("%.0f", b.value))
 	}
 	return s.close()
 }
@@ -117,9 +133,10 @@ type drawing struct{ strings.Builder }
 func (s *drawing) f(format string, a ...any) { fmt.Fprintf(s, format+"\n", a...) }
 
 func (s *drawing) open(h int, title string) {
-	s.f(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`, width, h)
-	s.f(`<rect width="100%%" height="100%%" fill="white"/>`)
-	s.f(`<text x="%d" y="28" font-size="17">%s</text>`, 20, html.EscapeString(title))
+	s.f(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, h, html.EscapeString(title))
+	s.f("%s", style)
+	s.f(`<rect class="ground" width="100%%" height="100%%"/>`)
+	s.f(`<text class="title" x="%d" y="28">%s</text>`, 20, html.EscapeString(title))
 }
 
 func (s *drawing) text(x, y float64, anchor, text string) {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
@@ -13,7 +11,7 @@ import (
 type target struct {
 	text    string
 	row     row
-	figure  func(outcome) lab.Series
+	figure  func(result, outcome) lab.Series
 	bound   float64
 	atLeast bool
 	unit    string
@@ -21,64 +19,56 @@ type target struct {
 
 // targets are those promises that need no rival beside them.
 func (s settings) targets() []target {
-	reader := func(to string, length int64) job {
-		return job{To: to, From: fromReader, Size: length, PartSize: pathPart, Concurrency: pathUploads, Memory: pathMemory}
-	}
-	writes := reader(toDrop, s.size)
-	writes.From = fromWrites
-	small := reader(toB2, 4<<10)
+	small := s.path(toB2, fromReader, 4<<10)
 	small.Link.TLS = true
-	b2 := s.newRow("targets/b2", reader(toB2, 4*s.size)) // long enough that touching the pages first does not count
-	longest := s.newRow("targets/longest", reader(toDrop, s.lengths[len(s.lengths)-1]))
+	// Long enough that touching the pages first does not count.
+	b2 := s.newRow("targets/b2", s.path(toB2, fromReader, 4*s.size))
+	memory := s.newRow("targets/memory", s.path(toMemory, fromReader, min(s.size, keptAtMost)))
+	longest := s.newRow("targets/longest", s.path(toDrop, fromReader, s.lengths[len(s.lengths)-1]))
 
-	busy := reader(toB2, 4*s.size) // long enough that the calls around the parts do not count
+	busy := s.path(toB2, fromReader, 4*s.size) // long enough that the calls around the parts do not count
 	busy.Concurrency, busy.Memory = 8, 256<<20
 	busy.Link.Latency = 100 * time.Millisecond
-	ideal := float64(busy.Concurrency) * float64(busy.PartSize) / busy.Link.Latency.Seconds()
+	wanted := float64(busy.Concurrency) * float64(busy.PartSize) / busy.Link.Latency.Seconds()
 
-	last := reader(toB2, min(s.size, 256<<20))
+	last := s.path(toB2, fromReader, min(s.size, 256<<20))
 	last.Rate = 100e6
 	last.Link = lab.Link{Latency: 50 * time.Millisecond, Bandwidth: 100e6}
-	const leastPart = 5e6 // B2's
-	due := max(leastPart, pathPart/pathUploads)/float64(last.Link.Bandwidth) + 2*last.Link.Latency.Seconds() + 0.020
+	const least = 5e6 // B2's smallest part
+	due := max(least, float64(last.PartSize)/pathUploads)/float64(last.Link.Bandwidth) + 2*last.Link.Latency.Seconds() + 0.020
 
+	held := float64(s.memory[0]+beside) / (1 << 20)
 	return []target{
-		{text: "CPU to B2, over SHA-1 alone and sending alone", row: b2, figure: overCPU, bound: 1.05},
+		{text: "CPU to B2, over SHA-1 alone and sending alone", row: b2, figure: over(sample.cpuPerByte, s.sole(workSHA1), posting(b2.stream)), bound: 1.05},
+		{text: "wall to the memory backend, over SHA-256 alone on all cores", row: memory, figure: over(sample.wallPerByte, s.sole(workSHA256)), bound: 1.20},
+		{text: "peak RSS to B2", row: b2, figure: peak, bound: held, unit: " MiB"},
+		{text: "peak RSS of the longest stream", row: longest, figure: peak, bound: held, unit: " MiB"},
+		{text: "peak RSS of 4 KiB to B2 over TLS", row: s.newRow("targets/small", small), figure: peak, bound: 14, unit: " MiB"},
 		{
-			text: "wall to the memory backend, over SHA-256 alone on all cores",
-			row:  s.newRow("targets/memory", reader(toMemory, min(s.size, keptAtMost))), figure: overLimit, bound: 1.20,
+			text: "8 uploads, 100 ms each: share of the ideal throughput", row: s.newRow("targets/busy", busy),
+			figure: each(func(x sample) float64 { return x.rate() / wanted }), bound: 0.95, atLeast: true,
 		},
-		{text: "peak RSS to B2", row: b2, figure: peak, bound: (pathMemory + beside) >> 20, unit: " MiB"},
-		{text: "peak RSS of the longest stream", row: longest, figure: peak, bound: (pathMemory + beside) >> 20, unit: " MiB"},
+		{text: "tail after the last byte, link of 50 ms and 100 MB/s", row: s.newRow("targets/tail", last), figure: each(tail), bound: due, unit: " s"},
+		{text: "allocations for each part, ReadFrom, whole process", row: longest, figure: each(allocs), bound: 1},
 		{
-			text: "peak RSS of 4 KiB to B2 over TLS", row: s.newRow("targets/small", small),
-			figure: peak, bound: 14, unit: " MiB",
+			text: "allocations for each part, Write of 32 KiB, whole process",
+			row:  s.newRow("targets/writes", s.path(toDrop, fromWrites, s.size)), figure: each(allocs), bound: 1,
 		},
-		{
-			text: "8 uploads of 16 MiB, 100 ms each: share of the ideal throughput",
-			row:  s.newRow("targets/busy", busy), bound: 0.95, atLeast: true,
-			figure: func(o outcome) lab.Series {
-				return o.of(func(x sample) float64 { return x.rate() / ideal })
-			},
-		},
-		{
-			text: "tail after the last byte, link of 50 ms and 100 MB/s", row: s.newRow("targets/tail", last),
-			figure: func(o outcome) lab.Series { return o.of(tail) }, bound: due, unit: " s",
-		},
-		{text: "allocations for each part, ReadFrom, whole process", row: longest, figure: allocated, bound: 1},
-		{text: "allocations for each part, Write of 32 KiB, whole process", row: s.newRow("targets/writes", writes), figure: allocated, bound: 1},
 	}
 }
 
-func overCPU(o outcome) lab.Series   { return o.CPUOver }
-func allocated(o outcome) lab.Series { return o.of(allocs) }
+// over is a figure of the stream over the sum of those of raw limits, round by round. A promise names its limits, which
+// may be fewer than those of the row: the copy that a Read is counts in the row's and in no promise.
+func over(figure func(sample) float64, limits ...job) func(result, outcome) lab.Series {
+	return func(r result, o outcome) lab.Series { return o.of(figure).Over(r.together(limits, figure)) }
+}
+
+func each(figure func(sample) float64) func(result, outcome) lab.Series {
+	return func(_ result, o outcome) lab.Series { return o.of(figure) }
+}
 
 // peak is the largest of all rounds: a limit is kept every time.
-func peak(o outcome) lab.Series { return lab.Series{o.of(rssMiB).Max()} }
-
-func overLimit(o outcome) lab.Series {
-	return lab.Of(o.OfLimit, func(share float64) float64 { return 1 / share })
-}
+func peak(_ result, o outcome) lab.Series { return lab.Series{o.of(rssMiB).Max()} }
 
 // targetRows are the rows that targets are about, each once.
 func targetRows(targets []target) []row {
@@ -93,28 +83,25 @@ func targetRows(targets []target) []row {
 	return rows
 }
 
-// writeTargets tells which are met, and is false if one is not.
-func writeTargets(w io.Writer, targets []target, r result) (bool, error) {
+// targetSection tells which targets are met, beside the streams that they are about; it is false if one is not.
+func targetSection(targets []target, r result) (section, bool) {
 	met := true
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if len(targets) > 0 {
-		fmt.Fprintln(t, "\ntarget\tbound\tmeasured\t")
-	}
+	t := lab.Table{Head: []string{"target", "bound", "measured", ""}}
 	for _, target := range targets {
 		for _, o := range r.Rows {
 			if o.Name != target.row.name {
 				continue
 			}
-			s := target.figure(o)
+			s := target.figure(r, o)
 			sign, verdict := "at most", "met"
 			if target.atLeast {
 				sign = "at least"
 			}
-			if m := s.Median(); target.atLeast && m < target.bound || !target.atLeast && m > target.bound {
+			if m := s.Median(); len(s) == 0 || target.atLeast && m < target.bound || !target.atLeast && m > target.bound {
 				verdict, met = "MISSED", false
 			}
-			fmt.Fprintf(t, "%s\t%s %.4g%s\t%s\t%s\n", target.text, sign, target.bound, target.unit, spread(s, 2), verdict)
+			t.Add(target.text, fmt.Sprintf("%s %.4g%s", sign, target.bound, target.unit), spread(s, 2), verdict)
 		}
 	}
-	return met, t.Flush()
+	return section{name: "targets", tables: append([]lab.Table{t}, withLimits(r, r.Rows)...)}, met
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// The calls, as errors and logs name them. All but callPut are the API's verbs.
+// The calls, as errors and logs name them. All but callPut and callGet are the API's verbs.
 const (
 	callOpen     = "files:upload"
 	callPut      = "put part"
 	callComplete = "complete-upload"
 	callCancel   = "cancel-upload"
 	callDownload = "download"
+	callGet      = "get file"
 )
 
 // retrying is what the log says of a failure that is followed by another attempt. The failure names the call.

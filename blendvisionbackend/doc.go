@@ -16,6 +16,9 @@
 //
 // # What the service cannot do
 //
+// Files are found by their ID, which the upload returns, not by their name, and no digest of them is told: [Backend.Open]
+// takes an ID, and checks what came by its length.
+//
 // There is no upload in one call, no listing of unfinished uploads and no resuming. The presigned URLs that parts go to
 // expire, and no call renews them: a part that comes too late fails for good, with an [*Error] of status 403, and the
 // file must be uploaded anew. When the answer to the call that opens an upload session is lost, nobody can find that session
@@ -31,7 +34,7 @@
 //
 // The protocol is that of the public API reference and the public sample client; testdata holds their examples. No part
 // of this package was run against the real service: what tests show, they show against bvtest, a server of this
-// project. Three things are assumed because nothing documents them: that the download call answers 200 for a
-// finished file only, that the error code 5 (not found) from the cancel call means that nothing is left to cancel, and that
-// the object store's errors are XML with Code and Message.
+// project. Four things are assumed because nothing documents them: that the download call answers 200 for a
+// finished file only, that the error code 5 (not found) from the cancel call means that nothing is left to cancel,
+// that the object store's errors are XML with Code and Message, and that a download URL serves ranges as HTTP has it.
 package blendvisionbackend

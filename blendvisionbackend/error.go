@@ -12,10 +12,10 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// Error is a refusal: an answer of the API, or of the object store that parts go to, other than 200. It holds no
+// Error is a refusal: an answer of the API, or of the object store that parts go to and files come from, other than success. It holds no
 // credentials.
 type Error struct {
-	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload" or "download"
+	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload", "download" or "get file"
 	Status  int    // HTTP's
 	Code    int    // gRPC's, as the API says it (documented); 0 from the object store
 	Message string // in the server's words, or the status in words if it gave none
@@ -50,12 +50,12 @@ var errUnreadable = errors.New("unreadable answer")
 // maxRefusal is how much of a refusal is read, in bytes.
 const maxRefusal = 64 << 10
 
-// refusal reads an answer other than 200: JSON from the API, XML from the object store. A gateway's page is neither and
+// refusal reads an answer other than success: JSON from the API, XML from the object store. A gateway's page is neither and
 // counts for its status alone.
 func refusal(call string, resp *http.Response, secrets []string) error {
 	e := &Error{Call: call, Status: resp.StatusCode, retryAfter: retry.After(resp.Header, time.Now())}
 	body, _ := exchange.ReadAll(resp.Body, maxRefusal) // one cut short or too long is not understood below
-	if call == callPut {
+	if call == callPut || call == callGet {
 		var v struct{ Code, Message string }
 		if xml.Unmarshal(body, &v) == nil && v.Code != "" {
 			e.Message = v.Code + ": " + v.Message

@@ -56,8 +56,9 @@ type cancelRequest struct {
 }
 
 type downloadAnswer struct {
-	ID  string `json:"id"`
-	URI string `json:"download_uri"`
+	ID       string `json:"id"`
+	URI      string `json:"download_uri"`
+	Filename string `json:"download_filename"`
 }
 
 // integer is an int64, which the proto3 JSON mapping writes as a string and reads as a string or a number.

@@ -58,6 +58,50 @@ func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (
 	return f, nil
 }
 
+// Parts lists the parts of an unfinished large file whose data is on the disk, by rising number. It takes nothing over: the
+// large file may be one that is being uploaded. The error matches [fs.ErrNotExist] if it is gone.
+func (b *Backend) Parts(ctx context.Context, u sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	parts, err := b.partsOf(u)
+	if err != nil {
+		return nil, fmt.Errorf("filebackend: unfinished large file %s of %q in %s: %w", u.ID, u.Spec.Name, b.root.Name(), err)
+	}
+	return parts, nil
+}
+
+func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
+	if err := b.Check(u.Spec); err != nil {
+		return nil, err
+	}
+	if !validID(u.ID) {
+		return nil, errGone
+	}
+	f := b.handle(u.Spec, u.ID)
+	lines, err := b.root.ReadFile(f.record())
+	if err != nil {
+		return nil, gone(err)
+	}
+	_, rest, ok, err := parseHeader(lines)
+	if err == nil && !ok {
+		err = errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, unfinished, err := b.unfinished(f.data(), u.Spec.Name)
+	if err == nil && !unfinished {
+		err = errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	layout, _, err := replay(rest)
+	layout.cut(data.Size())
+	return layout.parts(), err
+}
+
 // takeOver reads the record and makes f the owner of the large file.
 func (f *largeFile) takeOver() (err error) {
 	b := f.backend

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/c1508ce4/sluice"
 )
@@ -145,6 +146,7 @@ func (f *largeFile) end(e extent, stored bool) error {
 	f.layout.release(e.number)
 	var err error
 	if stored {
+		e.stored = time.Now().UTC()
 		if err = f.append(storedEvent(e)); err == nil {
 			f.layout.store(e)
 		}

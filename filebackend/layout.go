@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/c1508ce4/sluice"
 )
@@ -14,6 +15,7 @@ type extent struct {
 	number       int
 	offset, size int64
 	sum          uint32 // CRC-32C of the bytes
+	stored       time.Time
 }
 
 func (e extent) end() int64 { return e.offset + e.size }
@@ -94,13 +96,22 @@ func (l *layout) cut(size int64) {
 	l.drop(beyond)
 }
 
+// parts are those stored, by rising number.
+func (l *layout) parts() []sluice.StoredPart {
+	var list []sluice.StoredPart
+	for _, e := range l.stored {
+		list = append(list, sluice.StoredPart{Receipt: e.receipt(), Stored: e.stored})
+	}
+	slices.SortFunc(list, func(x, y sluice.StoredPart) int { return x.Number - y.Number })
+	return list
+}
+
 // receipts are those of the stored parts, by rising number.
 func (l *layout) receipts() []sluice.Receipt {
 	var list []sluice.Receipt
-	for _, e := range l.stored {
-		list = append(list, e.receipt())
+	for _, p := range l.parts() {
+		list = append(list, p.Receipt)
 	}
-	slices.SortFunc(list, func(x, y sluice.Receipt) int { return x.Number - y.Number })
 	return list
 }
 

@@ -37,13 +37,15 @@ type event struct {
 	Offset int64  `json:"offset,omitempty"`
 	Size   int64  `json:"size,omitempty"`
 	CRC32C string `json:"crc32c,omitempty"`
+	// Stored is when. Records of earlier versions do not say.
+	Stored time.Time `json:"stored,omitzero"`
 
 	Dropped []int      `json:"dropped,omitempty"` // parts that are about to be written over
 	Resumed *time.Time `json:"resumed,omitempty"` // by another handle: those before it have lost the file
 }
 
 func storedEvent(e extent) event {
-	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum)}
+	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum), Stored: e.stored}
 }
 
 // encode makes a line.
@@ -96,7 +98,7 @@ func (e event) apply(l *layout) error {
 	if err != nil {
 		return err
 	}
-	part := extent{number: e.Part, offset: e.Offset, size: e.Size, sum: uint32(sum)}
+	part := extent{number: e.Part, offset: e.Offset, size: e.Size, sum: uint32(sum), stored: e.Stored}
 	if e.Part < 1 || e.Offset < 0 || e.Size < 1 || part.end() < 0 {
 		return fmt.Errorf("part %d at byte %d with %d bytes", e.Part, e.Offset, e.Size)
 	}

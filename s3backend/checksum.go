@@ -3,12 +3,14 @@ package s3backend
 import (
 	"bytes"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"hash/crc32"
+	"hash/crc64"
 	"strconv"
 	"strings"
 
@@ -38,6 +40,19 @@ var crc32cChecksum = checksum{
 	new: func() hash.Hash { return crc32.New(castagnoli) },
 	set: func(p *completedPart, text string) { p.ChecksumCRC32C = text },
 }
+
+// kept are the digests that a store may keep of a file, whoever sent it, the strongest first (S3 API reference,
+// GetObject: documented).
+var kept = []checksum{
+	sha256Checksum,
+	{name: "sha1", header: "X-Amz-Checksum-Sha1", new: sha1.New},
+	{name: "crc64nvme", header: "X-Amz-Checksum-Crc64nvme", new: func() hash.Hash { return crc64.New(nvme) }},
+	crc32cChecksum,
+	{name: "crc32", header: "X-Amz-Checksum-Crc32", new: func() hash.Hash { return crc32.NewIEEE() }},
+}
+
+// nvme is the polynomial of CRC-64/NVME, reversed.
+var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
 
 func (c checksum) algorithm() sluice.Algorithm { return sluice.Algorithm{Name: c.name, New: c.new} }
 

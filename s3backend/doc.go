@@ -13,7 +13,7 @@
 //
 // Credentials need s3:PutObject and s3:AbortMultipartUpload. What a lost answer leaves open is settled with
 // s3:GetObject and s3:ListMultipartUploadParts; without them some outcomes stay [sluice.ErrFinishUnknown]. Resuming
-// and listing need s3:ListMultipartUploadParts and s3:ListBucketMultipartUploads.
+// and listing need s3:ListMultipartUploadParts and s3:ListBucketMultipartUploads, reading back (Open) s3:GetObject.
 //
 // A bucket should have a lifecycle rule that removes incomplete multipart uploads after some days. It is for
 // machines that lose their power, and for the one case that nobody can clean up otherwise: an upload whose start

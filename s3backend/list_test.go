@@ -2,8 +2,10 @@ package s3backend
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -88,4 +90,27 @@ func TestListsThatDoNotEndAreErrors(t *testing.T) {
 			require.ErrorContains(t, err, "unusable answer")
 		}
 	}
+}
+
+func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
+	b := newBackend(t, server.URL, newBucket(t), nil)
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	var want []sluice.StoredPart
+	for _, n := range []int{2, 1} {
+		r, err := f.UploadPart(t.Context(), part(n, random(n)))
+		require.NoError(t, err)
+		want = append([]sluice.StoredPart{{Receipt: r}}, want...)
+	}
+	u := sluice.UnfinishedFile{ID: f.Info().ID, Spec: sluice.FileSpec{Name: "a"}}
+	got, err := b.Parts(t.Context(), u)
+	require.NoError(t, err)
+	for i := range got {
+		require.WithinDuration(t, time.Now(), got[i].Stored, time.Minute)
+		got[i].Stored = time.Time{}
+	}
+	require.Equal(t, want, got)
+	require.NoError(t, f.Cancel(t.Context()))
+	_, err = b.Parts(t.Context(), u)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }

@@ -113,19 +113,33 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		return nil, err
 	}
 	var size int64
-	for _, r := range stored {
-		size += r.Size
+	for _, p := range stored {
+		size += p.Size
+		f.info.Stored = append(f.info.Stored, p.Receipt)
 	}
 	if spec.Size >= 0 && size > spec.Size {
 		return nil, fmt.Errorf("s3backend: unfinished large file %s holds %d bytes, %d were declared", id, size, spec.Size)
 	}
-	f.info.Stored = stored
 	return f, nil
 }
 
+// Parts lists the parts that the store holds of an unfinished large file, by rising number. The error matches
+// [fs.ErrNotExist] if the large file is gone. It takes the permission s3:ListMultipartUploadParts.
+func (b *Backend) Parts(ctx context.Context, u sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
+	f := b.open(u.ID, u.Spec.Name, nil)
+	parts, err := f.parts(ctx)
+	if isGone(err) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("s3backend: unfinished large file %s of name %q: %w", u.ID, u.Spec.Name, err)
+	}
+	return parts, nil
+}
+
 // parts lists the parts that the store holds, by rising number.
-func (f *largeFile) parts(ctx context.Context) ([]sluice.Receipt, error) {
-	var found []sluice.Receipt
+func (f *largeFile) parts(ctx context.Context) ([]sluice.StoredPart, error) {
+	var found []sluice.StoredPart
 	last := 0
 	for {
 		var page listPartsAnswer
@@ -148,7 +162,7 @@ func (f *largeFile) parts(ctx context.Context) ([]sluice.Receipt, error) {
 					r.Digests = append(r.Digests, sluice.Digest{Name: name, Sum: sum})
 				}
 			}
-			found = append(found, r)
+			found = append(found, sluice.StoredPart{Receipt: r, Stored: p.LastModified})
 		}
 		if !page.IsTruncated {
 			return found, nil

@@ -47,6 +47,7 @@ type listPartsAnswer struct {
 		PartNumber     int
 		ETag           string
 		Size           int64
+		LastModified   time.Time
 		ChecksumSHA256 string
 		ChecksumCRC32C string
 	} `xml:"Part"`

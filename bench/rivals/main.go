@@ -2,6 +2,8 @@
 // server, the same machine, in turns.
 //
 //	cd bench/rivals && go run .
+//	cd bench/rivals && go run . -only '^stdin' -o ../../docs
+//	cd bench/rivals && go run . -versitygw     beside a real S3 server, too
 //
 // Every contender is a program of its own (contender/…), and is measured from its start to its exit.
 package main
@@ -15,13 +17,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-var roles = lab.Roles{"b2": lab.PlayB2, "s3": playSink, "source": playSource}
+var roles = lab.Roles{toB2: lab.PlayB2, toSink: playSink, toVersity: playVersity, "source": lab.PlaySource}
 
 func main() {
 	if roles.Play(os.Args) {
@@ -49,8 +52,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		only, err = regexp.Compile(text)
 		return err
 	})
+	real := flags.Bool("versitygw", false, "upload to a real S3 server as well, which stores what it gets in the folder for temporary files")
+	docs := flags.String("o", "", "put the table into the PERFORMANCE.md of a `folder`")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	entries := chosen(only, *real)
+	if len(entries) == 0 {
+		return fmt.Errorf("-only %v matches no entry", only)
 	}
 	if rounds < 1 || length < 1 {
 		return fmt.Errorf("%d rounds of %d bytes measure nothing", rounds, length)
@@ -65,9 +74,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build (run this in bench/rivals): %w: %s", err, out)
 	}
-	results, err := race(ctx, bin, chosen(only), length, rounds, stderr)
+	results, err := race(ctx, bin, entries, length, rounds, stderr)
 	if err != nil {
 		return err
 	}
-	return write(stdout, results, length)
+	header := fmt.Sprintf("%s Streams of %s; whole programs from start to exit.",
+		lab.Header("cd bench/rivals && "+lab.Shell(append([]string{"go", "run", "."}, args...)...), rounds), size.Format(length))
+	fmt.Fprintf(stdout, "%s\n\n", header)
+	t := table(results, length)
+	if err := t.Text(stdout); err != nil || *docs == "" {
+		return err
+	}
+	return lab.WriteSection(filepath.Join(*docs, "PERFORMANCE.md"), "rivals", header+"\n\n"+t.Markdown())
 }

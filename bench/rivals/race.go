@@ -17,8 +17,8 @@ import (
 // entry is one contender under one set of conditions.
 type entry struct {
 	group, program string
+	server         string
 	stdin          bool
-	s3             bool
 	partSize       int64
 	concurrency    int
 	// bound is the most that the wall time of ours may be of this one's; 0 for none.
@@ -36,21 +36,31 @@ const (
 	sameUploads = 4
 )
 
-// chosen are the entries whose names match, in the order in which they take turns.
-func chosen(only *regexp.Regexp) []entry {
+// chosen are the entries whose names match, in the order in which they take turns. What stands for S3 is a sink, which
+// costs little; the real server, over plain HTTP and a folder, is measured where its name is asked for.
+func chosen(only *regexp.Regexp, real bool) []entry {
 	same := func(group, program string, stdin bool, bound float64) entry {
-		return entry{group: group, program: program, stdin: stdin, partSize: samePart, concurrency: sameUploads, bound: bound}
+		return entry{group: group, program: program, server: toB2, stdin: stdin, partSize: samePart, concurrency: sameUploads, bound: bound}
 	}
-	own := func(program string) entry { return entry{group: "own defaults", program: program, stdin: true} }
 	all := []entry{
 		same("reader", ours, false, 0), same("reader", "naive", false, 0.90), same("reader", "blazer", false, 0.72),
 		same("stdin", ours, true, 0), same("stdin", "naive", true, 0),
 		same("stdin", "blazer", true, 0.60), same("stdin", "rclone", true, 0.55),
-		own(ours), own("blazer"), own("rclone"),
-		{group: "s3", program: "minio", s3: true, partSize: samePart, concurrency: sameUploads},
-		{group: "s3", program: "aws", s3: true, partSize: samePart, concurrency: sameUploads},
-		{group: "s3 own defaults", program: "minio", s3: true},
-		{group: "s3 own defaults", program: "aws", s3: true},
+	}
+	for _, program := range []string{ours, "blazer", "rclone"} {
+		all = append(all, entry{group: "own defaults", program: program, server: toB2, stdin: true})
+	}
+	servers := []string{toSink}
+	if real {
+		servers = append(servers, toVersity)
+	}
+	for _, server := range servers {
+		for _, program := range []string{ours, "minio", "aws"} {
+			all = append(all, entry{group: server, program: program, server: server, partSize: samePart, concurrency: sameUploads})
+		}
+		for _, program := range []string{ours, "minio", "aws"} {
+			all = append(all, entry{group: server + " own defaults", program: program, server: server})
+		}
 	}
 	var kept []entry
 	for _, e := range all {
@@ -69,23 +79,8 @@ type result struct {
 
 // race runs every entry once a round, after a shorter round that warms up and is forgotten.
 func race(ctx context.Context, bin string, entries []entry, length int64, rounds int, talk io.Writer) ([]result, error) {
-	var servers lab.Servers
-	defer servers.Stop()
-	b2, err := servers.At(ctx, lab.Link{})
-	if err != nil {
-		return nil, err
-	}
-	cmd, err := lab.Command(ctx, "s3", nil)
-	if err != nil {
-		return nil, err
-	}
-	var s3 lab.Address
-	sink, err := lab.Serve(cmd, &s3)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = sink.Stop() }() // its end says nothing of what was measured
-
+	servers := servers{running: make(map[string]lab.Address)}
+	defer servers.stop()
 	results := make([]result, len(entries))
 	for round := range rounds + 1 {
 		n := length
@@ -94,9 +89,9 @@ func race(ctx context.Context, bin string, entries []entry, length int64, rounds
 		}
 		fmt.Fprintf(talk, "round %d of %d\n", round, rounds)
 		for i, e := range entries {
-			server := b2
-			if e.s3 {
-				server = s3
+			server, err := servers.at(ctx, e.server)
+			if err != nil {
+				return nil, err
 			}
 			u, err := runOne(ctx, bin, e, server, n)
 			if err != nil {
@@ -114,7 +109,7 @@ func race(ctx context.Context, bin string, entries []entry, length int64, rounds
 // runOne is one contender's upload.
 func runOne(ctx context.Context, bin string, e entry, server lab.Address, length int64) (lab.Usage, error) {
 	var source *exec.Cmd
-	task := contender.Task{Server: server, PartSize: e.partSize, Concurrency: e.concurrency, Size: length}
+	task := contender.Task{Server: server, S3: e.server != toB2, PartSize: e.partSize, Concurrency: e.concurrency, Size: length}
 	if e.stdin {
 		task.Size = 0
 		var err error
@@ -146,13 +141,4 @@ func rclone(ctx context.Context, program string, t contender.Task) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "RCLONE_CONFIG_BENCH_TYPE=b2", "RCLONE_CONFIG_BENCH_ENDPOINT="+t.Server.URL,
 		"RCLONE_CONFIG_BENCH_ACCOUNT="+t.Server.KeyID, "RCLONE_CONFIG_BENCH_KEY="+t.Server.Key)
 	return cmd
-}
-
-// playSource is the role of the process behind a pipe.
-func playSource(_ context.Context, spec json.RawMessage) (any, error) {
-	var length int64
-	if err := json.Unmarshal(spec, &length); err != nil {
-		return nil, err
-	}
-	return nil, lab.NewSource(length, 0, nil).Pieces(1<<20, os.Stdout.Write)
 }

@@ -2,38 +2,47 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"runtime"
-	"text/tabwriter"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// write shows medians, and how long ours takes as a share of each rival's time, from least to most.
-func write(w io.Writer, results []result, length int64) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// table shows medians, and how long ours takes as a share of each rival's time, from least to most.
+func table(results []result, length int64) lab.Table {
 	gib := float64(length) / (1 << 30)
-	fmt.Fprintf(t, "%s, %s/%s, %d cores, rounds: %d; medians\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
-		len(results[0].usage))
-	fmt.Fprintln(t, "contender\tGiB/s\tCPU s/GiB\tRSS MiB\tours / theirs\t")
+	t := lab.Table{Head: []string{"contender", "GiB/s", "CPU s/GiB", "RSS MiB", "wall, ours / theirs", "CPU, ours / theirs", "bound"}}
 	for _, r := range results {
-		wall := lab.Of(r.usage, func(u lab.Usage) float64 { return u.Wall })
-		fmt.Fprintf(t, "%v\t%.2f\t%.2f\t%.0f\t", r.entry, gib/wall.Median(),
-			lab.Of(r.usage, func(u lab.Usage) float64 { return u.CPU / gib }).Median(),
-			lab.Of(r.usage, func(u lab.Usage) float64 { return float64(u.RSS) / (1 << 20) }).Max())
+		cells := []string{
+			r.String(), fmt.Sprintf("%.2f", gib/r.of(wall).Median()), fmt.Sprintf("%.2f", r.of(cpu).Median()/gib),
+			fmt.Sprintf("%.0f", r.of(rss).Max()/(1<<20)), "", "", "",
+		}
 		for _, o := range results {
 			if o.group != r.group || o.program != ours || r.program == ours {
 				continue
 			}
-			ratio := lab.Of(o.usage, func(u lab.Usage) float64 { return u.Wall }).Over(wall)
-			fmt.Fprintf(t, "%.2f (%.2f-%.2f)", ratio.Median(), ratio.Min(), ratio.Max())
-			if r.bound > 0 && ratio.Median() <= r.bound {
-				fmt.Fprintf(t, "\tat most %.2f: met", r.bound)
-			} else if r.bound > 0 {
-				fmt.Fprintf(t, "\tat most %.2f: MISSED", r.bound)
+			ratio := o.of(wall).Over(r.of(wall))
+			cells[4], cells[5] = spread(ratio), spread(o.of(cpu).Over(r.of(cpu)))
+			if r.bound > 0 {
+				cells[6] = fmt.Sprintf("at most %.2f: %s", r.bound, verdict(ratio.Median() <= r.bound))
 			}
 		}
-		fmt.Fprintln(t)
+		t.Add(cells...)
 	}
-	return t.Flush()
+	return t
+}
+
+func (r result) of(figure func(lab.Usage) float64) lab.Series { return lab.Of(r.usage, figure) }
+
+func wall(u lab.Usage) float64 { return u.Wall }
+func cpu(u lab.Usage) float64  { return u.CPU }
+func rss(u lab.Usage) float64  { return float64(u.RSS) }
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "MISSED"
+}
+
+func spread(s lab.Series) string {
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median(), s.Min(), s.Max())
 }

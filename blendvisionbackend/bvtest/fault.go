@@ -16,6 +16,7 @@ const (
 	CallComplete Call = "complete-upload" // of a session
 	CallCancel   Call = "cancel-upload"   // of a session
 	CallDownload Call = "download"        // of a file
+	CallGet      Call = "get"             // of a file's bytes, from its download URL
 )
 
 // Kind is what a [Fault] does.
@@ -80,7 +81,7 @@ func (s *Server) Inject(faults ...Fault) error {
 
 func (f Fault) check() error {
 	switch {
-	case !slices.Contains([]Call{CallUpload, CallPut, CallComplete, CallCancel, CallDownload}, f.Call):
+	case !slices.Contains([]Call{CallUpload, CallPut, CallComplete, CallCancel, CallDownload, CallGet}, f.Call):
 		return fmt.Errorf("bvtest: Fault.Call %q is no call", f.Call)
 	case !slices.Contains([]Kind{"", Refuse, RefuseEarly, Drop, Stall, StallAnswer, LoseAnswer, Truncate, Garbage}, f.Kind):
 		return fmt.Errorf("bvtest: Fault.Kind %q is no kind", f.Kind)
@@ -134,7 +135,7 @@ func (s *Server) between(f Fault, r *http.Request) error {
 
 // refusal is what the fault answers: the host it is for picks the form.
 func (f Fault) refusal() error {
-	if f.Call == CallPut {
+	if f.Call == CallPut || f.Call == CallGet {
 		return &storeError{status: f.Status, code: "InjectedFault", message: f.Message, retryAfter: f.RetryAfter}
 	}
 	return &apiError{status: f.Status, code: grpcCode(f.Status), message: f.Message, retryAfter: f.RetryAfter}

@@ -2,6 +2,7 @@ package bvtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha256"
@@ -20,12 +21,7 @@ import (
 // serveObject serves the object store: PUT of a part, GET of a file, both by presigned URL.
 func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
-		content, err := s.read(r)
-		if err != nil {
-			sendStoreError(w, err)
-			return
-		}
-		sendBody(w, http.StatusOK, "application/octet-stream", content)
+		s.serveFile(w, r)
 		return
 	}
 	_, place := s.find(r.URL.Path)
@@ -52,6 +48,47 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 		w.WriteHeader(http.StatusOK)
 	}
+}
+
+// serveFile serves a file's bytes, ranges of them too (assumed).
+func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
+	fault := s.due(CallGet, 0)
+	err := s.before(fault)
+	if err == nil {
+		err = s.between(fault, r)
+	}
+	var content []byte
+	if err == nil {
+		content, err = s.read(r)
+	}
+	if err == nil && fault.Kind == LoseAnswer {
+		err = errGone
+	}
+	if err != nil {
+		sendStoreError(w, err)
+		return
+	}
+	digest := md5.Sum(content)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("ETag", `"`+hex.EncodeToString(digest[:])+`"`)
+	switch fault.Kind {
+	case Garbage:
+		sendBody(w, http.StatusOK, "text/html", []byte("<html>200 OK</html>"))
+		return
+	case Truncate:
+		defer panic(http.ErrAbortHandler)
+		w = &halfWriter{w}
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// halfWriter passes half of each Write on.
+type halfWriter struct{ http.ResponseWriter }
+
+func (w *halfWriter) Write(p []byte) (int, error) {
+	_, err := w.ResponseWriter.Write(p[:len(p)/2])
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
+	return len(p) / 2, cmp.Or(err, errGone)
 }
 
 // sendStoreError answers a refusal, or drops the connection.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice/b2backend"
 )
@@ -27,9 +26,6 @@ func b2Scheme() scheme {
 	}
 }
 
-// patience is how long a call may go on failing with -patient: an outage of half an hour, with as much to spare.
-const patience = time.Hour
-
 func openB2(ctx context.Context, rest string, o opening) (*destination, error) {
 	bucket, name, _ := strings.Cut(rest, "/")
 	if bucket == "" {
@@ -48,7 +44,7 @@ func openB2(ctx context.Context, rest string, o opening) (*destination, error) {
 		return nil, err
 	}
 	b = b.With(options)
-	return &destination{backend: b, name: name, get: getB2(b)}, nil
+	return &destination{backend: b, name: name, capped: true, get: getB2(b), parts: b.Parts}, nil
 }
 
 func getB2(b *b2backend.Backend) func(context.Context, string) (*incoming, error) {
@@ -57,17 +53,19 @@ func getB2(b *b2backend.Backend) func(context.Context, string) (*incoming, error
 		if err != nil {
 			return nil, err
 		}
-		return &incoming{ReadCloser: d, id: d.ID, size: d.Size, sha1: d.SHA1}, nil
+		in := &incoming{ReadCloser: d, id: d.ID, size: d.Size}
+		if d.SHA1 != nil {
+			in.digest = "sha1"
+		}
+		return in, nil
 	}
 }
 
 // b2Access is how the store is reached.
 func b2Access(o opening) *b2backend.Options {
-	access := &b2backend.Options{Endpoint: os.Getenv("B2_ENDPOINT"), UserAgent: "pipe", Logger: o.log}
-	if o.flags.patient {
-		access.Retry.Budget = patience
+	return &b2backend.Options{
+		Endpoint: os.Getenv("B2_ENDPOINT"), UserAgent: "pipe", Logger: o.log, Transport: o.carrier(), Retry: o.retry(),
 	}
-	return access
 }
 
 // b2Credentials are those of the environment. The key may be in a file, where a supervisor puts it.

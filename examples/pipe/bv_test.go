@@ -63,3 +63,25 @@ func TestALibraryNeedsItsEnvironment(t *testing.T) {
 	require.Equal(t, exitUsage, tr.run("bv://x"))
 	require.Contains(t, tr.stderr(), "BV_ORG_ID")
 }
+
+func TestALibraryFileIsGotByItsID(t *testing.T) {
+	tr, s := bvTrial(t)
+	data := noise(6_000_000)
+	tr.stdin(data)
+	require.Equal(t, exitDone, tr.run("-json", "-spool", t.TempDir(), "bv://talk.mp4"), tr.stderr())
+	id := tr.object()["id"].(string)
+	require.NoError(t, s.Inject(bvtest.Fault{Call: bvtest.CallGet, Kind: bvtest.Truncate}))
+	require.Equal(t, exitDone, tr.again().run("get", "-json", "-sha256", hexSHA256(data), "bv://"+id), tr.stderr())
+	require.True(t, bytes.Equal(data, tr.stdout.Bytes()))
+	require.Contains(t, tr.stderr(), "checked by its length and the digest given")
+	require.Contains(t, tr.stderr(), `"name":"talk.mp4"`)
+	require.NoError(t, s.Check())
+
+	require.Equal(t, exitFailed, tr.again().run("get", "bv://talk.mp4"))
+	require.Contains(t, tr.stderr(), "file does not exist")
+	require.Contains(t, tr.stderr(), "bv:// finds files by their ID")
+	for _, command := range []string{"unfinished", "cancel"} {
+		require.Equal(t, exitUsage, tr.again().run(command, "bv://x"))
+		require.Contains(t, tr.stderr(), "bv:// has no subcommand "+command)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,12 +28,6 @@ type scheme struct {
 }
 
 type opener func(ctx context.Context, rest string, o opening) (*destination, error)
-
-// opening is how a destination is to be opened.
-type opening struct {
-	flags *storeFlags
-	log   *slog.Logger // nil: silent
-}
 
 func destinations() []scheme {
 	return []scheme{
@@ -65,10 +58,14 @@ type destination struct {
 	name    string
 	// onHeap says that the store keeps its data on this process's heap.
 	onHeap bool
+	// capped says that the opening's rate holds for what is sent; else the source is to be paced.
+	capped bool
 	// readBack opens the finished file, nil where that would cost a download.
 	readBack func(name string) (io.ReadCloser, error)
 	// get opens the finished file for downloading, nil where the scheme has no subcommand get.
 	get func(ctx context.Context, name string) (*incoming, error)
+	// parts lists those of an unfinished large file, nil where the scheme has no subcommand unfinished.
+	parts func(context.Context, sluice.UnfinishedFile) ([]sluice.StoredPart, error)
 }
 
 // findScheme returns the scheme of dest, and what follows its ://.
@@ -128,9 +125,14 @@ func openFile(_ context.Context, rest string, _ opening) (*destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &destination{backend: b, name: name, get: func(_ context.Context, name string) (*incoming, error) {
-		return openIncoming(filepath.Join(folder, name))
-	}}, nil
+	return &destination{
+		backend: b,
+		name:    name,
+		get: func(_ context.Context, name string) (*incoming, error) {
+			return openIncoming(filepath.Join(folder, name))
+		},
+		parts: b.Parts,
+	}, nil
 }
 
 func openIncoming(path string) (*incoming, error) {

@@ -24,6 +24,8 @@ func TestFilesAreGotListedAndCancelledToo(t *testing.T) {
 	require.Equal(t, exitDone, tr.run("unfinished", "file://"+dir+"/"), tr.stderr())
 	ids := tr.listed()
 	require.Len(t, ids, 1)
+	require.Equal(t, exitDone, tr.again().run("unfinished", "-parts", dest), tr.stderr())
+	require.Regexp(t, `(?m)^`+ids[0]+`.*\n +1 +1048576  20\S*Z  crc32c:[0-9a-f]{8}$`, tr.stdout.String())
 	tr.again().stdin(noise(2_400_000))
 	require.Equal(t, exitDone, tr.run(args("-resume", dest)...), tr.stderr())
 	require.Contains(t, tr.stderr(), "resuming large file "+ids[0])

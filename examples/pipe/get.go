@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -19,12 +20,13 @@ import (
 )
 
 // incoming is a file that is being read from a store. It ends with io.EOF only if all of it came, and has the
-// SHA-1 that is known of it.
+// digest that is known of it.
 type incoming struct {
 	io.ReadCloser
-	id   string
-	size int64  // bytes
-	sha1 []byte // nil if none is known
+	id     string
+	name   string // "": that of DEST
+	size   int64  // bytes
+	digest string // the algorithm of what is known, "" if nothing is
 }
 
 // received is the JSON object of get.
@@ -84,10 +86,12 @@ func (o *received) receive(ctx context.Context, r *request, d *destination) (how
 		return "", err
 	}
 	defer in.Close()
-	o.ID, o.Size = in.id, in.size
+	o.ID, o.Size, o.Name = in.id, in.size, cmp.Or(in.name, o.Name)
+	coming := &arrival{size: in.size, began: time.Now()}
+	r.arrival.Store(coming)
 	sum256, sum1 := sha256.New(), sha1.New()
 	// The writer is hidden, because os.File would read in slices of its own.
-	o.ReceivedBytes, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(r.stdout, sum256, sum1)}, in, make([]byte, 256<<10))
+	o.ReceivedBytes, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(r.stdout, sum256, sum1, coming, r.outage)}, in, make([]byte, 256<<10))
 	got256, got1 := sum256.Sum(nil), sum1.Sum(nil)
 	o.SHA256, o.SHA1 = hex.EncodeToString(got256), hex.EncodeToString(got1)
 	if f, ok := r.stdout.(*os.File); err == nil && ok {
@@ -104,8 +108,8 @@ func (o *received) receive(ctx context.Context, r *request, d *destination) (how
 		return "", fmt.Errorf("the bytes have SHA-1 %x, not %x", got1, r.sha1)
 	}
 	checked := []string{"its length"}
-	if in.sha1 != nil {
-		checked = append(checked, "the SHA-1 kept with it")
+	if in.digest != "" {
+		checked = append(checked, "the "+in.digest+" kept with it")
 	}
 	if r.sha256 != nil || r.sha1 != nil {
 		checked = append(checked, "the digest given")

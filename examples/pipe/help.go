@@ -29,6 +29,10 @@ DESCRIPTION
     read. How long it is need not be known. The file appears when the last byte is
     stored, whole, or not at all.
 
+    The two commands to know, with the store's key in the environment:
+        pipe b2://backups/db.dump -- pg_dump -Fc db
+        pipe get b2://backups/db.dump | pg_restore -d db
+
     A pipe cannot tell the end of a producer from its crash: both close it. In
         pg_dump -Fc db | pipe mem://db.dump
     a dump that dies half way looks like one that is done, and half a dump becomes a
@@ -63,8 +67,9 @@ FLAGS
                         cores; zstd -d reads it. The levels stand for four speeds: 1-2,
                         3-5, 6-9, 10-22. Takes memory of its own: with 4 cores up to
                         150 MiB at level 3, and 470 MiB from 10 on.
-    -rate SIZE          take in at most so many bytes a second, after compression. A
-                        part that is full is sent as fast as the network goes.
+    -rate SIZE          send at most so many bytes of the file a second, over all
+                        connections together, retries included. What was not used of the
+                        last eighth of a second, at most 1 MiB, may follow at once.
     -size SIZE          exactly so many bytes will come: parts come out equal, there is
                         a time to the end, and a stream of another length is not
                         finished. A regular file on standard input says its size.
@@ -89,7 +94,9 @@ FLAGS
                         first run again; {time:...} in DEST would name another file.
     -resume-id ID       go on with this large file, which must exist
     -patient            for unattended jobs: outlast an outage of the store of half an
-                        hour and more, where else two minutes of failures are the end
+                        hour and more, where else two minutes of failures are the end.
+                        What is waited for is said when it takes more than half a minute,
+                        then every five minutes, and when it is over.
     -timeout DURATION   give up after 90s, 45m, 8h
     -json               print one JSON object on standard output at the end
     -q                  say nothing but errors
@@ -133,20 +140,27 @@ SUBCOMMANDS
 
     get writes the file to standard output. All its bytes come or it fails; bytes that
     have the wrong digest are out already when it fails, so look at the exit status
-    (set -o pipefail) before you trust them. A file stored in one call is checked by the
-    SHA-1 that the store has of it. A large file is checked by its length, and by its SHA-1
-    if it was uploaded with -large-file-sha1. Better is the digest that the upload printed:
+    (set -o pipefail) before you trust them. A connection that breaks is replaced by one
+    that goes on where it ended. The length is checked always, and a digest of the whole
+    file where the store has one: b2:// and s3:// of a file stored in one call, b2:// also
+    of one that was uploaded with -large-file-sha1. Better is what the upload printed with
+    -sha256:
     -sha256 HEX         the SHA-256 that the bytes must have
     -sha1 HEX           the SHA-1
     -sse c              with -sse-key-file or B2_SSE_C_KEY, as at the upload
-    A line on standard error tells the SHA-256 of what came. -json prints an object there
-    with destination, exit, id, name, size, received_bytes, sha256, sha1, seconds and, after
-    a failure, error.
+    With bv:// it is bv://ID, not the name: the service finds files by the ID that the upload printed.
+    How it goes is said as for an upload. A line on standard error tells the SHA-256 of what
+    came. -json prints an object there with destination, exit, id, name, size,
+    received_bytes, sha256, sha1, seconds and, after a failure, error.
 
     unfinished lists the unfinished large files whose names begin with that of
     DEST-PREFIX: id, start, name. The store bills their parts. With -json each line is
-    an object with id, started and name.
+    an object with id, started and name. It changes nothing; an upload may be under way.
     -older AGE          those started longer ago: 36h, 30d
+    -parts [ID...]      with the parts of each, or of those with the IDs: number, bytes,
+                        time, digest (or the ETag, where the store knows no digest), and
+                        the sum. With -json the object also has size and parts, each with
+                        number, size, digest and stored.
 
     cancel removes unfinished large files and their parts, and lists them: those of the
     name of DEST; of them only those with an ID that is given. An ID that is not there is
@@ -156,35 +170,38 @@ SUBCOMMANDS
 
 OUTPUT
     Everything but -json goes to standard error: first, with -resume, what there is to
-    reuse; then how long a stream the memory given carries, then how it goes (on a terminal in one line that is rewritten,
-    elsewhere in a line every 30 seconds), and at the end a summary.
+    reuse; then how long a stream the memory given carries, then how it goes (on a terminal
+    in one line that is rewritten, elsewhere in a line every 30 seconds), and at the end a
+    summary. After a failure it says what is left, and the commands that go on with it or
+    remove it.
 
     The object of -json has the keys destination, exit, id, name, size, parts (0: stored
     in one call), sha256 (with mem:// of the bytes read back from the store, else with
     -sha256), sha1, source_bytes (before compression), stored_bytes, reused_bytes,
     resent_bytes, retries, seconds, wait_source_seconds, wait_memory_seconds,
-    wait_network_seconds, memory_limit and reach. After a failure it also has error, and large_file if one is
-    left; then id is "", size and parts are 0 and there is no digest. There is no object
-    after wrong usage.
+    wait_network_seconds, memory_limit and reach. After a failure it also has error, and
+    large_file if one is left; then id is "", size and parts are 0 and there is no digest.
+    There is no object after wrong usage.
 
 SIGNALS
     SIGTERM, SIGHUP, SIGINT give the upload up: CMD is told, nothing is finished, the
-    large file is cancelled, or kept as told (exit 1). A second signal kills CMD and leaves at once; pipe
-    then names the large file that may be left. A signal that comes when the file is being
-    finished may be too late: the exit code tells.
+    large file is cancelled, or kept as told (exit 1). A second signal kills CMD and leaves
+    at once; pipe then names the large file that may be left. A signal that comes when the
+    file is being finished may be too late: the exit code tells.
     SIGTERM and SIGHUP are passed on to CMD. SIGINT is passed on unless pipe is in the
     foreground of a terminal, for then CMD has it from the terminal; if it was sent to
     pipe alone, SIGTERM follows after 5 seconds. CMD's output is closed at once, and
     after 10 seconds CMD is killed. Signals ignored at the start (nohup) stay ignored.
 
 EXIT STATUS
-    0   done: the file is there, whole
-    1   the upload failed, or was given up; nothing was finished
+    0   done: the file is there, whole; of a subcommand: all of it was done
+    1   the upload failed, or was given up; nothing was finished. Of get: what was written
+        is not to be trusted
     2   wrong usage; nothing was started
     3   CMD failed, nothing was finished
     4   the store did not say whether the file is finished: look before trying again
     The first cause decides: if the upload fails and CMD then dies because nobody reads
-    its output, it is 1.
+    its output, it is 1. Subcommands end with 0, 1 or 2.
 
 EXAMPLES
     tar -cf - /etc | pipe -json mem://etc.tar
@@ -195,5 +212,11 @@ EXAMPLES
     pipe -patient -retention compliance:30d b2://backups/db-{time:2006-01-02} -- pg_dump -Fc db
     pipe -resume b2://backups/disk.img < disk.img
     pipe get -sha256 "$SUM" b2://backups/db-2026-11-20 > db && pg_restore -d db db
+    pipe -patient -rate 5MB b2://backups/home.tar -- tar -cf - /home
+    pipe get s3://backups/home.tar | tar -tf -
+    pipe unfinished -parts b2://backups/disk.img
     pipe cancel -prefix -older 7d b2://backups/
+
+    In a crontab, where % has to be \% and mail is sent only of what is printed:
+    15 3 * * *  . /etc/backup.env; pipe -q -patient b2://backups/db -- pg_dump -Fc db
 `

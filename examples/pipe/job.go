@@ -26,6 +26,7 @@ type job struct {
 	finishing atomic.Bool                          // Close has been called on a stream without failure
 
 	recent recent // only supervise draws progress
+	outage *outage
 }
 
 // stream is a writer and the name of its file.
@@ -36,7 +37,7 @@ type stream struct {
 
 func newJob(c *config, sys system, con *console) *job {
 	con.verbose = c.verbose
-	return &job{config: c, sys: sys, console: con, source: newSource(c, sys)}
+	return &job{config: c, sys: sys, console: con, source: newSource(c, sys), outage: newOutage(con, c.quiet)}
 }
 
 // result is how a job ended.
@@ -61,7 +62,9 @@ func (j *job) upload(ctx context.Context) result {
 		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("-timeout %v has passed", d))
 		defer cancel()
 	}
-	dest, err := openDest(ctx, j.sys.schemes, j.config.dest, opening{&j.config.store, j.console.logger()})
+	dest, err := openDest(ctx, j.sys.schemes, j.config.dest, opening{
+		flags: &j.config.store, log: logger(j.console, j.outage, &j.config.store), rate: j.config.rate, transport: j.sys.transport,
+	})
 	if err != nil {
 		return failure(err)
 	}
@@ -92,11 +95,11 @@ func (j *job) upload(ctx context.Context) result {
 		j.sys.setMemoryLimit(j.memory(w.Settings()))
 	}
 	if whole != nil {
-		err = feed(w, whole)
+		err = feed(w, j.paced(ctx, whole, dest))
 	} else if r, e := j.reader(ctx); e != nil {
 		err = e
 	} else {
-		err = feed(w, r)
+		err = feed(w, j.paced(ctx, r, dest))
 	}
 	if err != nil {
 		j.source.stop(err)
@@ -131,7 +134,15 @@ func feed(w *sluice.LargeFileWriter, r io.Reader) error {
 	}
 }
 
-// reader starts the source and returns its bytes as they are uploaded: compressed, and at most so fast.
+// paced slows r down for a store that does not see to -rate itself.
+func (j *job) paced(ctx context.Context, r io.Reader, d *destination) io.Reader {
+	if j.config.rate > 0 && !d.capped {
+		return pace(ctx, r, j.config.rate)
+	}
+	return r
+}
+
+// reader starts the source and returns its bytes as they are uploaded: compressed.
 func (j *job) reader(ctx context.Context) (io.Reader, error) {
 	if err := j.source.start(); err != nil {
 		return nil, err
@@ -142,9 +153,6 @@ func (j *job) reader(ctx context.Context) (io.Reader, error) {
 		if r, err = compress(ctx, r, j.config.level); err != nil {
 			return nil, err
 		}
-	}
-	if j.config.rate > 0 {
-		r = pace(ctx, r, j.config.rate)
 	}
 	return r, nil
 }
@@ -181,6 +189,7 @@ func (j *job) options() *sluice.Options {
 func (j *job) hooks() *sluice.Hooks {
 	return &sluice.Hooks{
 		LargeFileStarted: func(i sluice.LargeFileInfo) {
+			j.outage.over()
 			j.large.Store(&i)
 			if j.stream.Load() != nil { // else it is resumed, which is announced
 				j.console.verbosef("pipe: large file %s is started", i.ID)
@@ -191,6 +200,7 @@ func (j *job) hooks() *sluice.Hooks {
 		},
 		PartDone: func(p sluice.PartEvent, err error) {
 			if err == nil {
+				j.outage.over()
 				j.console.verbosef("pipe: %s is stored, %s", partName(p), size.Format(p.Size))
 			}
 		},

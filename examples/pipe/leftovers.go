@@ -23,7 +23,21 @@ type leftover struct {
 	Name    string    `json:"name"`
 }
 
+func newLeftover(f sluice.UnfinishedFile) leftover {
+	return leftover{f.ID, f.Started.UTC(), f.Spec.Name}
+}
+
+// String is a line for people.
+func (l leftover) String() string {
+	return fmt.Sprintf("%s  %s  %s", l.ID, l.Started.Format(time.RFC3339), printable(l.Name))
+}
+
 func unfinishedFlags(r *request, fs *flag.FlagSet) {
+	olderFlag(r, fs)
+	fs.BoolVar(&r.parts, "parts", false, "")
+}
+
+func olderFlag(r *request, fs *flag.FlagSet) {
 	fs.Func("older", "", func(s string) (err error) {
 		r.older, err = parseAge(s)
 		r.olderSet = err == nil
@@ -32,14 +46,14 @@ func unfinishedFlags(r *request, fs *flag.FlagSet) {
 }
 
 func cancelFlags(r *request, fs *flag.FlagSet) {
-	unfinishedFlags(r, fs)
+	olderFlag(r, fs)
 	fs.BoolVar(&r.prefix, "prefix", false, "")
 }
 
 func checkUnfinished(r *request) error {
 	r.prefix = true
-	if len(r.ids) > 0 {
-		return fmt.Errorf("%q is one argument too many after DEST %q", r.ids[0], r.dest)
+	if len(r.ids) > 0 && !r.parts {
+		return fmt.Errorf("%q is one argument too many after DEST %q; an ID comes with -parts", r.ids[0], r.dest)
 	}
 	return nil
 }
@@ -54,19 +68,36 @@ func checkCancel(r *request) error {
 	return nil
 }
 
-// unfinished lists the unfinished large files whose names begin with DEST's.
+// unfinished lists the unfinished large files whose names begin with DEST's, with -parts those of the IDs, if any are given.
 func unfinished(ctx context.Context, r *request, d *destination) error {
+	var found []sluice.UnfinishedFile
 	for f, err := range d.backend.Unfinished(ctx, d.name) {
 		if err != nil {
 			return err
 		}
-		if r.selects(f, d.name) {
-			if err := r.list(f); err != nil {
-				return err
-			}
+		if !r.selects(f, d.name) {
+			continue
+		}
+		found = append(found, f)
+		list := r.list
+		if r.parts {
+			list = func(f sluice.UnfinishedFile) error { return r.inspect(ctx, d, f) }
+		}
+		if err := list(f); err != nil {
+			return err
 		}
 	}
-	return nil
+	return errors.Join(r.missing(found)...)
+}
+
+// missing is an error for each ID that was not found.
+func (r *request) missing(found []sluice.UnfinishedFile) (errs []error) {
+	for _, id := range r.ids {
+		if !slices.ContainsFunc(found, func(f sluice.UnfinishedFile) bool { return f.ID == id }) {
+			errs = append(errs, fmt.Errorf("%s has no unfinished large file %s%s", r.dest, id, r.condition()))
+		}
+	}
+	return errs
 }
 
 // cancel cancels large files and lists them. One that fails does not keep it from trying the others.
@@ -83,12 +114,7 @@ func cancel(ctx context.Context, r *request, d *destination) error {
 			found = append(found, f)
 		}
 	}
-	var errs []error
-	for _, id := range r.ids {
-		if !slices.ContainsFunc(found, func(f sluice.UnfinishedFile) bool { return f.ID == id }) {
-			errs = append(errs, fmt.Errorf("%s has no unfinished large file %s%s", r.dest, id, r.condition()))
-		}
-	}
+	errs := r.missing(found)
 	for _, f := range found {
 		if err := cancelOne(ctx, d.backend, f); err != nil {
 			errs = append(errs, fmt.Errorf("large file %s: %w", f.ID, err))
@@ -131,10 +157,10 @@ func (r *request) condition() string {
 // list writes one line of standard output.
 func (r *request) list(f sluice.UnfinishedFile) error {
 	var err error
-	if started := f.Started.UTC(); r.json {
-		err = json.NewEncoder(r.stdout).Encode(leftover{f.ID, started, f.Spec.Name})
+	if r.json {
+		err = json.NewEncoder(r.stdout).Encode(newLeftover(f))
 	} else {
-		_, err = fmt.Fprintf(r.stdout, "%s  %s  %s\n", f.ID, started.Format(time.RFC3339), printable(f.Spec.Name))
+		_, err = fmt.Fprintln(r.stdout, newLeftover(f))
 	}
 	return err
 }

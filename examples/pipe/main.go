@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -34,6 +35,7 @@ type system struct {
 	tick           func(time.Duration) <-chan time.Time
 	setMemoryLimit func(bytes int64) int64
 	schemes        []scheme
+	transport      http.RoundTripper // of all stores; nil: of each one's own
 	// waitDelay is how long a command has to end once it is told to, and how long what it leaves behind
 	// may hold its output.
 	waitDelay time.Duration

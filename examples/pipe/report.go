@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/c1508ce4/sluice"
@@ -48,6 +49,9 @@ func (j *job) report(r result) int {
 		return misused(j.console, describe(r))
 	case r.err != nil:
 		j.console.printf("pipe: %s", describe(r))
+		if next := j.next(r); next != "" && !j.config.quiet {
+			j.console.printf("pipe: %s", next)
+		}
 	case !j.config.quiet:
 		j.console.printf("pipe: %s", j.summary(r.file))
 	}
@@ -120,6 +124,33 @@ func describe(r result) string {
 		return text + "; large file " + r.large + " may be left unfinished"
 	}
 	return flagNames.Replace(text)
+}
+
+// next says what can be done about what a failure left, "" if nothing is.
+func (j *job) next(r result) string {
+	s, _, err := findScheme(j.sys.schemes, j.config.dest)
+	if r.large == "" || err != nil || !slices.Contains(s.commands, commandCancel) {
+		return ""
+	}
+	dest := shellQuote(j.config.dest)
+	switch {
+	case r.code == exitUnknown:
+		return fmt.Sprintf("to see what became of it: pipe get %s | wc -c; pipe unfinished %s", dest, dest)
+	case slices.Contains(s.flags, flagResumeID):
+		return fmt.Sprintf("to go on with it, given the same stream and flags: pipe -resume-id %s %s; to remove it: pipe cancel %s %s", r.large, dest, dest, r.large)
+	}
+	return ""
+}
+
+// shellQuote is the word as a shell takes it.
+func shellQuote(word string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-+=:,./@", c)
+	}
+	if !strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // flagNames are what the options of the package are called here.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/backendtest/faults"
 )
 
@@ -52,4 +53,18 @@ func TestErrorsSpeakOfFlags(t *testing.T) {
 	require.Contains(t, tr.stderr(), "-size 2 TB")
 	require.Contains(t, tr.stderr(), "set -memory to at least 424 MiB for 2 TB, or -buffer-dir ")
 	require.NotContains(t, tr.stderr(), "MemoryLimit")
+}
+
+func TestAFailureThatLeavesALargeFileSaysWhatCanBeDone(t *testing.T) {
+	tr, s := newB2Trial(t, nil)
+	require.NoError(t, s.Inject(b2test.Fault{Call: "b2_upload_part", Part: 2, Status: 400}))
+	s.ExpectUnfinished("it's")
+	tr.stdin(noise(2_400_000))
+	require.Equal(t, exitFailed, tr.run("-json", "-keep-on-error", "-part-size", "1MiB", "b2://test-bucket/it's"))
+	id := tr.object()["large_file"].(string)
+	require.Contains(t, tr.stderr(), `pipe: to go on with it, given the same stream and flags: pipe -resume-id `+id+` 'b2://test-bucket/it'\''s'; `+
+		`to remove it: pipe cancel 'b2://test-bucket/it'\''s' `+id+"\n")
+	j := newJob(&config{dest: "b2://b/x"}, tr.sys, newConsole(tr.sys.stderr))
+	require.Equal(t, "to see what became of it: pipe get b2://b/x | wc -c; pipe unfinished b2://b/x", j.next(result{code: exitUnknown, large: id}))
+	require.Empty(t, j.next(result{code: exitFailed}), "nothing is left")
 }

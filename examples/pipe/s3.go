@@ -18,7 +18,7 @@ func s3Scheme() scheme {
 			flagContentType, flagInfo, flagResume, flagResumeID, flagPatient, flagEndpoint, flagPathStyle,
 			flagCacheControl, flagContentDisposition, flagContentLanguage, flagContentEncoding,
 		},
-		commands: []string{commandUnfinished, commandCancel},
+		commands: []string{commandGet, commandUnfinished, commandCancel},
 		open:     openS3,
 	}
 }
@@ -29,9 +29,9 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 	if bucket == "" {
 		return nil, usageError{fmt.Errorf("DEST s3://%s names no bucket; it is s3://BUCKET/NAME", rest)}
 	}
-	o := &s3backend.Options{Logger: asked.log, Endpoint: asked.flags.endpoint, PathStyle: asked.flags.pathStyle}
-	if asked.flags.patient {
-		o.Retry.Budget = patience
+	o := &s3backend.Options{
+		Endpoint: asked.flags.endpoint, PathStyle: asked.flags.pathStyle, UserAgent: "pipe",
+		Logger: asked.log, Transport: asked.carrier(), Retry: asked.retry(),
 	}
 	b, err := s3backend.New(ctx, bucket, o)
 	if err != nil {
@@ -43,5 +43,15 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 		ContentEncoding:    asked.flags.contentEncoding,
 		ContentLanguage:    asked.flags.contentLanguage,
 	})
-	return &destination{backend: b, name: name}, nil
+	return &destination{backend: b, name: name, capped: true, get: getS3(b), parts: b.Parts}, nil
+}
+
+func getS3(b *s3backend.Backend) func(context.Context, string) (*incoming, error) {
+	return func(ctx context.Context, name string) (*incoming, error) {
+		d, err := b.Open(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return &incoming{ReadCloser: d, id: d.ID, size: d.Size, digest: d.Digest.Name}, nil
+	}
 }

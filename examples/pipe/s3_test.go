@@ -2,18 +2,21 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/s3server"
+	"github.com/c1508ce4/sluice/s3backend"
 )
 
-// A real S3 server, found and paid for in the way of the AWS tools, and a stream of each size: one call, several
-// parts, and a command that fails.
-func TestAnS3Store(t *testing.T) {
+// s3Trial is a real S3 server, found and paid for in the way of the AWS tools, with the bucket "backups".
+func s3Trial(t *testing.T) *s3server.Server {
 	server, err := s3server.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
@@ -26,6 +29,12 @@ func TestAnS3Store(t *testing.T) {
 	} {
 		t.Setenv(variable, value)
 	}
+	return server
+}
+
+// A stream of each size comes back: of one call, of several parts; one of a command that fails is not stored.
+func TestAnS3Store(t *testing.T) {
+	server := s3Trial(t)
 	for _, n := range []int{0, 100, 12_000_000} {
 		tr := realTrial(t)
 		data := noise(n)
@@ -36,6 +45,15 @@ func TestAnS3Store(t *testing.T) {
 		require.True(t, bytes.Equal(data, got), "%d bytes", n)
 		require.Equal(t, "db/x", tr.object()["name"])
 		require.NotEmpty(t, tr.object()["id"])
+
+		tr.again()
+		require.Equal(t, exitDone, tr.run("get", "-endpoint", server.URL, "-path-style", "-sha256", hexSHA256(data), "s3://backups/db/x"), tr.stderr())
+		require.True(t, bytes.Equal(data, tr.stdout.Bytes()))
+		how := "checked by its length and the sha256 kept with it and the digest given"
+		if n > 5<<20 {
+			how = "checked by its length and the digest given" // the store keeps one of the parts' digests
+		}
+		require.Contains(t, tr.stderr(), how)
 	}
 	t.Setenv("AWS_ENDPOINT_URL_S3", server.URL) // the other way to say it
 	tr := realTrial(t)
@@ -61,4 +79,21 @@ func TestS3DestinationsThatCannotBe(t *testing.T) {
 		require.Equal(t, exitUsage, tr.run(dest), dest)
 		require.Contains(t, tr.stderr(), want)
 	}
+}
+
+func TestTheUnfinishedFilesOfAnS3StoreAreInspectedAndCancelled(t *testing.T) {
+	t.Setenv("AWS_ENDPOINT_URL_S3", s3Trial(t).URL)
+	b, err := s3backend.New(t.Context(), "backups", nil)
+	require.NoError(t, err)
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "y", Size: sluice.UnknownSize})
+	require.NoError(t, err)
+	sum := sha256.Sum256(noise(100))
+	_, err = f.UploadPart(t.Context(), sluice.NewPart(1, noise(100), sluice.Digests{{Name: "sha256", Sum: sum[:]}}))
+	require.NoError(t, err)
+	tr := realTrial(t)
+	require.Equal(t, exitDone, tr.run("unfinished", "-parts", "s3://backups/", f.Info().ID), tr.stderr())
+	require.Regexp(t, fmt.Sprintf(`^%s  20\d\d-\S*Z  y\n +1 +100  20\d\d-\S*Z  sha256:%x\n`, f.Info().ID, sum), tr.stdout.String())
+	require.Equal(t, exitDone, tr.again().run("cancel", "s3://backups/y"), tr.stderr())
+	require.Equal(t, exitFailed, tr.again().run("get", "s3://backups/y"))
+	require.Contains(t, tr.stderr(), "file does not exist")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type subcommand struct {
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{commandGet, getFlags, []string{flagPatient, flagSSE, flagSSEKeyFile}, checkGet, get},
+		{commandGet, getFlags, []string{flagPatient, flagSSE, flagSSEKeyFile, flagEndpoint, flagPathStyle}, checkGet, get},
 		{commandUnfinished, unfinishedFlags, []string{flagPatient, flagEndpoint, flagPathStyle}, checkUnfinished, unfinished},
 		{commandCancel, cancelFlags, []string{flagPatient, flagEndpoint, flagPathStyle}, checkCancel, cancel},
 	}
@@ -47,9 +48,12 @@ type request struct {
 	older    time.Duration // of unfinished and cancel
 	olderSet bool
 	prefix   bool // of cancel
+	parts    bool // of unfinished
 
 	stdout  io.Writer
 	console *console
+	outage  *outage
+	arrival atomic.Pointer[arrival] // of get, nil before the first byte
 }
 
 // runSubcommand is the program under another name. args are what comes after it.
@@ -61,6 +65,7 @@ func runSubcommand(s subcommand, args []string, sys system, con *console) int {
 		return exitDone
 	}
 	con.verbose = r.verbose
+	r.outage = newOutage(con, r.quiet)
 	var row scheme
 	if err == nil {
 		row, _, err = findScheme(sys.schemes, r.dest)
@@ -114,12 +119,21 @@ func (s subcommand) supervise(r *request, sys system) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	outcome := make(chan error, 1)
-	go func() { outcome <- s.perform(ctx, r, sys.schemes) }()
+	go func() { outcome <- s.perform(ctx, r, sys) }()
+	var ticks <-chan time.Time
+	if !r.quiet {
+		ticks = sys.tick(r.console.interval())
+	}
+	var recent arrivals
 	signalled := false
 	for {
 		select {
 		case err := <-outcome:
 			return err
+		case <-ticks:
+			if a := r.arrival.Load(); a != nil {
+				r.console.status(recent.line(a))
+			}
 		case got := <-sys.signals:
 			if signalled {
 				return leftError{got} // its goroutine ends with the process
@@ -131,13 +145,15 @@ func (s subcommand) supervise(r *request, sys system) error {
 	}
 }
 
-func (s subcommand) perform(ctx context.Context, r *request, schemes []scheme) error {
+func (s subcommand) perform(ctx context.Context, r *request, sys system) error {
 	if d := r.timeout; d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("-timeout %v has passed", d))
 		defer cancel()
 	}
-	d, err := openDest(ctx, schemes, r.dest, opening{&r.store, r.console.logger()})
+	d, err := openDest(ctx, sys.schemes, r.dest, opening{
+		flags: &r.store, log: logger(r.console, r.outage, &r.store), transport: sys.transport,
+	})
 	if err != nil {
 		return err
 	}

@@ -57,9 +57,9 @@ func TestGetWritesTheFileAndSaysHowItWasChecked(t *testing.T) {
 		data    []byte
 		checked string
 	}{
-		{"b2://test-bucket/small", small, "checked by its length and the SHA-1 kept with it"},
+		{"b2://test-bucket/small", small, "checked by its length and the sha1 kept with it"},
 		{"b2://test-bucket/large", large, "checked by its length"},
-		{"b2://test-bucket/told", large, "checked by its length and the SHA-1 kept with it"},
+		{"b2://test-bucket/told", large, "checked by its length and the sha1 kept with it"},
 		{"-sha256 " + hexSHA256(large) + " b2://test-bucket/large", large, "checked by its length and the digest given"},
 		{"b2://test-bucket/large -sha1 " + hexSHA1(large), large, "checked by its length and the digest given"},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
 // openTerminal opens a pseudo-terminal: what a user types and sees, and the terminal of a program.
@@ -75,6 +78,34 @@ func TestOnATerminalTheProgressIsRewrittenInPlace(t *testing.T) {
 	last := readUntil(t, screen, "is stored")
 	require.Contains(t, last, "\r\x1b[Kpipe: mem://x is stored") // the progress is gone
 	require.NoError(t, c.Wait())
+}
+
+// A download from a server that holds back half of it.
+func TestOnATerminalTheProgressOfGetIsRewrittenInPlace(t *testing.T) {
+	tr, s := newB2Trial(t, nil)
+	data := noise(1000)
+	tr.stores(data, "b2://test-bucket/x")
+	c, user := onTerminal(t, "pipe", "get", "b2://test-bucket/x")
+	c.Env = append(c.Env, "B2_ENDPOINT="+s.URL(), "B2_APPLICATION_KEY_ID="+s.KeyID(), "B2_APPLICATION_KEY="+s.Key())
+	hold := make(chan struct{})
+	require.NoError(t, s.Inject(
+		b2test.Fault{Call: "b2_download_file_by_name", Kind: b2test.Truncate},
+		b2test.Fault{Call: "b2_download_file_by_id", Kind: b2test.Wait, Hold: hold}))
+	var out bytes.Buffer
+	c.Stdout = &out
+	require.NoError(t, c.Start())
+	screen := bufio.NewReader(user)
+	readUntil(t, screen, "500 bytes of 1 kB received, ")
+	line := "500 bytes of 1 kB received, " + readUntil(t, screen, "\r\x1b[K")
+	line = strings.TrimSuffix(line, "\r\x1b[K")
+	require.Contains(t, line, "/s mean, ")
+	require.LessOrEqual(t, len(line), 69)
+	require.NotContains(t, line, "\n")
+	close(hold)
+	last := readUntil(t, screen, "is read")
+	require.Contains(t, last, "\r\x1b[Kpipe: b2://test-bucket/x is read") // the progress is gone
+	require.NoError(t, c.Wait())
+	require.Equal(t, data, out.Bytes())
 }
 
 func TestAnInterruptTypedAtTheTerminalReachesTheCommandOnce(t *testing.T) {

@@ -39,7 +39,7 @@ func randomMemoryScenario(rng *rand.Rand) *memoryScenario {
 	s := &memoryScenario{pages: 4 + rng.IntN(20)}
 	s.limits = sluice.Limits{
 		MinPart: int64(rng.IntN(2) * page), MinParts: 1 + rng.IntN(2), MaxParts: 10_000, MaxSingle: 1 << 20, Resumable: true,
-		PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
+		Repeatable: oneIn(rng, 2), PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
 	}
 	if oneIn(rng, 2) {
 		s.latency = upTo(rng, 200*time.Millisecond)
@@ -199,7 +199,7 @@ func (s *memoryScenario) requireWhole(t *testing.T, o outcome, b *faults.Backend
 		require.Equal(t, one[:], o.file.Digests.Get("sha1"))
 		require.Equal(t, two[:], o.file.Digests.Get("sha256"))
 	}
-	require.Len(t, b.Calls(faults.UploadPart), o.file.Parts)
+	require.Len(t, b.Calls(faults.UploadPart), o.file.Parts+o.stats.Hedges)
 }
 
 func (s *memoryScenario) requireNothingFinished(t *testing.T, e *sluice.Error, b *faults.Backend, memory *memorybackend.Backend) {

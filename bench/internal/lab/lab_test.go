@@ -26,12 +26,12 @@ func TestFiguresAreComparedRoundByRound(t *testing.T) {
 
 func TestASourceYieldsTheSameBytesByReadAndInPieces(t *testing.T) {
 	const size = 3<<20 + 17
-	read, err := io.ReadAll(NewSource(size, 0, nil))
+	read, err := io.ReadAll(NewSource(NewPage(), size, 0, nil))
 	require.NoError(t, err)
 	require.Len(t, read, size)
 	var pieces bytes.Buffer
 	halves := 0
-	s := NewSource(size, 0, func() { halves++ })
+	s := NewSource(NewPage(), size, 0, func() { halves++ })
 	require.NoError(t, s.Pieces(32<<10, pieces.Write))
 	require.True(t, bytes.Equal(read, pieces.Bytes()))
 	require.Equal(t, 1, halves)
@@ -41,7 +41,7 @@ func TestASourceYieldsTheSameBytesByReadAndInPieces(t *testing.T) {
 func TestASourceKeepsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		s := NewSource(10e6, 1e6, nil)
+		s := NewSource(NewPage(), 10e6, 1e6, nil)
 		_, err := io.Copy(io.Discard, s)
 		require.NoError(t, err)
 		require.InDelta(t, 10, s.Last().Sub(began).Seconds(), 0.1)

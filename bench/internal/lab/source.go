@@ -1,8 +1,11 @@
 package lab
 
 import (
+	"context"
+	"encoding/json"
 	"io"
 	"math/rand/v2"
+	"os"
 	"time"
 )
 
@@ -30,10 +33,10 @@ type Source struct {
 	halfLeft   int64  // bytes left at which it is called
 }
 
-// NewSource returns a source of size bytes, at most rate bytes per second unless that is 0. half, if not nil, is
-// called once half of the bytes are out.
-func NewSource(size, rate int64, half func()) *Source {
-	return &Source{page: NewPage(), left: size, rate: rate, half: half, halfLeft: size / 2}
+// NewSource returns a source of size bytes of a page, at most rate bytes per second unless that is 0. half, if not nil, is
+// called once half of the bytes are out. Sources may share a page.
+func NewSource(page []byte, size, rate int64, half func()) *Source {
+	return &Source{page: page, left: size, rate: rate, half: half, halfLeft: size / 2}
 }
 
 // Last is when the last byte was given out.
@@ -89,4 +92,14 @@ func (s *Source) pace() {
 	}
 	due := time.Duration(float64(s.done) / float64(s.rate) * float64(time.Second))
 	time.Sleep(due - time.Since(s.from))
+}
+
+// PlaySource is the role of the process behind a pipe: it writes as many bytes as the spec says to stdout, as fast as
+// they are read.
+func PlaySource(_ context.Context, spec json.RawMessage) (any, error) {
+	var size int64
+	if err := json.Unmarshal(spec, &size); err != nil {
+		return nil, err
+	}
+	return nil, NewSource(NewPage(), size, 0, nil).Pieces(pageSize, os.Stdout.Write)
 }

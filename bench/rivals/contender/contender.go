@@ -15,6 +15,8 @@ import (
 // Task is one upload.
 type Task struct {
 	Server lab.Address
+	// S3 is what the server speaks, else B2.
+	S3 bool
 	// PartSize in bytes and Concurrency are asked of every contender alike; 0 means its own default.
 	PartSize    int64
 	Concurrency int
@@ -41,7 +43,7 @@ func run(upload func(context.Context, Task, io.Reader) error) error {
 	// Nothing but Read is offered, so that nobody learns the length.
 	stream := struct{ io.Reader }{os.Stdin}
 	if t.Size > 0 {
-		stream.Reader = lab.NewSource(t.Size, 0, nil)
+		stream.Reader = lab.NewSource(lab.NewPage(), t.Size, 0, nil)
 	}
 	return upload(context.Background(), t, stream)
 }

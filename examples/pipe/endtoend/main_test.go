@@ -32,6 +32,10 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binaries)
+	if err := os.Chmod(binaries, 0o755); err != nil { // for users who are not the tests'
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for name, folder := range map[string]string{"pipe": "..", "b2server": "../../b2server"} {
 		out, err := exec.Command("go", "build", "-o", filepath.Join(binaries, name), folder).CombinedOutput()
 		if err != nil {
@@ -155,20 +159,21 @@ func (w *world) requireUnfinished(n int) []string {
 	return lines
 }
 
-// lockedBuffer is written by a process and read by the test.
+// lockedBuffer is written by a process and read by the test. The buffer is not embedded: its ReadFrom, which package exec
+// would call, does not lock.
 type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu     sync.Mutex
+	buffer bytes.Buffer
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.buffer.Write(p)
 }
 
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.buffer.String()
 }

@@ -99,7 +99,7 @@ func TestADatabaseComesBackFromPipe(t *testing.T) {
 
 	// A pg_dump that is killed half-way.
 	p.set("PIDFILE", filepath.Join(p.dir, "pid"))
-	c := p.command(`exec pipe -v -part-size 1MiB -rate 2MiB b2://demo-bucket/half.dump -- sh -c 'echo $$ > $PIDFILE; exec pg_dump -Fc -Z0 bench'`)
+	c := p.command(`exec pipe -v -part-size 1MiB -memory 3MiB -rate 2MiB b2://demo-bucket/half.dump -- sh -c 'echo $$ > $PIDFILE; exec pg_dump -Fc -Z0 bench'`)
 	stderr, err := c.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())

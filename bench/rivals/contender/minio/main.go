@@ -19,13 +19,16 @@ func upload(ctx context.Context, t contender.Task, stream io.Reader) error {
 	if err != nil {
 		return err
 	}
-	transport, err := minio.DefaultTransport(true)
+	secure := t.Server.Certificate != nil
+	transport, err := minio.DefaultTransport(secure)
 	if err != nil {
 		return err
 	}
-	transport.TLSClientConfig = t.Server.TLSConfig()
+	if secure {
+		transport.TLSClientConfig = t.Server.TLSConfig()
+	}
 	client, err := minio.New(server.Host, &minio.Options{
-		Creds: credentials.NewStaticV4(t.Server.KeyID, t.Server.Key, ""), Secure: true, Region: "us-east-1", Transport: transport,
+		Creds: credentials.NewStaticV4(t.Server.KeyID, t.Server.Key, ""), Secure: secure, Region: "us-east-1", Transport: transport,
 	})
 	if err != nil {
 		return err

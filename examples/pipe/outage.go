@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// outage tells, with -patient, what the program waits for. It learns of failures from what the stores log of their
+// retries, and is told of what went well. It may be used concurrently.
+type outage struct {
+	console *console // nil: nothing is said
+
+	mu    sync.Mutex
+	since time.Time // of the first failure after the last success; zero if there is none
+	said  time.Time // when it was last told of; zero if it was not
+}
+
+func newOutage(con *console, quiet bool) *outage {
+	if quiet {
+		con = nil
+	}
+	return &outage{console: con}
+}
+
+// logger is what a store is given to say of its calls: all of it if verbose.
+func logger(con *console, o *outage, flags *storeFlags) *slog.Logger {
+	if con.verbose || !flags.patient {
+		return con.logger()
+	}
+	return slog.New(outageHandler{o})
+}
+
+const (
+	// outageAge is how long a failure is worth no word: retries are usual.
+	outageAge = 30 * time.Second
+	// outageEvery is how often a long one is told of.
+	outageEvery = 5 * time.Minute
+)
+
+// failed is told of a failure that is followed by another attempt.
+func (o *outage) failed(err string, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.since.IsZero() {
+		o.since = now
+	}
+	age := now.Sub(o.since)
+	if o.console == nil || age+wait < outageAge || !o.said.IsZero() && now.Sub(o.said) < outageEvery {
+		return
+	}
+	o.said = now
+	o.console.printf("pipe: waiting for the store, which has failed for %v: %s; trying again in %v, and for up to %v in all (-patient)",
+		age.Round(time.Second), err, wait.Round(time.Second), patience)
+}
+
+// over is told that something went well.
+func (o *outage) over() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.said.IsZero() {
+		o.console.printf("pipe: the store answers again, after %v", time.Since(o.since).Round(time.Second))
+	}
+	o.since, o.said = time.Time{}, time.Time{}
+}
+
+// Write is told of bytes that came.
+func (o *outage) Write(p []byte) (int, error) {
+	o.over()
+	return len(p), nil
+}
+
+// outageHandler hears of retries: records with a wait, after an error.
+type outageHandler struct{ *outage }
+
+func (outageHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h outageHandler) Handle(_ context.Context, r slog.Record) error {
+	var wait time.Duration
+	var err string
+	retried := false
+	r.Attrs(func(a slog.Attr) bool {
+		switch v := a.Value.Resolve(); {
+		case a.Key == "wait" && v.Kind() == slog.KindDuration:
+			wait, retried = v.Duration(), true
+		case a.Key == "after" || a.Key == "error":
+			err = v.String()
+		}
+		return true
+	})
+	if retried {
+		h.failed(err, wait)
+	}
+	return nil
+}
+
+func (h outageHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h outageHandler) WithGroup(string) slog.Handler      { return h }
