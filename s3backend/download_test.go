@@ -131,8 +131,8 @@ func TestABrokenDownloadGoesOnWhereItEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := random(size)
 			upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
-			p := newProxy(t, false, &fault{times: 1, strike: broken}, &fault{from: 2, times: 1, strike: answer(503, "SlowDown")},
-				&fault{from: 3, times: 1, strike: broken}, &fault{from: 4, times: 1, strike: drop})
+			p := newProxy(t, false, &fault{times: 1, strike: broken}, &fault{times: 1, strike: answer(503, "SlowDown")},
+				&fault{times: 1, strike: broken}, &fault{times: 1, strike: drop})
 			d := openFile(t, newBackend(t, p.URL, bucket, nil), "a")
 			requireDownload(t, data, d)
 			require.Equal(t, 5, p.count("GetObject"))
@@ -167,7 +167,7 @@ func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	bucket := newBucket(t)
 	data := random(10_000)
 	upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
-	p := newProxy(t, false, &fault{times: 1, strike: half(func(*testing.T) {})}, &fault{from: 2, strike: drop})
+	p := newProxy(t, false, &fault{times: 1, strike: half(func(*testing.T) {})}, &fault{strike: drop})
 	d := openFile(t, newBackend(t, p.URL, bucket, nil), "a")
 	got, err := io.ReadAll(d)
 	require.ErrorContains(t, err, `"a", after 5000 of 10000 bytes: GetObject`)
