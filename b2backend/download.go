@@ -154,16 +154,18 @@ func (d *downloading) accept(resp *http.Response, offset int64) error {
 		return readError(d.call, resp, body, d.secrets)
 	}
 	id := resp.Header.Get("X-Bz-File-Id")
-	if err := download.Check(resp, offset, d.size); err != nil {
-		return unusable(d.call, "%v", err)
-	}
+	err := download.Check(resp, offset, d.size)
 	switch {
+	case err != nil:
 	case id == "":
-		return unusable(d.call, "no file id")
+		err = errors.New("no file id")
 	case d.id != "" && id != d.id:
-		return unusable(d.call, "it is of file %.100q, not %q", id, d.id)
+		err = fmt.Errorf("it is of file %.100q, not %q", id, d.id)
 	case d.id == "":
 		d.id, d.size, d.sha1 = id, resp.ContentLength, storedSHA1(resp.Header)
+	}
+	if err != nil {
+		return unusable(d.call, "%s", exchange.Present(err.Error(), d.secrets...))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package blendvisionbackend_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -17,12 +18,15 @@ import (
 )
 
 // hostileCalls are all whose answers are read.
-var hostileCalls = []string{"files:upload", "put part", "complete-upload", "cancel-upload", "download"}
+var hostileCalls = []string{"files:upload", "put part", "complete-upload", "cancel-upload", "download", "get"}
 
 // hostileCall names a call.
 func hostileCall(req *http.Request) string {
 	if req.Method == http.MethodPut {
 		return "put part"
+	}
+	if req.Method == http.MethodGet {
+		return "get"
 	}
 	if strings.HasSuffix(req.URL.Path, "files:upload") {
 		return "files:upload"
@@ -35,6 +39,10 @@ func honestly(call string, req *http.Request) (*http.Response, error) {
 	switch name := hostileCall(req); {
 	case call == "download" && name == "complete-upload":
 		return nil, errors.New("the answer is lost")
+	case call == "get" && name == "download":
+		return reply(200, `{"id": "f", "download_filename": "a", "download_uri": "`+presigned+`"}`), nil
+	case name == "get":
+		return reply(200, "x"), nil
 	case name == "download": // it is not complete
 		return reply(404, `{"code":5,"message":"no such file"}`), nil
 	case name == "files:upload":
@@ -77,6 +85,14 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	file, err := f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Tag: `"e"`}}, sums([]byte("x")))
 	note(err)
 	note(f.Cancel(t.Context()))
+	if d, err := b.Open(t.Context(), "f"); err != nil {
+		note(err)
+	} else {
+		_, err := io.ReadAll(io.LimitReader(d, 1<<10))
+		note(err)
+		said = append(said, d)
+		note(d.Close())
+	}
 	return append(said, f, f.Info(), r, file)
 }
 
@@ -86,9 +102,10 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 		Calls: hostileCalls, CallOf: hostileCall, Honest: honestly, Every: makeEveryCall, Hosts: []string{"api.example", "objects.example"},
 		Secrets: []string{tokenCanary, orgCanary, signatureCanary, url.QueryEscape(signatureCanary), "canary%2fsignature"},
 		// The ETag is the receipt, whatever else the object store says; cancelling answers any object; and what the download
-		// call does not find leaves the outcome unknown, which is an error by itself.
+		// call does not find leaves the outcome unknown, which is an error by itself. Of a file nothing is known but what
+		// its bytes say.
 		Deaf: func(call string, a hostile.Answer) bool {
-			return call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
+			return call == "get" || call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
 		},
 	}
 	s.Test(t)

@@ -24,7 +24,7 @@ import (
 // every call whose answer is read.
 var everyCall = []string{
 	"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
-	"PutObject", "HeadObject",
+	"PutObject", "HeadObject", "GetObject",
 }
 
 // honestly answers as a store does that has one unfinished upload. What HeadObject looks up was lost.
@@ -39,13 +39,14 @@ func honestly(call string, req *http.Request) (*http.Response, error) {
 		"ListParts":               "<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>t</ETag><Size>10</Size></Part></ListPartsResult>",
 		"ListMultipartUploads": "<ListMultipartUploadsResult><Upload><Key>a</Key><UploadId>u1</UploadId>" +
 			"<Initiated>2026-01-02T03:04:05Z</Initiated></Upload></ListMultipartUploadsResult>",
+		"GetObject": "0123456789",
 	}[name]
 	if name == "ListParts" && req.URL.Query().Has("max-parts") { // after it was cancelled
 		status, body = http.StatusNotFound, "<Error><Code>NoSuchUpload</Code></Error>"
 	}
 	return &http.Response{
 		StatusCode: status, Header: http.Header{"Etag": {"t"}, "Content-Length": {"10"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: req,
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
 	}, nil
 }
 
@@ -85,6 +86,14 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	note(err)
 	_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Size: 10, Tag: "t", Digests: part(1, data).Digests}}, nil)
 	note(err)
+	if d, err := b.Open(t.Context(), "a"); err != nil {
+		note(err)
+	} else {
+		_, err := io.ReadAll(io.LimitReader(d, 1<<10))
+		note(err)
+		said = append(said, d)
+		_ = d.Close()
+	}
 	return append(said, f, f.Info(), r)
 }
 
