@@ -6,14 +6,19 @@ import (
 	"sync/atomic"
 )
 
+// mostPatience is how many quiet stretches a step up waits for at most.
+const mostPatience = 8
+
 // governor says how many uploads may run at once, and lets parts in by their numbers: what is stored after
 // a crash is then a run from part 1 on, but for what was under way.
 //
 // A fixed number of uploads stays what it is. One that follows by itself begins with all that fit in
 // memory, halves when the store asks to slow down, and goes up by one after a quiet stretch: as many parts
-// acknowledged as uploads are allowed. The attempts under way when it halves were sent before the store's
-// word could be heeded, so what they hear is not held against the new number: an attempt counts by the
-// epoch it began in.
+// acknowledged as uploads are allowed. If the store asks again before such a step has lasted a stretch, the step is
+// taken back, and the next one waits twice as long, up to mostPatience stretches.
+//
+// What is under way when the number falls was sent before the store's word could be heeded, so what it hears is not held
+// against the new number: an attempt counts by the epoch it began in, and not while more run than are allowed.
 type governor struct {
 	max     int
 	follows bool
@@ -34,11 +39,13 @@ type governor struct {
 	ended     bool // nothing more is offered
 	closed    bool // admitted is
 	quiet     int  // parts acknowledged since the last change
-	epoch     int  // halvings so far
+	probing   bool // the last change was a step up, and has not lasted a stretch
+	patience  int  // stretches that the next step up takes
+	epoch     int  // changes downwards so far
 }
 
 func newGovernor(n int, follows bool, start func()) *governor {
-	g := &governor{max: n, follows: follows, next: 1, passed: map[int]bool{}, admitted: make(chan *Part, n), start: start}
+	g := &governor{max: n, follows: follows, next: 1, patience: 1, passed: map[int]bool{}, admitted: make(chan *Part, n), start: start}
 	g.limit.Store(int32(n))
 	return g
 }
@@ -114,8 +121,12 @@ func (g *governor) leave(acknowledged bool) {
 	defer g.mu.Unlock()
 	g.active--
 	if acknowledged && g.allowed() < g.max {
-		if g.quiet++; g.quiet >= g.allowed() {
-			g.quiet = 0
+		g.quiet++
+		if g.probing && g.quiet >= g.allowed() {
+			g.probing, g.patience = false, 1
+		}
+		if g.quiet >= g.allowed()*g.patience {
+			g.quiet, g.probing = 0, true
 			g.limit.Add(1)
 		}
 	}
@@ -127,11 +138,17 @@ func (g *governor) leave(acknowledged bool) {
 func (g *governor) slowDown(epoch int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.follows && epoch == g.epoch {
-		g.quiet = 0
-		g.limit.Store(int32(max(1, g.allowed()/2)))
-		g.epoch++
+	if !g.follows || epoch != g.epoch || g.active > g.allowed() {
+		return g.epoch
 	}
+	if g.probing {
+		g.limit.Add(-1)
+		g.patience = min(2*g.patience, mostPatience)
+	} else {
+		g.limit.Store(int32(max(1, g.allowed()/2)))
+	}
+	g.quiet, g.probing = 0, false
+	g.epoch++
 	return g.epoch
 }
 

@@ -133,6 +133,61 @@ func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
 	require.Zero(t, g.quiet, "a refusal ends the quiet stretch")
 }
 
+// acknowledge has n parts offered, let in and acknowledged, one after the other.
+func acknowledge(t *testing.T, g *governor, n int) {
+	t.Helper()
+	for range n {
+		g.offer(&Part{Number: g.next})
+		require.Len(t, letIn(g), 1)
+		g.leave(true)
+	}
+}
+
+func TestAStepUpThatTheStoreRefusesIsTakenBackAndTheNextOneWaitsLonger(t *testing.T) {
+	g, _ := newTestGovernor(16, true)
+	epoch := g.slowDown(0)
+	require.Equal(t, 8, g.allowed())
+	for _, stretches := range []int{1, 2, 4, 8, 8} {
+		acknowledge(t, g, 8*stretches-1)
+		require.Equal(t, 8, g.allowed())
+		acknowledge(t, g, 1)
+		require.Equal(t, 9, g.allowed())
+		acknowledge(t, g, 8) // one short of a stretch
+		epoch = g.slowDown(epoch)
+		require.Equal(t, 8, g.allowed(), "not halved")
+	}
+}
+
+func TestAStepUpThatLastsIsFollowedByTheNextAtOnce(t *testing.T) {
+	g, _ := newTestGovernor(16, true)
+	epoch := g.slowDown(0)
+	acknowledge(t, g, 8)
+	epoch = g.slowDown(epoch) // patience is 2
+	acknowledge(t, g, 16)
+	require.Equal(t, 9, g.allowed())
+	acknowledge(t, g, 9)
+	require.Equal(t, 10, g.allowed(), "it lasted a stretch, so the line has grown")
+	acknowledge(t, g, 9)
+	g.slowDown(epoch)
+	require.Equal(t, 9, g.allowed())
+}
+
+func TestWhatWasUnderWayIsNotHeldAgainstTheNewNumber(t *testing.T) {
+	g, _ := newTestGovernor(8, true)
+	for n := range 8 {
+		g.offer(&Part{Number: n + 1})
+	}
+	epoch := g.slowDown(0)
+	require.Equal(t, 4, g.allowed())
+	require.Equal(t, epoch, g.slowDown(epoch))
+	require.Equal(t, 4, g.allowed(), "eight are still under way")
+	for range 4 {
+		g.leave(false)
+	}
+	g.slowDown(epoch)
+	require.Equal(t, 2, g.allowed())
+}
+
 func TestOnlyBeingAskedSlowsDown(t *testing.T) {
 	g, _ := newTestGovernor(8, true)
 	p := &Part{meter: newMeter(nil), uploads: g}

@@ -41,7 +41,7 @@ type Options struct {
 	// stream needs. 0: a sixteenth of the memory limit, not below the store's minimum.
 	PartSize int64
 	// Concurrency is how many parts are uploaded at once. 0: it follows by itself: as many as fit in
-	// memory, half of them when the store asks to slow down, and one more after each quiet stretch.
+	// memory, half of them when the store asks to slow down, and one more after a quiet stretch, if the store bears it.
 	Concurrency int
 
 	// MemoryLimit in bytes is the most page memory this writer takes. 0: DefaultMemoryLimit.
