@@ -2,8 +2,11 @@ package sluice
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -186,6 +189,38 @@ func TestWhatWasUnderWayIsNotHeldAgainstTheNewNumber(t *testing.T) {
 	}
 	g.slowDown(epoch)
 	require.Equal(t, 2, g.allowed())
+}
+
+// refusing is a store that takes no part.
+type refusing struct {
+	hold
+	asked atomic.Int32
+}
+
+func (r *refusing) StartLargeFile(context.Context, FileSpec) (LargeFile, error) { return r, nil }
+
+func (r *refusing) UploadPart(context.Context, *Part) (Receipt, error) {
+	r.asked.Add(1)
+	return Receipt{}, errors.New("no")
+}
+
+func TestNoPartIsLetInAfterOneThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(refusing)
+		w, err := New(t.Context(), r, "f", &Options{MemoryLimit: 64 * 16, PageSize: 16, PartSize: 16, Concurrency: 1})
+		require.NoError(t, err)
+		fail := w.pipeline.fail
+		var failing atomic.Bool
+		w.pipeline.fail = func(err *Error) error {
+			if !failing.Swap(true) {
+				synctest.Wait() // whoever can go on has gone on before the failure gets round
+			}
+			return fail(err)
+		}
+		_, _ = w.Write(make([]byte, 10*16))
+		require.Error(t, w.Close())
+		require.EqualValues(t, 1, r.asked.Load())
+	})
 }
 
 func TestOnlyBeingAskedSlowsDown(t *testing.T) {
