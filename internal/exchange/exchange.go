@@ -100,9 +100,7 @@ func (b *partBody) Read(q []byte) (int, error) {
 }
 
 func (b *partBody) WriteTo(w io.Writer) (int64, error) {
-	n, err := b.Body.WriteTo(&movingWriter{w, b.attempt, b.left})
-	b.moved(n)
-	return n, err
+	return b.Body.WriteTo(&movingWriter{w, b})
 }
 
 func (b *partBody) moved(n int64) {
@@ -116,24 +114,23 @@ func (b *partBody) moved(n int64) {
 // enough.
 const writeSize = 256 << 10
 
-// movingWriter writes in slices of writeSize and counts each.
+// movingWriter writes in slices of writeSize and counts each, before the body's Close can return: who has closed it knows
+// whether all of it is out.
 type movingWriter struct {
 	io.Writer
-	attempt *retry.Attempt
-	left    int64
+	body *partBody
 }
 
 func (w *movingWriter) Write(q []byte) (int, error) {
 	written := 0
 	for written < len(q) {
 		slice := q[written:min(len(q), written+writeSize)]
-		if int64(len(slice)) == w.left {
-			w.attempt.Sending()
+		if int64(len(slice)) == w.body.left {
+			w.body.attempt.Sending()
 		}
 		n, err := w.Writer.Write(slice)
 		written += n
-		w.left -= int64(n)
-		w.attempt.Moved()
+		w.body.moved(int64(n))
 		if err != nil {
 			return written, err
 		}

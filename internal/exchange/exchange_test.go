@@ -375,3 +375,16 @@ func TestWhoeverHasTheLastByteFindsThatItMayBeSent(t *testing.T) {
 		require.True(t, a.WasSent())
 	}
 }
+
+// The body's Close waits for the write of the last bytes, and for no more: who has closed it must know by then.
+func TestTheLastWriteSaysThatAllIsOut(t *testing.T) {
+	a := new(retry.Attempt)
+	body := &partBody{Body: sluice.NewPart(1, make([]byte, 10), nil).Attempt(), attempt: a, left: 10}
+	w := &movingWriter{io.Discard, body}
+	for range 2 {
+		require.False(t, a.WasSent())
+		_, err := w.Write(make([]byte, 5))
+		require.NoError(t, err)
+	}
+	require.True(t, a.WasSent())
+}
