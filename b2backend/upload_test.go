@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
 func TestAnUploadURLIsKeptWhileItWorks(t *testing.T) {
@@ -159,6 +161,18 @@ func TestALostSingleUploadMakesNoSecondVersion(t *testing.T) {
 	}
 }
 
+// outConn calls out with the length of every body that has been written to it.
+type outConn struct {
+	net.Conn
+	out func(n int64)
+}
+
+func (c outConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.Conn.(io.ReaderFrom).ReadFrom(r)
+	c.out(n)
+	return n, err
+}
+
 func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 	for name, fault := range map[string]b2test.Fault{
 		"the answer comes late": {Kind: b2test.Wait, Delay: 30 * time.Millisecond},
@@ -168,24 +182,30 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 			s := newServer(t, nil)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			b := dial(t, s)
+			key := mainKey(s)
 			if fault.Kind == b2test.Wait { // the answer itself is waited for: this key could not look
-				b = dialAs(t, s, limitedKey(t, s, []string{"writeFiles"}), nil)
+				key = limitedKey(t, s, []string{"writeFiles"})
 			}
 			fault.Call = "b2_upload_file"
 			release := make(chan struct{})
 			fault.Hold = release
 			inject(t, s, fault)
-			go func() {
-				for s.Fired()[0] == 0 { // until the body is out; the context ends long before the answer
-					<-time.After(time.Millisecond)
-				}
-				cancel()
-				close(release)
-			}()
-			file, err := b.UploadFile(ctx, spec("file"), part(0, content(50)))
+			data := content(5000)
+			rt := exchange.NewTransport()
+			t.Cleanup(rt.CloseIdleConnections)
+			dial := rt.DialContext
+			rt.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				return outConn{c, func(n int64) {
+					if n == int64(len(data)) { // the body is out; the context ends before the answer
+						cancel()
+						close(release)
+					}
+				}}, err
+			}
+			file, err := dialAs(t, s, key, &b2backend.Options{Transport: rt}).UploadFile(ctx, spec("file"), part(0, data))
 			require.NoError(t, err)
-			require.Equal(t, requireStored(t, s, "file", content(50)).ID, file.ID)
+			require.Equal(t, requireStored(t, s, "file", data).ID, file.ID)
 		})
 	}
 }
