@@ -177,24 +177,6 @@ func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	require.Equal(t, err, again, "it sticks")
 }
 
-func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
-	bucket := newBucket(t)
-	data := random(10_000)
-	upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
-	for name, strike := range map[string]strike{
-		"before the answer": stall,
-		"within it":         half(func(t *testing.T) { <-t.Context().Done() }),
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := &fault{times: 1, strike: strike}
-			p := newProxy(t, false, f)
-			b := newBackend(t, p.URL, bucket, &Options{Retry: sluice.Retry{Attempts: 2, Stall: 50 * time.Millisecond, MaxWait: time.Millisecond}})
-			requireDownload(t, data, openFile(t, b, "a"))
-			require.Equal(t, 2, p.count("GetObject"))
-		})
-	}
-}
-
 // roundTrip is a transport made of a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 

@@ -217,19 +217,6 @@ func cut(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler
 	panic(http.ErrAbortHandler)
 }
 
-// stall is a strike: nothing moves any more. A server that does not read is not told that the client hung up, so it
-// stays until the test ends.
-func stall(t *testing.T, _ http.ResponseWriter, r *http.Request, _ http.Handler) {
-	_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
-	<-t.Context().Done()
-}
-
-// mute is a strike: the server does what is asked, and no answer comes.
-func mute(t *testing.T, _ http.ResponseWriter, r *http.Request, pass http.Handler) {
-	pass.ServeHTTP(httptest.NewRecorder(), r)
-	<-t.Context().Done()
-}
-
 // hangUp breaks the connection with a reset.
 func hangUp(t *testing.T, w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack()
