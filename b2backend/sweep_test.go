@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,13 +47,21 @@ var fatal = []b2test.Fault{
 	{Kind: b2test.Refuse, Status: 401, Code: "email_not_verified"},
 }
 
-// impatient gives up stalled attempts soon, where the fault is a stall: a slow machine must not look like one.
-func impatient(f b2test.Fault) sluice.Retry {
-	r := swift
+// stage runs a test on a server where a fault is met. A stall needs virtual time: on a real connection a slow machine
+// looks like one to who gives up soon.
+func stage(t *testing.T, o b2test.Options, f b2test.Fault, run func(t *testing.T, s *b2test.Server, connect func() (*b2backend.Backend, error))) {
 	if f.Kind == b2test.Stall {
-		r.Stall = 200 * time.Millisecond
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipedWith(t, &o)
+			defer p.close(t)
+			inject(t, p.Server, f)
+			run(t, p.Server, func() (*b2backend.Backend, error) { return p.dial(t) })
+		})
+		return
 	}
-	return r
+	s := newServer(t, &o)
+	inject(t, s, f)
+	run(t, s, func() (*b2backend.Backend, error) { return connect(t, s, mainKey(s), nil) })
 }
 
 func describe(f b2test.Fault) string {
@@ -83,15 +91,15 @@ func sweep(t *testing.T, size int, calls []string, faults []b2test.Fault, count 
 					if f.Kind == b2test.ExpireToken && count < 0 {
 						logins = -1 // one for each attempt of each call
 					}
-					s := newServer(t, &b2test.Options{MaxAuthorize: logins})
-					inject(t, s, f)
-					data := content(size)
-					b, err := connect(t, s, mainKey(s), &b2backend.Options{Retry: impatient(f)})
-					if err == nil {
-						_, err = streamed(t.Context(), b, "swept", data)
-					}
-					judge(t, s, f, data, err)
-					require.NotZero(t, s.Fired()[0], "the fault befell nothing")
+					stage(t, b2test.Options{MaxAuthorize: logins}, f, func(t *testing.T, s *b2test.Server, connect func() (*b2backend.Backend, error)) {
+						data := content(size)
+						b, err := connect()
+						if err == nil {
+							_, err = streamed(t.Context(), b, "swept", data)
+						}
+						judge(t, s, f, data, err)
+						require.NotZero(t, s.Fired()[0], "the fault befell nothing")
+					})
 				})
 			}
 		})
@@ -161,20 +169,21 @@ func TestCancellingSurvivesEveryPassingFault(t *testing.T) {
 		f.Call = "b2_cancel_large_file"
 		t.Run(describe(f), func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t, nil)
-			inject(t, s, f)
-			b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: impatient(f)})
-			broken := errors.New("source broke")
-			opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 1000 * minPart, MemoryLimit: 64 * minPart}
-			_, err := sluice.Upload(t.Context(), b, "swept", opts, func(w io.Writer) error {
-				if _, err := w.Write(content(4*minPart + 1)); err != nil {
-					return err
-				}
-				return broken
+			stage(t, b2test.Options{}, f, func(t *testing.T, s *b2test.Server, connect func() (*b2backend.Backend, error)) {
+				b, err := connect()
+				require.NoError(t, err)
+				broken := errors.New("source broke")
+				opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 1000 * minPart, MemoryLimit: 64 * minPart}
+				_, err = sluice.Upload(t.Context(), b, "swept", opts, func(w io.Writer) error {
+					if _, err := w.Write(content(4*minPart + 1)); err != nil {
+						return err
+					}
+					return broken
+				})
+				require.ErrorIs(t, err, broken)
+				require.Empty(t, s.Unfinished())
+				require.Empty(t, s.Files(s.Bucket()))
 			})
-			require.ErrorIs(t, err, broken)
-			require.Empty(t, s.Unfinished())
-			require.Empty(t, s.Files(s.Bucket()))
 		})
 	}
 }
