@@ -22,6 +22,7 @@ type command struct {
 	ctx    context.Context // its cause says why the command is to end
 	cancel context.CancelCauseFunc
 	delay  time.Duration
+	typed  time.Duration
 
 	output  *os.File // read end of the pipe
 	exited  chan struct{}
@@ -50,7 +51,7 @@ const pipeSize = 1 << 20
 var errOutputHeld = errors.New("it has exited, but what it started still holds its output, which may not be whole")
 
 func newCommand(args []string, sys system) *command {
-	c := &command{delay: sys.waitDelay, exited: make(chan struct{})}
+	c := &command{delay: sys.waitDelay, typed: sys.typedDelay, exited: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.cmd = exec.CommandContext(c.ctx, args[0], args[1:]...)
 	c.cmd.Stdin, c.cmd.Stderr = sys.stdin, sys.stderr
@@ -157,7 +158,7 @@ func (c *command) tell() error {
 	case s.Signal == os.Interrupt && inForeground():
 		// Most likely typed at the terminal, and then the command has it already. One sent to pipe alone
 		// looks the same: SIGTERM follows for a command that went on.
-		time.AfterFunc(c.delay/2, func() { _ = sendSignal(c.cmd.Process, syscall.SIGTERM) })
+		time.AfterFunc(c.typed, func() { _ = sendSignal(c.cmd.Process, syscall.SIGTERM) })
 		return nil
 	}
 	return sendSignal(c.cmd.Process, s.Signal)

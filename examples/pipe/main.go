@@ -39,6 +39,8 @@ type system struct {
 	// waitDelay is how long a command has to end once it is told to, and how long what it leaves behind
 	// may hold its output.
 	waitDelay time.Duration
+	// typedDelay is how long a command has to end by an interrupt typed at the terminal, before SIGTERM follows.
+	typedDelay time.Duration
 }
 
 func processSystem() system {
@@ -51,6 +53,7 @@ func processSystem() system {
 		setMemoryLimit: debug.SetMemoryLimit,
 		schemes:        destinations(),
 		waitDelay:      10 * time.Second,
+		typedDelay:     5 * time.Second,
 	}
 }
 

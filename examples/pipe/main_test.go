@@ -27,13 +27,19 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:], processSystem()))
 	case "impatient pipe":
 		sys := processSystem()
-		sys.waitDelay = 400 * time.Millisecond
+		sys.waitDelay, sys.typedDelay = time.Minute, 200*time.Millisecond
 		os.Exit(run(os.Args[1:], sys))
 	case "signal reporter":
 		reportSignals(false)
 	case "stubborn signal reporter":
 		reportSignals(true)
 	default:
+		// What nohup and a shell's & ignore, the programs that the tests start would ignore too.
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+			if signal.Ignored(s) {
+				signal.Notify(make(chan os.Signal, 1), s)
+			}
+		}
 		os.Exit(m.Run())
 	}
 }
@@ -109,7 +115,8 @@ func newTrial(t *testing.T, injectors ...*faults.Injector) *trial {
 				return d, nil
 			},
 		}},
-		waitDelay: time.Minute,
+		waitDelay:  time.Minute,
+		typedDelay: time.Minute,
 	}
 	return tr
 }
