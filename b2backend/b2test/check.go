@@ -85,6 +85,23 @@ type finishes struct {
 	finished  bool // one was answered with success, and the answer was delivered
 }
 
+// complain files that a request came too late, unless its client has hung up: one that was cut off, and then overtaken
+// by what the client did next, is no fault of the client's. That a connection has ended is noticed after its last byte,
+// in some turns of the scheduler.
+func (x *exchange) complain(err error) {
+	if _, answered := errors.AsType[*apiError](err); x.late == "" || err != nil && !answered || x.drain(-1) != nil {
+		return
+	}
+	for range 100 {
+		if !x.s.sleep(x.r.Context(), 10*time.Millisecond) {
+			return
+		}
+	}
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	x.s.ledger.violation("%s", x.late)
+}
+
 // observe looks at a request on arrival, before anything is done to it or with it. The lock is held.
 func (x *exchange) observe() {
 	id := x.log.FileID
@@ -99,7 +116,7 @@ func (x *exchange) observe() {
 	switch x.log.Call {
 	case "b2_cancel_large_file", "b2_get_upload_part_url", "b2_upload_part", "b2_copy_part":
 		if f.finished {
-			x.s.ledger.violation("%s: sent after the finish of %s (%s) succeeded", x.log.Call, f.name, id)
+			x.late = fmt.Sprintf("%s: sent after the finish of %s (%s) succeeded", x.log.Call, f.name, id)
 		}
 	}
 	switch x.log.Call {

@@ -1,7 +1,11 @@
 package b2test_test
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +34,27 @@ func TestCheckFindsRequestsAfterFinish(t *testing.T) {
 	require.NoError(t, s.Check(), "looking up, and finishing again, is fair")
 	c.call("b2_get_upload_part_url", fields{"fileId": id})
 	require.ErrorContains(t, s.Check(), "b2_get_upload_part_url: sent after the finish of l")
+}
+
+func TestCheckForgivesARequestThatWasCutOffAndOvertaken(t *testing.T) {
+	s := newServer(t, small())
+	c := login(t, s)
+	id := c.start("l")
+	digests := c.parts(id, ten, "x")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.api, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	body := `{"fileId":"` + id + `"}`
+	_, err = fmt.Fprintf(conn, "POST /b2api/v4/b2_get_upload_part_url HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n", c.token, len(body))
+	require.NoError(t, err)
+	require.Equal(t, 200, c.finish(id, digests).status)
+	asked := s.Count("b2_get_upload_part_url")
+	_, err = io.WriteString(conn, body)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	waitFor(t, func() bool { return s.Count("b2_get_upload_part_url") > asked })
+	s.Close()
+	require.NoError(t, s.Check())
 }
 
 func TestCheckFindsCancelAfterLostFinish(t *testing.T) {

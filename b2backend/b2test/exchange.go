@@ -77,6 +77,7 @@ type exchange struct {
 	large   *file   // the large file that a finish is about
 	wasOpen bool    // its finish was unresolved before this one
 	listed  *bucket // whose files the answer lists, which settles finishes in it
+	late    string  // what is wrong with it if its client is still there
 	due     time.Time
 	log     Request
 }
@@ -87,6 +88,7 @@ func (s *Server) handler(h host) http.Handler {
 		x := &exchange{s: s, w: w, r: r, host: h}
 		x.log = Request{Host: h.String(), Method: r.Method, Path: r.URL.Path, Time: s.Now(), Bytes: max(0, r.ContentLength)}
 		answer, err := x.serve()
+		x.complain(err)
 		x.reply(answer, err)
 	})
 }
