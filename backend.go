@@ -154,6 +154,9 @@ type FileSpec struct {
 	Size        int64             // bytes, or UnknownSize
 	ContentType string            // "": the store's default
 	Info        map[string]string // the caller's metadata; not to be changed
+	// Uploads is how many parts may be sent at once, 0 if that is not known. It is not a property of the file: a
+	// store may make ready for them.
+	Uploads int
 }
 
 // Receipt is the store's answer to one part. What the store did not say stays zero; what it did say is

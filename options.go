@@ -143,6 +143,7 @@ func resolve(b Backend, name string, opts *Options) (*plan, error) {
 		p.follows = true
 		p.settings.Concurrency = min(max(1, p.pool.pages/p.pool.pagesFor(p.settings.PartSize)-1), maxConcurrency)
 	}
+	p.spec.Uploads = p.settings.Concurrency
 	return p, nil
 }
 

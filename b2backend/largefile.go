@@ -76,7 +76,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 			b.client.log.Warn("b2: the answer to a start was lost: an unfinished large file may be left",
 				slog.String("bucket", b.bucket.Name), slog.String("name", spec.Name), slog.Any("error", left))
 		}
-		return b.open(started.FileID, spec.Name, nil), nil
+		return b.open(started.FileID, spec, nil), nil
 	}
 	if err == nil {
 		err = retry.Ended(ctx, nil)
@@ -147,11 +147,11 @@ func (b *Backend) cancelStarted(ctx context.Context, d *description, but string,
 }
 
 // open returns the handle of an unfinished large file.
-func (b *Backend) open(id, name string, stored []sluice.Receipt) *LargeFile {
+func (b *Backend) open(id string, spec sluice.FileSpec, stored []sluice.Receipt) *LargeFile {
 	return &LargeFile{
-		backend: b, name: name, life: life.Cycle{Name: "b2backend: large file " + id},
+		backend: b, name: spec.Name, life: life.Cycle{Name: "b2backend: large file " + id},
 		info: sluice.LargeFileInfo{ID: id, Stored: stored},
-		urls: &urlList{client: b.client, method: getUploadPartURL, request: fileRequest{id}},
+		urls: &urlList{client: b.client, method: getUploadPartURL, request: fileRequest{id}, most: spec.Uploads},
 	}
 }
 
@@ -182,6 +182,7 @@ func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	h.Set("X-Bz-Part-Number", strconv.Itoa(p.Number))
 	h.Set("X-Bz-Content-Sha1", sum)
 	encryption.setCustomer(h)
+	defer f.urls.begin(ctx)()
 	var stored partObject
 	const call = "b2_upload_part"
 	u := &upload{

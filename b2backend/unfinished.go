@@ -71,7 +71,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 	for _, p := range stored {
 		receipts = append(receipts, p.Receipt)
 	}
-	return b.open(found.FileID, spec.Name, receipts), nil
+	return b.open(found.FileID, spec, receipts), nil
 }
 
 // Parts lists the parts that the store holds of an unfinished large file, by rising number. The error matches

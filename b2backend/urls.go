@@ -23,8 +23,29 @@ type urlList struct {
 	method  method
 	request any
 
-	mu   sync.Mutex
-	free []uploadURL // the last one was used last
+	most int // URLs to have ready, as many as uploads at once; 0 for none
+
+	mu    sync.Mutex
+	free  []uploadURL // the last one was used last
+	asked int         // URLs asked for so far
+}
+
+// begin is called before the upload of a part, and what it returns after it. An upload that need not fetch a URL for itself
+// fetches one beside it for another to come, until there are as many as uploads may run at once: at its end a stream is cut
+// over all of them, and would wait for their URLs. A stream that keeps them all busy has them already.
+func (l *urlList) begin(ctx context.Context) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var fetching sync.WaitGroup
+	if len(l.free) > 0 && l.asked < l.most {
+		l.asked++
+		fetching.Go(func() {
+			if u, err := l.fetchOnce(ctx); err == nil { // else who needs one asks again
+				l.keep(u)
+			}
+		})
+	}
+	return fetching.Wait
 }
 
 // take returns a free URL, or fetches one. retrying is told of the fetch's retries.
@@ -38,11 +59,30 @@ func (l *urlList) take(ctx context.Context, retrying func(error, time.Duration))
 			return u, nil
 		}
 	}
+	l.asked++
 	l.mu.Unlock()
 	var answer uploadURLAnswer
 	if err := l.client.callFor(ctx, l.method, l.request, &answer, retrying); err != nil {
 		return uploadURL{}, err
 	}
+	return l.accept(&answer)
+}
+
+// fetchOnce fetches a URL in one attempt.
+func (l *urlList) fetchOnce(ctx context.Context) (uploadURL, error) {
+	a, err := l.client.account(ctx)
+	if err != nil {
+		return uploadURL{}, err
+	}
+	var answer uploadURLAnswer
+	if err := l.client.post(ctx, a, l.method, l.request, &answer); err != nil {
+		return uploadURL{}, err
+	}
+	return l.accept(&answer)
+}
+
+// accept checks an answer.
+func (l *urlList) accept(answer *uploadURLAnswer) (uploadURL, error) {
 	if answer.AuthorizationToken == "" {
 		return uploadURL{}, unusable(l.method.name, "no token")
 	}

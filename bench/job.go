@@ -20,9 +20,10 @@ const (
 
 // Where a stream goes.
 const (
-	toDrop   = "drop"   // a backend that forgets every part
-	toMemory = "memory" // memorybackend, which keeps them
-	toB2     = "b2"     // b2backend, to a server in a process of its own
+	toDrop    = "drop"    // a backend that forgets every part
+	toMemory  = "memory"  // memorybackend, which keeps them, and computes their digests once more
+	toDiscard = "discard" // memorybackend with Discard, which believes the digests and forgets the bytes
+	toB2      = "b2"      // b2backend, to a server in a process of its own
 )
 
 // Where it comes from.

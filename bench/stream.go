@@ -72,6 +72,8 @@ func connect(ctx context.Context, o order, requests *counter) (sluice.Backend, e
 		return drop{}, nil
 	case toMemory:
 		return memorybackend.New(nil), nil
+	case toDiscard:
+		return memorybackend.New(&memorybackend.Options{Discard: true}), nil
 	case toB2:
 		t := exchange.NewTransport()
 		t.TLSClientConfig = o.Server.TLSConfig()

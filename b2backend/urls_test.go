@@ -1,0 +1,68 @@
+package b2backend_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/b2backend/b2test"
+)
+
+// urlsOf uploads parts one after the other to a large file that is said to get so many uploads at once, and counts the URLs
+// asked for.
+func urlsOf(t *testing.T, uploads, parts int, faults ...b2test.Fault) int {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	inject(t, s, faults...)
+	file := spec("file")
+	file.Uploads = uploads
+	large, err := b.StartLargeFile(t.Context(), file)
+	require.NoError(t, err)
+	for n := range parts {
+		_, err := large.UploadPart(t.Context(), part(n+1, content(minPart)))
+		require.NoError(t, err)
+	}
+	require.NoError(t, large.Cancel(t.Context()))
+	return s.Count("b2_get_upload_part_url")
+}
+
+func TestURLsAreReadyForAllUploadsBeforeTheyAreNeeded(t *testing.T) {
+	for parts, want := range map[int]int{1: 1, 2: 2, 3: 3, 4: 4, 9: 4} {
+		require.Equal(t, want, urlsOf(t, 4, parts), "%d parts", parts)
+	}
+	require.Equal(t, 1, urlsOf(t, 1, 5), "one upload at a time")
+	require.Equal(t, 1, urlsOf(t, 0, 5), "not known")
+}
+
+func TestAURLThatCannotBeHadReadyFailsNothing(t *testing.T) {
+	require.Equal(t, 3, urlsOf(t, 3, 5, b2test.Fault{Call: "b2_get_upload_part_url", Skip: 1, Status: 503}))
+}
+
+// At the end of a stream whose source is the slower side, the last part is cut over uploads that had nothing to do: what
+// remains is their time and the finish's, and no time for URLs.
+func TestTheTailWaitsForNoURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const latency = time.Second
+		p := newPipedWith(t, &b2test.Options{Latency: latency})
+		defer p.close(t)
+		b, err := p.dial(t)
+		require.NoError(t, err)
+		w, err := sluice.New(t.Context(), b, "file", &sluice.Options{
+			PartSize: 8 * minPart, PageSize: minPart, MemoryLimit: 64 * minPart, MaxSize: 1000 * minPart, Concurrency: 4,
+		})
+		require.NoError(t, err)
+		for range 6 {
+			_, err := w.Write(content(8 * minPart))
+			require.NoError(t, err)
+			time.Sleep(5 * latency)
+		}
+		began := time.Now()
+		require.NoError(t, w.Close())
+		require.Equal(t, 5+4, w.File().Parts)
+		require.Equal(t, 2*latency, time.Since(began), "of the pieces, and of the finish")
+		require.Equal(t, 4, p.Count("b2_get_upload_part_url"))
+	})
+}
