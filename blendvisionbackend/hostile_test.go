@@ -114,7 +114,7 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &blendvisionbackend.Options{
-			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 1},
+			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 		})
 		if err == nil {
 			_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})

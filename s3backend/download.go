@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/download"
@@ -106,10 +104,7 @@ func (d *downloading) Persist(ctx context.Context, attempt func() error) error {
 	c := d.backend.client
 	j := judge{expired: c.expire}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Judge: j.verdict,
-		Retrying: func(err error, wait time.Duration) {
-			c.log.Debug("s3: retrying", slog.Any("after", err), slog.Duration("wait", wait))
-		},
+		Judge: j.verdict, Retrying: retry.Logged(c.log, retrying, nil),
 	}, func(context.Context, *retry.Attempt) error { return attempt() })
 }
 

@@ -118,7 +118,7 @@ func TestAHostileStoreGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		o := &Options{
-			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 1},
+			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
 		}
 		b, err := New(t.Context(), "data", o)
