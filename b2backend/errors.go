@@ -50,7 +50,7 @@ func presentable(text string, secrets []string) string {
 	return exchange.Present(quotedToken.ReplaceAllString(text, "${1}"+exchange.Redacted), secrets...)
 }
 
-// unusable is a success that cannot be one.
+// unusable is a success that cannot be one. What the service said is not repeated in it, or made fit to be shown.
 func unusable(call, format string, args ...any) error {
 	return &exchange.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
 }

@@ -21,6 +21,13 @@ import (
 	"github.com/c1508ce4/sluice/internal/hostile"
 )
 
+// The secrets of a session.
+const (
+	canarySecret  = "canary-secret-key"
+	canarySession = "canary-session-token"
+	canaryKey     = "canary-customer-key-of-32-bytes!"
+)
+
 // every call whose answer is read.
 var everyCall = []string{
 	"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",

@@ -118,11 +118,11 @@ func (s *Subject) requireShown(t *testing.T, err error) {
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		if next := e.Unwrap(); next != nil {
-			s.requireClean(t, Printed(next))
+			s.requireShown(t, next)
 		}
 	case interface{ Unwrap() []error }:
 		for _, next := range e.Unwrap() {
-			s.requireClean(t, Printed(next))
+			s.requireShown(t, next)
 		}
 	}
 }
