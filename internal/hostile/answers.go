@@ -25,9 +25,7 @@ type Answer struct {
 // elsewhere is where credentials must not go.
 const elsewhere = "elsewhere.test"
 
-// Answers are all the ways in which a service, or what stands before it, may answer that does not mean well.
-var Answers = answers()
-
+// answers are all the ways in which a service, or what stands before it, may answer that does not mean well.
 func answers() []Answer {
 	var list []Answer
 	add := func(name string, give func(*http.Request, string, *http.Response) (*http.Response, error)) {

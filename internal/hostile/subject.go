@@ -51,7 +51,7 @@ const maxRead = 65 << 20
 func (s *Subject) Test(t *testing.T) {
 	for _, call := range s.Calls {
 		t.Run(call, func(t *testing.T) {
-			for _, a := range Answers {
+			for _, a := range answers() {
 				t.Run(a.Name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { s.meet(t, call, a) })
 				})
