@@ -2,7 +2,9 @@ package b2backend
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -40,8 +42,11 @@ type Backend struct {
 var _ sluice.Backend = (*Backend)(nil)
 
 // New logs in and looks the bucket up by its name. A key restricted to buckets must be allowed this one; any
-// other needs the capability listBuckets. Options may be nil.
+// other needs the capability listBuckets. A program in strict FIPS 140-3 mode is refused. Options may be nil.
 func New(ctx context.Context, credentials Credentials, bucketName string, options *Options) (*Backend, error) {
+	if fips140.Enforced() {
+		return nil, errors.New("b2backend: the service takes no digest but SHA-1, which GODEBUG=fips140=only forbids; fips140=on allows it")
+	}
 	o, err := options.resolve()
 	if err != nil {
 		return nil, err

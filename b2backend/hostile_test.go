@@ -133,7 +133,7 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		_, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "key"}, "bucket",
-			&b2backend.Options{Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 1}})
+			&b2backend.Options{Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}})
 		return err
 	}
 }

@@ -207,11 +207,11 @@ func checkNumber(number int) error {
 func (f *LargeFile) checkPart(call string, stored *partObject, number int, size int64, sum string) error {
 	switch {
 	case stored.FileID != f.info.ID || stored.PartNumber != number:
-		return unusable(call, "it is about part %d of %.100q", stored.PartNumber, stored.FileID)
+		return unusable(call, "it is not about part %d of this file", number)
 	case size > 0 && stored.ContentLength != size:
 		return unusable(call, "%d bytes stored of %d", stored.ContentLength, size)
 	case sum != "" && stored.ContentSHA1 != sum:
-		return unusable(call, "SHA-1 %.60q, not %s", stored.ContentSHA1, sum)
+		return unusable(call, "another SHA-1 than %s", sum)
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func (b *Backend) cancel(ctx context.Context, id string) error {
 		return nil
 	}
 	if err == nil && gone.FileID != id {
-		err = unusable(cancelLargeFile.name, "it is about %.100q", gone.FileID)
+		err = unusable(cancelLargeFile.name, "it is about another file")
 	}
 	return err
 }

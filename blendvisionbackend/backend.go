@@ -1,6 +1,7 @@
 package blendvisionbackend
 
 import (
+	"crypto/fips140"
 	"crypto/sha1"
 	"errors"
 	"fmt"
@@ -62,8 +63,11 @@ type Backend struct {
 var _ sluice.Backend = (*Backend)(nil)
 
 // New returns a backend for the library that the credentials open. It sends nothing. The error names what is missing or
-// out of range; an Endpoint is always needed.
+// out of range; an Endpoint is always needed. A program in strict FIPS 140-3 mode is refused.
 func New(c Credentials, o *Options) (*Backend, error) {
+	if fips140.Enforced() {
+		return nil, errors.New("blendvisionbackend: the service takes no digest but SHA-1, which GODEBUG=fips140=only forbids; fips140=on allows it")
+	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("blendvisionbackend: %w", err)
 	}

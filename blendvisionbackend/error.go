@@ -36,9 +36,13 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Is matches [sluice.ErrSlowDown] where the service or the object store has too much to do: 429 and 503. Streams then
+// upload fewer parts at once.
+func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+
 // named says which call failed with err. An [*Error] says it by itself.
 func named(call string, err error) error {
-	if e := (*Error)(nil); err == nil || errors.As(err, &e) {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
 		return err
 	}
 	return fmt.Errorf("blendvisionbackend: %s: %w", call, err)
@@ -76,10 +80,13 @@ func refusal(call string, resp *http.Response, secrets []string) error {
 }
 
 // judge says which failures are worth another attempt: 429, 500, 503 and 504 (documented for the API; the object
-// store is taken to be alike), and connections and answers that broke.
+// store is taken to be alike), and connections and answers that broke; but not a server that nobody vouches for.
 func judge(err error) retry.Verdict {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok && exchange.Untrusted(err):
+		return retry.Verdict{Action: retry.Stop}
+	case !ok:
 		return retry.Verdict{Action: retry.BackOff}
 	}
 	switch e.Status {
@@ -91,14 +98,14 @@ func judge(err error) retry.Verdict {
 
 // gone says that the server knows nothing of what a call was about.
 func gone(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == 5
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusNotFound && e.Code == 5
 }
 
 // certain says that a call that failed with err was not carried out: it was refused as it stood, or never left.
 // A server error or a broken connection leaves that open.
 func certain(err error) bool {
-	if e := (*Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != 499
 	}
 	return exchange.NeverSent(err)

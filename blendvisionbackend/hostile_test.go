@@ -17,6 +17,16 @@ import (
 	"github.com/c1508ce4/sluice/internal/hostile"
 )
 
+// Canaries: texts that stand for what nobody may see.
+const (
+	tokenCanary     = "canary-token-3c9f"
+	orgCanary       = "canary-org-77aa"
+	signatureCanary = "canary/signature+b2d1"
+)
+
+// presigned carries the signature escaped in another way than url.QueryEscape would.
+const presigned = "https://objects.example/part?X-Expires=1700000000&X-Signature=canary%2fsignature%2bb2d1"
+
 // hostileCalls are all whose answers are read.
 var hostileCalls = []string{"files:upload", "put part", "complete-upload", "cancel-upload", "download", "get"}
 
@@ -114,7 +124,7 @@ func TestAHostileServiceGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &blendvisionbackend.Options{
-			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 1},
+			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 		})
 		if err == nil {
 			_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
@@ -126,3 +136,28 @@ func connectTo(t *testing.T) hostile.Connect {
 func TestCertificatesAreVerified(t *testing.T) { hostile.TestCertificates(t, connectTo(t)) }
 
 func TestPlainHTTPIsRefusedOffThisMachine(t *testing.T) { hostile.TestPlainHTTP(t, connectTo(t)) }
+
+func TestOddPresignedURLIsRefusedWithoutItsQuery(t *testing.T) {
+	for name, v := range map[string]struct{ url, text string }{
+		"unreadable":        {"https://objects.example/%zz?X-Signature=" + tokenCanary, `presigned URL of part number 1: "[unreadable URL]" is not a URL`},
+		"without a host":    {"/part?X-Signature=" + tokenCanary, `presigned URL of part number 1: "/part" is not a URL with a host`},
+		"plain http":        {"http://objects.example/part?X-Signature=" + tokenCanary, "URL http://objects.example/part: plain http"},
+		"another scheme":    {"ftp://objects.example/part?X-Signature=" + tokenCanary, "URL ftp://objects.example/part: scheme"},
+		"with a user in it": {"https://" + tokenCanary + "@objects.example/part", "URL https://objects.example/part carries a user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cancelled := false
+			b := over(t, func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/f:cancel-upload") {
+					cancelled = true
+					return reply(200, "{}"), nil
+				}
+				return reply(200, `{"file": {"id": "f"}, "upload_data": {"id": "u", "parts": [{"part_number": 1, "presigned_url": "`+v.url+`"}]}}`), nil
+			})
+			_, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
+			require.ErrorContains(t, err, v.text)
+			require.NotContains(t, err.Error(), tokenCanary)
+			require.True(t, cancelled)
+		})
+	}
+}

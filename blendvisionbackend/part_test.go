@@ -151,6 +151,11 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
+func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
+	require.ErrorIs(t, &blendvisionbackend.Error{Status: 503}, sluice.ErrSlowDown)
+	require.NotErrorIs(t, &blendvisionbackend.Error{Status: 500}, sluice.ErrSlowDown)
+}
+
 func TestAttemptsAreLimited(t *testing.T) {
 	inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 3}}, func(w world) {
 		calls := 0

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -98,6 +99,7 @@ func entityTag(parts []sluice.Receipt) string {
 		}
 		sums.Write(sum)
 	}
-	sum := md5.Sum(sums.Bytes())
+	var sum [md5.Size]byte
+	fips140.WithoutEnforcement(func() { sum = md5.Sum(sums.Bytes()) }) // a name to compare, no security
 	return `"` + hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts)) + `"`
 }

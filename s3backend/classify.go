@@ -1,7 +1,6 @@
 package s3backend
 
 import (
-	"crypto/tls"
 	"errors"
 	"net/http"
 	"slices"
@@ -70,7 +69,7 @@ func decide(err error) decision {
 		}
 		return final
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	if exchange.Untrusted(err) {
 		return final
 	}
 	if _, ok := errors.AsType[*exchange.AnswerError](err); ok {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -51,7 +52,7 @@ func TestClassification(t *testing.T) {
 		{&Error{Status: 301, Code: "PermanentRedirect"}, final, false},
 		{&exchange.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, true},
 		{&exchange.TransportError{Call: "x", Err: dial}, again, false},
-		{&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, true},
+		{&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, false},
 		{&exchange.AnswerError{Call: "x", Detail: "garbled"}, again, true},
 		{retry.ErrTimeout, again, true},
 		{retry.ErrStalled, again, true},
@@ -77,6 +78,11 @@ func TestRetryAfterIsHeard(t *testing.T) {
 	j := judge{}
 	v := j.verdict(&Error{Status: 503, Code: "SlowDown", RetryAfter: 7 * time.Second})
 	require.Equal(t, retry.Verdict{Action: retry.BackOff, After: 7 * time.Second}, v)
+}
+
+func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
+	require.ErrorIs(t, &Error{Status: 503, Code: "SlowDown"}, sluice.ErrSlowDown)
+	require.NotErrorIs(t, &Error{Status: 500, Code: "InternalError"}, sluice.ErrSlowDown)
 }
 
 func TestPathsAreEscapedAsTheyAreSigned(t *testing.T) {

@@ -32,6 +32,9 @@ const unsigned = "UNSIGNED-PAYLOAD"
 // sent is what is signed.
 const unescaped = "-._~/"
 
+// retrying is what the log says of a failure that is followed by another attempt. The failure names the call.
+const retrying = "s3: retrying"
+
 // call is one request to the store, as it is before signing. It may be sent any number of times.
 type call struct {
 	name   string // as the API reference has it
@@ -80,7 +83,7 @@ func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.C
 		tell = k.part.Retrying
 	}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Prepare: prepare, Judge: j.verdict, Retrying: retry.Logged(c.log, "s3: retrying", tell),
+		Prepare: prepare, Judge: j.verdict, Retrying: retry.Logged(c.log, retrying, tell),
 	}, func(ctx context.Context, _ *retry.Attempt) error { return try(ctx) })
 }
 

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -357,45 +355,4 @@ func TestAClosedDownloadReadsNothing(t *testing.T) {
 	require.NoError(t, d.Close())
 	_, err := d.Read(make([]byte, 1))
 	require.ErrorIs(t, err, fs.ErrClosed)
-}
-
-func TestNoSecretLeavesADownload(t *testing.T) {
-	customer, err := EncryptCustomer([]byte(canaryKey))
-	require.NoError(t, err)
-	echo := func(r *http.Request) string {
-		h := r.Header.Clone()
-		h.Del("X-Amz-Content-Sha256") // of no bytes
-		return fmt.Sprint(h, canarySecret)
-	}
-	for name, respond := range map[string]roundTrip{
-		"refused": func(r *http.Request) (*http.Response, error) {
-			return response(503, fmt.Sprintf(xmlError, echo(r))), nil
-		},
-		"unusable": func(r *http.Request) (*http.Response, error) {
-			return response(206, "data", "Content-Range", r.Header.Get("Authorization")), nil
-		},
-		"broken": func(r *http.Request) (*http.Response, error) {
-			resp := response(200, "data")
-			resp.Body = io.NopCloser(iotest.ErrReader(errors.New(echo(r))))
-			return resp, nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			b := canned(t, Options{
-				Retry:  sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
-				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			}, respond).With(FileOptions{Encryption: customer})
-			d, err := b.Open(t.Context(), "a")
-			if err == nil {
-				_, err = io.ReadAll(d)
-			}
-			require.Error(t, err)
-			text := fmt.Sprintf("%v\n%+v\n%#v\n%v\n%+v\n", err, err, err, d, log.String())
-			for _, secret := range []string{canarySecret, canarySession, canaryKey, base64.StdEncoding.EncodeToString([]byte(canaryKey))} {
-				require.NotContains(t, text, secret)
-			}
-			require.NotRegexp(t, signature, text)
-		})
-	}
 }

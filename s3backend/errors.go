@@ -32,6 +32,10 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Is matches [sluice.ErrSlowDown] where the store has too much to do: 429 and 503, SlowDown among them. Streams then
+// upload fewer parts at once.
+func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+
 // errorAnswer is the XML of an error. What else it carries (the signature, the string that was signed) is not read.
 type errorAnswer struct {
 	XMLName   xml.Name `xml:"Error"`

@@ -21,6 +21,13 @@ import (
 	"github.com/c1508ce4/sluice/internal/hostile"
 )
 
+// The secrets of a session.
+const (
+	canarySecret  = "canary-secret-key"
+	canarySession = "canary-session-token"
+	canaryKey     = "canary-customer-key-of-32-bytes!"
+)
+
 // every call whose answer is read.
 var everyCall = []string{
 	"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
@@ -118,7 +125,7 @@ func TestAHostileStoreGetsNothing(t *testing.T) {
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		o := &Options{
-			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 1},
+			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
 		}
 		b, err := New(t.Context(), "data", o)

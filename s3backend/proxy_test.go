@@ -226,3 +226,6 @@ func hangUp(t *testing.T, w http.ResponseWriter) {
 	}
 	_ = conn.Close()
 }
+
+// drain reads a request whole.
+func drain(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }

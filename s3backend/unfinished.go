@@ -59,7 +59,7 @@ func (b *Backend) uploads(ctx context.Context, prefix string) ([]sluice.Unfinish
 		for _, u := range page.Uploads {
 			name, err := page.key(u.Key)
 			if err != nil {
-				return nil, &exchange.AnswerError{Call: k.name, Detail: fmt.Sprintf("key %.100q", u.Key)}
+				return nil, &exchange.AnswerError{Call: k.name, Detail: "a key that is not escaped as was asked"}
 			}
 			found = append(found, sluice.UnfinishedFile{
 				ID: u.UploadID, Started: u.Initiated,

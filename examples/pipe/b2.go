@@ -114,25 +114,29 @@ func b2FileOptions(f *storeFlags) (b2backend.FileOptions, error) {
 	case "b2":
 		o.Encryption = b2backend.EncryptB2()
 	case "c":
-		o.Encryption, err = b2CustomerKey(f.sseKeyFile)
+		var key []byte
+		if key, err = customerKey("B2_SSE_C_KEY", f.sseKeyFile); err == nil {
+			o.Encryption, err = b2backend.EncryptCustomer(key)
+		}
+	case "s3":
+		err = errors.New("b2:// cannot honour -sse s3; its own key is -sse b2")
 	}
 	return o, err
 }
 
-// b2CustomerKey reads the key of -sse c, which is in base64, in a file or in the environment. The error does not
+// customerKey reads the key of -sse c, which is in base64, in a file or in the environment. The error does not
 // show it.
-func b2CustomerKey(file string) (b2backend.Encryption, error) {
-	const variable = "B2_SSE_C_KEY"
+func customerKey(variable, file string) ([]byte, error) {
 	text, err := secret(variable, file)
 	if err != nil {
-		return b2backend.Encryption{}, err
+		return nil, err
 	}
 	if text == "" {
-		return b2backend.Encryption{}, errors.New("-sse c needs a key, in the environment variable " + variable + " or in the file of -sse-key-file")
+		return nil, errors.New("-sse c needs a key, in the environment variable " + variable + " or in the file of -sse-key-file")
 	}
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(key) != 32 {
-		return b2backend.Encryption{}, errors.New("the key of -sse c must be 32 bytes in base64; head -c 32 /dev/urandom | base64 makes one")
+		return nil, errors.New("the key of -sse c must be 32 bytes in base64; head -c 32 /dev/urandom | base64 makes one")
 	}
-	return b2backend.EncryptCustomer(key)
+	return key, nil
 }

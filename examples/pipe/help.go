@@ -113,10 +113,12 @@ FLAGS
     -content-language TEXT
     -content-encoding TEXT
     -expires TIME
-    -sse b2|c                   encryption on the server: with its key, or with yours
+    -sse b2|s3|c                encryption on the server: with the key of b2:// or of s3://,
+                                or with yours
     -sse-key-file FILE          your key for -sse c, 32 bytes in base64. Without this flag
-                                it is in the environment, in B2_SSE_C_KEY. The store does
-                                not keep it: whoever loses it has lost the file.
+                                it is in the environment, in B2_SSE_C_KEY or S3_SSE_C_KEY.
+                                The store does not keep it: whoever loses it has lost the
+                                file.
     -retention MODE:UNTIL       nobody can delete the file before; MODE is governance or
                                 compliance, UNTIL a TIME or an age from now: 30d, 12h
     -legal-hold on|off          nobody can delete the file while it is on
@@ -131,7 +133,7 @@ ENVIRONMENT
     B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY    the key for b2://
     B2_APPLICATION_KEY_FILE                      the key in a file instead
     B2_ENDPOINT                                  another server, https:// or on this machine
-    B2_SSE_C_KEY                                 for -sse c, without -sse-key-file
+    B2_SSE_C_KEY, S3_SSE_C_KEY                   for -sse c, without -sse-key-file
     BV_API_TOKEN (or BV_API_TOKEN_FILE), BV_ORG_ID, BV_ENDPOINT    for bv://
     CMD inherits all of it.
 
@@ -147,7 +149,7 @@ SUBCOMMANDS
     -sha256:
     -sha256 HEX         the SHA-256 that the bytes must have
     -sha1 HEX           the SHA-1
-    -sse c              with -sse-key-file or B2_SSE_C_KEY, as at the upload
+    -sse c              with the key, as at the upload
     With bv:// it is bv://ID, not the name: the service finds files by the ID that the upload printed.
     How it goes is said as for an upload. A line on standard error tells the SHA-256 of what
     came. -json prints an object there with destination, exit, id, name, size,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,7 +17,7 @@ func s3Scheme() scheme {
 		about: "Amazon S3, or a store that speaks its API",
 		flags: []string{
 			flagContentType, flagInfo, flagResume, flagResumeID, flagPatient, flagEndpoint, flagPathStyle,
-			flagCacheControl, flagContentDisposition, flagContentLanguage, flagContentEncoding,
+			flagCacheControl, flagContentDisposition, flagContentLanguage, flagContentEncoding, flagSSE, flagSSEKeyFile,
 		},
 		commands: []string{commandGet, commandUnfinished, commandCancel},
 		open:     openS3,
@@ -33,17 +34,39 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 		Endpoint: asked.flags.endpoint, PathStyle: asked.flags.pathStyle, UserAgent: "pipe",
 		Logger: asked.log, Transport: asked.carrier(), Retry: asked.retry(),
 	}
+	file, err := s3FileOptions(asked.flags)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	b, err := s3backend.New(ctx, bucket, o)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	b = b.With(s3backend.FileOptions{
-		CacheControl:       asked.flags.cacheControl,
-		ContentDisposition: asked.flags.contentDisposition,
-		ContentEncoding:    asked.flags.contentEncoding,
-		ContentLanguage:    asked.flags.contentLanguage,
-	})
+	b = b.With(file)
 	return &destination{backend: b, name: name, capped: true, get: getS3(b), parts: b.Parts}, nil
+}
+
+// s3FileOptions are what the flags say of the file.
+func s3FileOptions(f *storeFlags) (s3backend.FileOptions, error) {
+	o := s3backend.FileOptions{
+		CacheControl:       f.cacheControl,
+		ContentDisposition: f.contentDisposition,
+		ContentEncoding:    f.contentEncoding,
+		ContentLanguage:    f.contentLanguage,
+	}
+	var err error
+	switch f.sse {
+	case "s3":
+		o.Encryption = s3backend.EncryptS3()
+	case "c":
+		var key []byte
+		if key, err = customerKey("S3_SSE_C_KEY", f.sseKeyFile); err == nil {
+			o.Encryption, err = s3backend.EncryptCustomer(key)
+		}
+	case "b2":
+		err = errors.New("s3:// cannot honour -sse b2; its own key is -sse s3")
+	}
+	return o, err
 }
 
 func getS3(b *s3backend.Backend) func(context.Context, string) (*incoming, error) {

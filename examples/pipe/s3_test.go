@@ -3,10 +3,17 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,6 +84,54 @@ func TestS3DestinationsThatCannotBe(t *testing.T) {
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "key")
 		tr := realTrial(t)
 		require.Equal(t, exitUsage, tr.run(dest), dest)
+		require.Contains(t, tr.stderr(), want)
+	}
+}
+
+func TestS3EncryptionIsWhatTheFlagsSay(t *testing.T) {
+	key := []byte("a customer's key of 32 bytes ....")[:32]
+	t.Setenv("S3_SSE_C_KEY", base64.StdEncoding.EncodeToString(key))
+	customer, err := s3backend.EncryptCustomer(key)
+	require.NoError(t, err)
+	for args, want := range map[string]s3backend.Encryption{"": {}, "-sse s3": s3backend.EncryptS3(), "-sse c": customer} {
+		c, err := parseArgs(strings.Fields(args), time.Now())
+		require.NoError(t, err)
+		got, err := s3FileOptions(&c.store)
+		require.NoError(t, err)
+		require.Equal(t, s3backend.FileOptions{Encryption: want}, got, args)
+	}
+}
+
+// The key goes with the upload and with the download.
+func TestACustomersKeyReachesAnS3Store(t *testing.T) {
+	key := bytes.Repeat([]byte("k"), 32)
+	file := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(file, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600))
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "id")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "key")
+	var mu sync.Mutex
+	var asked []string
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Method+" "+r.Header.Get("X-Amz-Server-Side-Encryption-Customer-Key"))
+		w.Header().Set("Etag", `"t"`)
+	}))
+	defer store.Close()
+	tr := realTrial(t)
+	require.Equal(t, exitDone, tr.run("-endpoint", store.URL, "-sse", "c", "-sse-key-file", file, "s3://backups/x"), tr.stderr())
+	require.Equal(t, exitDone, tr.again().run("get", "-endpoint", store.URL, "-sse", "c", "-sse-key-file", file, "s3://backups/x"), tr.stderr())
+	sent := base64.StdEncoding.EncodeToString(key)
+	store.Close() // its handlers are done
+	require.Equal(t, []string{"PUT " + sent, "GET " + sent}, asked)
+	for args, want := range map[string]string{
+		"-sse c s3://backups/x":  "-sse c needs a key, in the environment variable S3_SSE_C_KEY",
+		"-sse b2 s3://backups/x": "its own key is -sse s3",
+	} {
+		tr := realTrial(t)
+		require.Equal(t, exitUsage, tr.run(strings.Fields(args)...))
 		require.Contains(t, tr.stderr(), want)
 	}
 }

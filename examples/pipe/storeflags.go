@@ -82,7 +82,7 @@ func (f *storeFlags) flagSet(now time.Time) *flag.FlagSet {
 	fs.BoolVar(&f.pathStyle, flagPathStyle, false, "")
 	fs.StringVar(&f.bvType, flagBVType, "", "")
 	fs.StringVar(&f.bvSource, flagBVSource, "", "")
-	fs.Func(flagSSE, "", func(s string) error { return oneOf(&f.sse, s, "b2", "c") })
+	fs.Func(flagSSE, "", func(s string) error { return oneOf(&f.sse, s, "b2", "s3", "c") })
 	fs.StringVar(&f.sseKeyFile, flagSSEKeyFile, "", "")
 	fs.Func(flagRetention, "", func(s string) error { return f.setRetention(s, now) })
 	fs.Func(flagLegalHold, "", func(s string) error { return oneOf(&f.legalHold, s, "on", "off") })

@@ -3,6 +3,7 @@
 package customerkey
 
 import (
+	"crypto/fips140"
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
@@ -31,7 +32,8 @@ func (k Key) Given() bool { return k.bytes != nil }
 
 // Base64 is the key and its MD5, as they are sent. There must be a key.
 func (k Key) Base64() (key, sum string) {
-	digest := md5.Sum(k.bytes[:])
+	var digest [md5.Size]byte
+	fips140.WithoutEnforcement(func() { digest = md5.Sum(k.bytes[:]) }) // the store's check of what came, no security
 	return base64.StdEncoding.EncodeToString(k.bytes[:]), base64.StdEncoding.EncodeToString(digest[:])
 }
 

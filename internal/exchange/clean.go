@@ -23,15 +23,15 @@ func Clean(err error, secrets ...string) error {
 	for _, u := range urls(err, nil) {
 		clean = strings.ReplaceAll(clean, u, CleanURL(u))
 	}
-	clean = Redact(clean, secrets...)
+	clean = redact(clean, secrets...)
 	if clean == text {
 		return err
 	}
 	return &cleanError{text: clean, err: err}
 }
 
-// Redact replaces the secrets in text.
-func Redact(text string, secrets ...string) string {
+// redact replaces the secrets in text.
+func redact(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, Redacted)

@@ -64,13 +64,13 @@ func ReadAll(r io.Reader, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("answer is longer than %d bytes: %w", limit, ErrTooLong)
+		return nil, fmt.Errorf("answer is longer than %d bytes: %w", limit, errTooLong)
 	}
 	return data, nil
 }
 
-// ErrTooLong means that an answer was cut.
-var ErrTooLong = errors.New("answer cut")
+// errTooLong means that an answer was cut.
+var errTooLong = errors.New("answer cut")
 
 // answerBody counts what comes in.
 type answerBody struct {

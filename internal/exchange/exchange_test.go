@@ -337,7 +337,7 @@ func TestReadAllCutsAnAnswerOfUnboundedSize(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "12345", string(data))
 	_, err = ReadAll(strings.NewReader("123456"), 5)
-	require.ErrorIs(t, err, ErrTooLong)
+	require.ErrorIs(t, err, errTooLong)
 	require.ErrorContains(t, err, "5 bytes")
 	broken := errors.New("broken")
 	_, err = ReadAll(io.MultiReader(strings.NewReader("123"), brokenReader{broken}), 5)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
 )
 
 func TestOnlyACallWithoutAConnectionWasNeverSent(t *testing.T) {
@@ -19,7 +22,15 @@ func TestOnlyACallWithoutAConnectionWasNeverSent(t *testing.T) {
 	require.False(t, NeverSent(failed("write")))
 	require.False(t, NeverSent(failed("read")))
 	require.False(t, NeverSent(&TransportError{"upload", io.ErrUnexpectedEOF}))
+	require.True(t, NeverSent(&TransportError{"upload", &tls.CertificateVerificationError{Err: io.EOF}}))
 	require.False(t, NeverSent(nil))
+}
+
+func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
+	for status, slows := range map[int]bool{429: true, 503: true, 500: false, 408: false, 400: false} {
+		require.Equal(t, slows, SlowDown(sluice.ErrSlowDown, status), status)
+		require.False(t, SlowDown(io.EOF, status), status)
+	}
 }
 
 func TestFailedCallsAreNamed(t *testing.T) {

@@ -13,7 +13,7 @@ func Present(text string, secrets ...string) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(Redact(text, secrets...), "?"))
+	}, strings.ToValidUTF8(redact(text, secrets...), "?"))
 	if len(text) > maxPresented {
 		text = strings.ToValidUTF8(text[:maxPresented], "") + "…"
 	}

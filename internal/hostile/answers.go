@@ -25,9 +25,7 @@ type Answer struct {
 // elsewhere is where credentials must not go.
 const elsewhere = "elsewhere.test"
 
-// Answers are all the ways in which a service, or what stands before it, may answer that does not mean well.
-var Answers = answers()
-
+// answers are all the ways in which a service, or what stands before it, may answer that does not mean well.
 func answers() []Answer {
 	var list []Answer
 	add := func(name string, give func(*http.Request, string, *http.Response) (*http.Response, error)) {
@@ -94,6 +92,14 @@ func leaks() []Answer {
 	add := func(name string, give func(*http.Request, string, *http.Response) (*http.Response, error)) {
 		list = append(list, Answer{Name: "secrets " + name, give: give})
 	}
+	list = append(list, Answer{
+		Name: "secrets for ids", Passes: true,
+		give: func(req *http.Request, told string, _ *http.Response) (*http.Response, error) {
+			quoted, _ := json.Marshal(told)
+			return reply(req, http.StatusOK, fmt.Sprintf(`{"id":%[1]s,"fileId":%[1]s,"fileName":%[1]s,"file":{"id":%[1]s},"accountId":%[1]s,`+
+				`"contentSha1":%[1]s,"uploadUrl":%[1]s,"authorizationToken":"t"}`, quoted)), nil
+		},
+	})
 	for _, status := range []int{200, 400, 401, 403, 503} {
 		list = append(list, Answer{
 			Name: fmt.Sprintf("secrets in JSON %d", status), Passes: status == 200,

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
@@ -19,13 +21,18 @@ import (
 type Connect func(endpoint string, rt http.RoundTripper, plainHTTP bool) error
 
 // TestCertificates sees that nothing is sent to a server whose certificate nobody vouches for, or that is another host's;
-// and that it is sent to one whose certificate is in order.
+// and that it is sent to one whose certificate is in order. Another attempt would not help.
 func TestCertificates(t *testing.T, connect Connect) {
-	var asked atomic.Int64
+	var asked, connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
 		http.Error(w, "no", http.StatusForbidden)
 	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
@@ -38,8 +45,11 @@ func TestCertificates(t *testing.T, connect Connect) {
 	another := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	require.ErrorContains(t, connect(server.URL, nil, false), "certificate")
 	require.ErrorContains(t, connect(server.URL, nil, true), "certificate", "plain http is another matter")
-	require.ErrorContains(t, connect(another, trusting(), false), "certificate")
+	err := connect(another, trusting(), false)
+	require.ErrorContains(t, err, "certificate")
+	require.NotErrorIs(t, err, sluice.ErrLeftBehind, "nothing was sent")
 	require.Zero(t, asked.Load())
+	require.EqualValues(t, 3, connections.Load(), "it was tried again")
 	require.ErrorContains(t, connect(server.URL, trusting(), false), "403")
 	require.NotZero(t, asked.Load())
 }

@@ -51,7 +51,7 @@ const maxRead = 65 << 20
 func (s *Subject) Test(t *testing.T) {
 	for _, call := range s.Calls {
 		t.Run(call, func(t *testing.T) {
-			for _, a := range Answers {
+			for _, a := range answers() {
 				t.Run(a.Name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { s.meet(t, call, a) })
 				})
@@ -118,11 +118,11 @@ func (s *Subject) requireShown(t *testing.T, err error) {
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		if next := e.Unwrap(); next != nil {
-			s.requireClean(t, Printed(next))
+			s.requireShown(t, next)
 		}
 	case interface{ Unwrap() []error }:
 		for _, next := range e.Unwrap() {
-			s.requireClean(t, Printed(next))
+			s.requireShown(t, next)
 		}
 	}
 }

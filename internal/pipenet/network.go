@@ -124,13 +124,6 @@ func (n *Network) Inject(breaks ...*Break) {
 	n.breaks = append(n.breaks, breaks...)
 }
 
-// Dials is how many connections there have been.
-func (n *Network) Dials() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.dials
-}
-
 // pass waits while the network is silent; it is false if done came first.
 func (n *Network) pass(done <-chan struct{}) bool {
 	for {

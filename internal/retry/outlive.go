@@ -16,8 +16,8 @@ const (
 	CleanupTime = 30 * time.Second
 )
 
-// ErrNoAnswer ends a call that outlived its context by its grace.
-var ErrNoAnswer = errors.New("no answer came after the context had ended")
+// errNoAnswer ends a call that outlived its context by its grace.
+var errNoAnswer = errors.New("no answer came after the context had ended")
 
 // Outlive returns a context that goes on for the grace after ctx has ended. It is for calls whose answer must
 // be waited for.
@@ -30,7 +30,7 @@ func Outlive(ctx context.Context, grace time.Duration) (context.Context, context
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			cancel(ErrNoAnswer)
+			cancel(errNoAnswer)
 		case <-longer.Done():
 		}
 	})

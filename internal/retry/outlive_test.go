@@ -20,7 +20,7 @@ func TestOutliveGoesOnForTheGrace(t *testing.T) {
 		began := time.Now()
 		<-longer.Done()
 		require.Equal(t, time.Minute, time.Since(began))
-		require.Equal(t, ErrNoAnswer, context.Cause(longer))
+		require.Equal(t, errNoAnswer, context.Cause(longer))
 	})
 }
 
@@ -66,7 +66,7 @@ func TestARequestThatIsOutOutlivesItsContext(t *testing.T) {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		})
-		require.Equal(t, ErrNoAnswer, err)
+		require.Equal(t, errNoAnswer, err)
 		require.True(t, sent)
 		require.Equal(t, time.Second+time.Minute, time.Since(began))
 	})

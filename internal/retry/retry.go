@@ -63,10 +63,10 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// Backoff is the wait after the attempt of that number (from 1), in full jitter: random in [0,1) picks a
+// backoff is the wait after the attempt of that number (from 1), in full jitter: random in [0,1) picks a
 // point between nothing and the doubled, capped base, so that clients that failed together do not come
 // back together.
-func (p Policy) Backoff(attempt int, random float64) time.Duration {
+func (p Policy) backoff(attempt int, random float64) time.Duration {
 	longest := p.MaxWait
 	if shift := attempt - 1; shift < 62 && p.Base <= p.MaxWait>>shift {
 		longest = p.Base << shift
@@ -121,7 +121,7 @@ func (p Policy) wait(v Verdict, attempt int, again bool, random float64) time.Du
 	case v.Action == AtOnce && !again:
 		return 0
 	default:
-		return p.Backoff(attempt, random)
+		return p.backoff(attempt, random)
 	}
 }
 

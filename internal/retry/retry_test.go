@@ -38,7 +38,7 @@ func TestBackoffDoublesUpToTheCapAndJittersOverAllOfIt(t *testing.T) {
 		{64, 0.5, 2500 * time.Millisecond},
 		{1 << 30, 0.5, 2500 * time.Millisecond},
 	} {
-		require.Equal(t, c.want, p.Backoff(c.attempt, c.random), "attempt %d, random %v", c.attempt, c.random)
+		require.Equal(t, c.want, p.backoff(c.attempt, c.random), "attempt %d, random %v", c.attempt, c.random)
 	}
 }
 

@@ -18,9 +18,9 @@ const (
 	command = "github.com/versity/versitygw/cmd/versitygw"
 )
 
-// Build returns the path of the server's program, and builds it if that has not been done for this version and
+// built returns the path of the server's program, and builds it if that has not been done for this version and
 // this Go yet, which takes minutes and the module proxy. It is called inside this module.
-func Build(ctx context.Context) (string, error) {
+func built(ctx context.Context) (string, error) {
 	pin, err := pinned(ctx)
 	if err != nil {
 		return "", err

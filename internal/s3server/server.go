@@ -37,7 +37,7 @@ const startTime = 30 * time.Second
 // Start builds the server if need be, and runs it on a free port of the loopback address over a folder of its
 // own, until Close.
 func Start(ctx context.Context) (*Server, error) {
-	program, err := Build(ctx)
+	program, err := built(ctx)
 	if err != nil {
 		return nil, err
 	}
