@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,9 +80,7 @@ func within(change func(io.Writer) io.Writer) strike {
 	return func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		rec := httptest.NewRecorder()
 		pass.ServeHTTP(rec, r)
-		for name, values := range rec.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		_, _ = change(w).Write(rec.Body.Bytes())
 	}
