@@ -159,5 +159,6 @@ var flagNames = strings.NewReplacer(
 	"Options.Concurrency", "-concurrency",
 	"Options.Size", "-size",
 	"MemoryLimit", "-memory",
+	": memory limit ", ": -memory ",
 	"BufferDir", "-buffer-dir",
 )
