@@ -148,7 +148,8 @@ SUBCOMMANDS
     -sha256 HEX         the SHA-256 that the bytes must have
     -sha1 HEX           the SHA-1
     -sse c              with -sse-key-file or B2_SSE_C_KEY, as at the upload
-    With bv:// it is bv://ID, not the name: the service finds files by the ID that the upload printed.
+    With bv:// it is bv://ID, not the name: the service finds files by the ID that the
+    upload printed.
     How it goes is said as for an upload. A line on standard error tells the SHA-256 of what
     came. -json prints an object there with destination, exit, id, name, size,
     received_bytes, sha256, sha1, seconds and, after a failure, error.

@@ -73,7 +73,7 @@ func save(ctx context.Context, store sluice.Backend, tick <-chan time.Time, name
 	return w.File(), err
 }
 
-// hooks log what happens to every part.
+// hooks log what happens to every part. Part 0 is a stream that fits one and is stored in a single call.
 func hooks(logger *log.Logger) *sluice.Hooks {
 	return &sluice.Hooks{
 		LargeFileStarted: func(i sluice.LargeFileInfo) { logger.Print("large file ", i.ID, " is started") },
