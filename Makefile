@@ -9,12 +9,7 @@ lint: ; go vet ./... && go fix -diff ./... && $(tool) staticcheck ./... && go mo
 lint-more: ; golangci-lint run ./... # installed by you; its version is in .github/workflows/check.yml
 vuln: ; $(tool) govulncheck ./... || { echo "NOT CHECKED, or vulnerable: see above"; exit 1; }
 format: ; $(tool) gofumpt -w $$(git ls-files '*.go') && go fix ./...
-fuzz: # every target there is, each for a while: make fuzz TIME=5m
-	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) $$package || exit 1; \
-		done; \
-	done
+fuzz: ; .ci/fuzz $(TIME) # every target there is, each for a while: make fuzz TIME=5m
 bench: ; go run ./bench
 cover: ; go test -json -coverpkg=./... -coverprofile=cover.out ./... | go run ./internal/testreport -cover cover.out
 slow: ; go test -json -count=1 ./... | go run ./internal/testreport

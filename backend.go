@@ -51,8 +51,8 @@ type Backend interface {
 	Unfinished(ctx context.Context, prefix string) iter.Seq2[UnfinishedFile, error]
 }
 
-// LargeFile is a file being assembled from parts. UploadPart may be called concurrently for different
-// part numbers, and where Limits.Repeatable says so twice for one. Finish and Cancel are called when no UploadPart is running.
+// LargeFile is a file being assembled from parts. UploadPart may be called concurrently for different part numbers,
+// and where Limits.Repeatable says so twice for one. Finish and Cancel are called when no UploadPart is running.
 type LargeFile interface {
 	// Info is constant and does no I/O.
 	Info() LargeFileInfo

@@ -21,13 +21,13 @@
 // stream; a store that plans the parts itself is asked for its plan at the first byte, and needs
 // [Options].Size.
 //
-// Close sends the rest (the last part in pieces, if uploads are idle), waits for the workers and finishes the file. An upload that
-// then takes more than twice the usual time is hedged where [Limits].Repeatable allows it: the part is sent a second time, on an
-// upload that is idle, and the call that is done first ends the other. Abort gives the stream up, and so does
-// the end of the context given to New. The first failure, whoever has it, ends the stream: every later call
-// returns it, Close finishes nothing and cancels the large file (or keeps it, see [OnFailure]) on a context
-// that outlives the caller's. A source that fails inside ReadFrom has failed the stream; it cannot
-// become a truncated file.
+// Close sends the rest (the last part in pieces, if uploads are idle), waits for the workers and finishes the file.
+// An upload that then takes more than twice the usual time is hedged where [Limits].Repeatable allows it: the part is
+// sent a second time, on an upload that is idle, and the call that is done first ends the other. Abort gives the
+// stream up, and so does the end of the context given to New. The first failure, whoever has it, ends the stream:
+// every later call returns it, Close finishes nothing and cancels the large file (or keeps it, see [OnFailure]) on a
+// context that outlives the caller's. A source that fails inside ReadFrom has failed the stream; it cannot become a
+// truncated file.
 //
 // ReadFrom cannot see a failure where [io.Copy] does not go to the writer itself but through a compressor:
 // there the caller has to call Abort. Upload does, if the function returns the error:

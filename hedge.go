@@ -38,8 +38,8 @@ type hedger struct {
 // sender is the uploads of one worker, one after the other.
 type sender struct {
 	pipeline *pipeline
-	// ctx is of its calls, and ends with the group's. A hedge that was faster ends it before, and no call follows then: there
-	// is no hedge as long as a part is left that nobody sends. So no part needs a context of its own.
+	// ctx is of its calls, and ends with the group's. A hedge that was faster ends it before, and no call follows
+	// then: there is no hedge as long as a part is left that nobody sends. So no part needs a context of its own.
 	ctx    context.Context
 	cancel context.CancelFunc
 

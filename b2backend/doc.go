@@ -34,8 +34,8 @@
 //
 // # Failures
 //
-// Every call is retried as [sluice.Retry] says, with exponential waits in full jitter. A Retry-After takes their place, up to
-// two minutes, or ten with a Budget. What is worth another attempt:
+// Every call is retried as [sluice.Retry] says, with exponential waits in full jitter. A Retry-After takes their
+// place, up to two minutes, or ten with a Budget. What is worth another attempt:
 //
 //	a certificate that nobody vouches for              final
 //	no connection, connection broken, timeout, stall   API: after a wait; upload: at once, to a new URL

@@ -24,8 +24,8 @@ var fuzzedCalls = []string{
 	"b2_list_file_versions", "b2_copy_part", "b2_copy_file",
 }
 
-// Whatever one call answers, be it the service or what stands before it, nothing panics, hangs or is taken for a success that
-// it is not, and no error carries a secret or is endless.
+// Whatever one call answers, be it the service or what stands before it, nothing panics, hangs or is taken for a
+// success that it is not, and no error carries a secret or is endless.
 func FuzzAnswers(f *testing.F) {
 	for i, call := range fuzzedCalls {
 		f.Add(uint8(i), 200, "", fakeAnswers[call])
@@ -140,8 +140,8 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// Whatever the headers and the bytes of a download are, it ends well only with the bytes whose SHA-1 is said, and goes on only
-// with those that it lacks.
+// Whatever the headers and the bytes of a download are, it ends well only with the bytes whose SHA-1 is said, and
+// goes on only with those that it lacks.
 func FuzzDownload(f *testing.F) {
 	f.Add(200, "id", "none", "", "", "xxxx", int64(4))
 	f.Add(206, "id", "unverified:0000", "bytes 0-3/4", "7", "xx", int64(9))

@@ -41,9 +41,9 @@ func (b *Backend) Open(ctx context.Context, id string) (*Download, error) {
 	return &Download{ID: id, Name: f.name, Size: f.size, stream: stream}, nil
 }
 
-// Read reads the next bytes. A connection that breaks, or brings no byte for Retry.Stall, is replaced by another, to a
-// download URL asked for anew, that goes on where it ended, with the content of the same ETag; Retry counts the attempts that
-// bring no byte. [io.EOF] means that all bytes came.
+// Read reads the next bytes. A connection that breaks, or brings no byte for Retry.Stall, is replaced by another, to
+// a download URL asked for anew, that goes on where it ended, with the content of the same ETag; Retry counts the
+// attempts that bring no byte. [io.EOF] means that all bytes came.
 func (d *Download) Read(p []byte) (int, error) { return d.stream.Read(p) }
 
 // Close gives the connection up. It may be called again.

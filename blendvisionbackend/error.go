@@ -12,8 +12,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// Error is a refusal: an answer of the API, or of the object store that parts go to and files come from, other than success. It holds no
-// credentials.
+// Error is a refusal: an answer of the API, or of the object store that parts go to and files come from, other than
+// success. It holds no credentials.
 type Error struct {
 	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload", "download" or "get file"
 	Status  int    // HTTP's

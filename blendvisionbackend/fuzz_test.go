@@ -51,8 +51,8 @@ func FuzzAnswerToOpen(f *testing.F) {
 	})
 }
 
-// Whatever one call answers, be it the API or the object store, nothing panics, hangs, or is taken for what it is not, and no
-// error carries a secret or is endless.
+// Whatever one call answers, be it the API or the object store, nothing panics, hangs, or is taken for what it is
+// not, and no error carries a secret or is endless.
 func FuzzAnswers(f *testing.F) {
 	for i := range hostileCalls {
 		f.Add(uint8(i), 200, "", `"e"`, `{"file": {"id": "f"}, "upload_data": {"id": "u", "parts": [{"part_number": "2", "presigned_url": "http://x.test"}]}}`)

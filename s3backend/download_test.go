@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,9 +78,7 @@ func within(change func(io.Writer) io.Writer) strike {
 	return func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		rec := httptest.NewRecorder()
 		pass.ServeHTTP(rec, r)
-		for name, values := range rec.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		_, _ = change(w).Write(rec.Body.Bytes())
 	}

@@ -93,7 +93,8 @@ func ExampleBackend_Open() {
 	// Output: greeting: 12 bytes, sha256 09ca7e4e…: hello, world
 }
 
-// What a crash has left is listed, with its parts, and cancelled. A program looks at Started first: somebody may be uploading it.
+// What a crash has left is listed, with its parts, and cancelled. A program looks at Started first: somebody may be
+// uploading it.
 func ExampleBackend_Unfinished() {
 	ctx := context.Background()
 	backend, err := s3backend.New(ctx, "examples", nil)

@@ -144,7 +144,7 @@ func (o *Options) ask(ctx context.Context) error {
 		}
 	}
 	if o.Region == "" && o.Endpoint == "" {
-		return errors.New("s3backend: no region: set Options.Region, AWS_REGION, or region in the AWS profile")
+		return errors.New("s3backend: no region: set AWS_REGION, region in the AWS profile, or Options.Region")
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"

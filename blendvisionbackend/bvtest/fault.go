@@ -56,8 +56,9 @@ type Fault struct {
 	Fired func()
 }
 
-// Inject adds faults behind those already there. Of several for one call the first that is due fires; those
-// behind it do not see that call. A fault that never fires is reported by [Server.Check]. The error names a value that no fault can have; then none is added.
+// Inject adds faults behind those already there. Of several for one call the first that is due fires; those behind it
+// do not see that call. A fault that never fires is reported by [Server.Check]. The error names a value that no fault
+// can have; then none is added.
 func (s *Server) Inject(faults ...Fault) error {
 	for _, f := range faults {
 		if err := f.check(); err != nil {

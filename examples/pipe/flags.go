@@ -58,7 +58,7 @@ func (c *config) flagSet(now time.Time) *flag.FlagSet {
 	fs.BoolVar(&c.sha256, "sha256", false, "")
 	fs.BoolVar(&c.sha1, "sha1", false, "")
 	fs.BoolVar(&c.keep, "keep-on-error", false, "")
-	fs.DurationVar(&c.timeout, "timeout", 0, "")
+	fs.Func("timeout", "", setAge(&c.timeout))
 	fs.BoolVar(&c.json, "json", false, "")
 	fs.BoolVar(&c.quiet, "q", false, "")
 	fs.BoolVar(&c.verbose, "v", false, "")
@@ -116,8 +116,6 @@ func (c *config) check() error {
 		return errors.New("-size is the number of bytes uploaded, which nobody knows with -z")
 	case c.quiet && c.verbose:
 		return errors.New("-q and -v contradict each other")
-	case c.timeout < 0:
-		return fmt.Errorf("-timeout %v is negative", c.timeout)
 	case c.concurrency < 0:
 		return fmt.Errorf("-concurrency %d is negative", c.concurrency)
 	}

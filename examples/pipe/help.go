@@ -150,7 +150,8 @@ SUBCOMMANDS
     -sha256 HEX         the SHA-256 that the bytes must have
     -sha1 HEX           the SHA-1
     -sse c              with the key, as at the upload
-    With bv:// it is bv://ID, not the name: the service finds files by the ID that the upload printed.
+    With bv:// it is bv://ID, not the name: the service finds files by the ID that the
+    upload printed.
     How it goes is said as for an upload. A line on standard error tells the SHA-256 of what
     came. -json prints an object there with destination, exit, id, name, size,
     received_bytes, sha256, sha1, seconds and, after a failure, error.
@@ -180,7 +181,8 @@ OUTPUT
     The object of -json has the keys destination, exit, id, name, size, parts (0: stored
     in one call), sha256 (with mem:// of the bytes read back from the store, else with
     -sha256), sha1, source_bytes (before compression), stored_bytes, reused_bytes,
-    resent_bytes, retries, seconds, wait_source_seconds, wait_memory_seconds,
+    resent_bytes, retries, hedges (parts that were sent a second time because the first
+    took far longer than usual), seconds, wait_source_seconds, wait_memory_seconds,
     wait_network_seconds, memory_limit and reach. After a failure it also has error, and
     large_file if one is left; then id is "", size and parts are 0 and there is no digest.
     There is no object after wrong usage.

@@ -198,6 +198,9 @@ func (j *job) hooks() *sluice.Hooks {
 		PartRetrying: func(p sluice.PartEvent, err error, wait time.Duration) {
 			j.console.verbosef("pipe: %s, attempt %d: %v; again in %v", partName(p), p.Attempt, err, wait)
 		},
+		PartHedged: func(p sluice.PartEvent) {
+			j.console.verbosef("pipe: %s takes far longer than usual, and is sent a second time", partName(p))
+		},
 		PartDone: func(p sluice.PartEvent, err error) {
 			if err == nil {
 				j.outage.over()

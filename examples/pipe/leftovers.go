@@ -38,10 +38,9 @@ func unfinishedFlags(r *request, fs *flag.FlagSet) {
 }
 
 func olderFlag(r *request, fs *flag.FlagSet) {
-	fs.Func("older", "", func(s string) (err error) {
-		r.older, err = parseAge(s)
-		r.olderSet = err == nil
-		return err
+	fs.Func("older", "", func(s string) error {
+		r.olderSet = true
+		return setAge(&r.older)(s)
 	})
 }
 

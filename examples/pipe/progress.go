@@ -86,16 +86,28 @@ func (r *recent) line(s sample, done, total int64) string {
 	fmt.Fprintf(&b, "%s in, %s stored, %s now, %s mean", size.Decimal(s.source), size.Decimal(s.Acknowledged),
 		perSecond(s.Sent-past.Sent, s.Elapsed-past.Elapsed), perSecond(s.Sent, s.Elapsed))
 	fmt.Fprintf(&b, ", %d in flight", s.PartsInFlight)
-	switch {
-	case s.Retries == 1:
-		b.WriteString(", 1 retry")
-	case s.Retries > 1:
-		fmt.Fprintf(&b, ", %d retries", s.Retries)
-	}
+	b.WriteString(repeated(s.Stats))
 	b.WriteString(", waiting for " + waitingFor(s.Stats, past.Stats))
 	if total > 0 && done > 0 && done <= total {
 		left := time.Duration(float64(s.Elapsed) / float64(done) * float64(total-done))
 		fmt.Fprintf(&b, ", %v left", left.Round(time.Second))
+	}
+	return b.String()
+}
+
+// repeated says how often bytes had to be sent again, "" if never.
+func repeated(s sluice.Stats) string {
+	var b strings.Builder
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{{s.Retries, "retry", "retries"}, {s.Hedges, "hedge", "hedges"}} {
+		switch {
+		case c.n == 1:
+			b.WriteString(", 1 " + c.one)
+		case c.n > 1:
+			fmt.Fprintf(&b, ", %d %s", c.n, c.many)
+		}
 	}
 	return b.String()
 }

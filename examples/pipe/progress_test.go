@@ -9,14 +9,19 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-func TestProgressTellsBytesRatesPartsRetriesWaitsAndTheEnd(t *testing.T) {
+func TestProgressTellsBytesRatesPartsRepeatsWaitsAndTheEnd(t *testing.T) {
 	var r recent
 	r.line(sample{sluice.Stats{Elapsed: time.Second, Sent: 1e6, WaitSource: time.Second}, 2e6}, 0, 0)
 	line := r.line(sample{sluice.Stats{
-		Elapsed: 3 * time.Second, Sent: 9e6, Acknowledged: 8e6, PartsInFlight: 4, Retries: 2,
+		Elapsed: 3 * time.Second, Sent: 9e6, Acknowledged: 8e6, PartsInFlight: 4, Retries: 2, Hedges: 1,
 		WaitSource: time.Second, WaitNetwork: 1900 * time.Millisecond, WaitMemory: 100 * time.Millisecond,
 	}, 12.3e6}, 8e6, 24e6)
-	require.Equal(t, "12.3 MB in, 8 MB stored, 4 MB/s now, 3 MB/s mean, 4 in flight, 2 retries, waiting for the network, 6s left", line)
+	require.Equal(t, "12.3 MB in, 8 MB stored, 4 MB/s now, 3 MB/s mean, 4 in flight, 2 retries, 1 hedge, waiting for the network, 6s left", line)
+}
+
+func TestOneOfAKindIsSaidInTheSingularAndNoneNotAtAll(t *testing.T) {
+	require.Empty(t, repeated(sluice.Stats{}))
+	require.Equal(t, ", 1 retry, 3 hedges", repeated(sluice.Stats{Retries: 1, Hedges: 3}))
 }
 
 func TestProgressOfUnknownLengthTellsNoEnd(t *testing.T) {

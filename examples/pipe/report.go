@@ -34,6 +34,7 @@ type report struct {
 	ReusedBytes int64   `json:"reused_bytes"` // of those, stored by an earlier run
 	ResentBytes int64   `json:"resent_bytes"`
 	Retries     int     `json:"retries"`
+	Hedges      int     `json:"hedges"`
 	Seconds     float64 `json:"seconds"`
 	WaitSource  float64 `json:"wait_source_seconds"`
 	WaitMemory  float64 `json:"wait_memory_seconds"`
@@ -73,7 +74,8 @@ func (j *job) object(r result) report {
 	if w := j.stream.Load(); w != nil {
 		s := w.Stats()
 		o.Name = w.name
-		o.StoredBytes, o.ReusedBytes, o.ResentBytes, o.Retries = s.Acknowledged, s.Reused, s.Resent, s.Retries
+		o.StoredBytes, o.ReusedBytes, o.ResentBytes = s.Acknowledged, s.Reused, s.Resent
+		o.Retries, o.Hedges = s.Retries, s.Hedges
 		o.Seconds = s.Elapsed.Seconds()
 		o.WaitSource, o.WaitMemory, o.WaitNetwork = s.WaitSource.Seconds(), s.WaitMemory.Seconds(), s.WaitNetwork.Seconds()
 		o.MemoryLimit, o.Reach = w.Settings().MemoryLimit, s.Reach
@@ -103,9 +105,7 @@ func (j *job) summary(f sluice.File) string {
 	if s.Reused > 0 {
 		fmt.Fprintf(&b, ", %s reused", size.Decimal(s.Reused))
 	}
-	if s.Retries > 0 {
-		fmt.Fprintf(&b, ", %d retries", s.Retries)
-	}
+	b.WriteString(repeated(s))
 	fmt.Fprintf(&b, ", id %s", f.ID)
 	for _, d := range f.Digests {
 		fmt.Fprintf(&b, ", %s %x", d.Name, d.Sum)
@@ -159,5 +159,6 @@ var flagNames = strings.NewReplacer(
 	"Options.Concurrency", "-concurrency",
 	"Options.Size", "-size",
 	"MemoryLimit", "-memory",
+	": memory limit ", ": -memory ",
 	"BufferDir", "-buffer-dir",
 )

@@ -17,7 +17,7 @@ func TestTheObjectOfAnUpload(t *testing.T) {
 	require.Equal(t, exitDone, tr.run(args("-sha1", "mem://x")...))
 	o := tr.object()
 	require.Equal(t, []string{
-		"destination", "exit", "id", "memory_limit", "name", "parts", "reach", "resent_bytes", "retries", "reused_bytes", "seconds",
+		"destination", "exit", "hedges", "id", "memory_limit", "name", "parts", "reach", "resent_bytes", "retries", "reused_bytes", "seconds",
 		"sha1", "sha256", "size", "source_bytes", "stored_bytes", "wait_memory_seconds", "wait_network_seconds",
 		"wait_source_seconds",
 	}, slices.Sorted(maps.Keys(o)))

@@ -191,6 +191,14 @@ func parseAge(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// setAge is for flags that are a length of time.
+func setAge(d *time.Duration) func(string) error {
+	return func(s string) (err error) {
+		*d, err = parseAge(s)
+		return err
+	}
+}
+
 // infoValue collects KEY=VALUE.
 type infoValue map[string]string
 

@@ -90,7 +90,7 @@ func runSubcommand(s subcommand, args []string, sys system, con *console) int {
 
 func (s subcommand) parse(r *request, args []string) error {
 	fs := newFlagSet()
-	fs.DurationVar(&r.timeout, "timeout", 0, "")
+	fs.Func("timeout", "", setAge(&r.timeout))
 	fs.BoolVar(&r.json, "json", false, "")
 	fs.BoolVar(&r.quiet, "q", false, "")
 	fs.BoolVar(&r.verbose, "v", false, "")
@@ -102,8 +102,6 @@ func (s subcommand) parse(r *request, args []string) error {
 		return err
 	case len(names) == 0:
 		return fmt.Errorf("pipe %s needs a DEST", s.name)
-	case r.timeout < 0:
-		return fmt.Errorf("-timeout %v is negative", r.timeout)
 	case r.quiet && r.verbose:
 		return errors.New("-q and -v contradict each other")
 	}

@@ -240,7 +240,7 @@ func TestWrongUsageOfASubcommandIsTold(t *testing.T) {
 		"get -sha256 abc b2://test-bucket/x":            "64 hexadecimal digits",
 		"get -memory 1MiB b2://test-bucket/x":           "not defined: -memory",
 		"get -q -v b2://test-bucket/x":                  "-q and -v",
-		"get -timeout -1s b2://test-bucket/x":           "-timeout -1s is negative",
+		"get -timeout -1s b2://test-bucket/x":           "must be a length of time such as 36h or 30d",
 		"-json get b2://test-bucket/x":                  "a subcommand comes first: pipe get",
 		"get nothing":                                   "has no scheme",
 		"unfinished b2://test-bucket/x ID":              "one argument too many",

@@ -162,6 +162,21 @@ func TestRateHoldsForAFileInOneCallToo(t *testing.T) {
 	})
 }
 
+// A pod that takes a byte a second fails nothing: that its part went elsewhere is said.
+func TestAHedgeIsReported(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, v *virtual) {
+		data := noise(8 << 20)
+		v.file(data)
+		require.NoError(t, v.server.Inject(b2test.Fault{Call: "b2_upload_part", Part: 6, Kind: b2test.SlowBody, Rate: 1}))
+		require.Equal(t, exitDone, v.run("-v", "-json", "-memory", "16MiB", "-part-size", "1MiB", "-concurrency", "4", "b2://test-bucket/x"), v.stderr())
+		require.Equal(t, data, b2Content(t, v.server, "x"))
+		require.EqualValues(t, 1, v.object()["hedges"])
+		require.EqualValues(t, 0, v.object()["retries"])
+		require.Contains(t, v.stderr(), "pipe: part 6 takes far longer than usual, and is sent a second time\n")
+		require.Regexp(t, `is stored, 8.3 MB in 8 parts, .*, 1 hedge, id `, v.stderr())
+	})
+}
+
 // A server that is away for half an hour, from the middle of an upload on.
 func outageOf(v *virtual, after, length time.Duration) {
 	time.AfterFunc(after, func() {

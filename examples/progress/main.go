@@ -73,12 +73,15 @@ func save(ctx context.Context, store sluice.Backend, tick <-chan time.Time, name
 	return w.File(), err
 }
 
-// hooks log what happens to every part.
+// hooks log what happens to every part. Part 0 is a stream that fits one and is stored in a single call.
 func hooks(logger *log.Logger) *sluice.Hooks {
 	return &sluice.Hooks{
 		LargeFileStarted: func(i sluice.LargeFileInfo) { logger.Print("large file ", i.ID, " is started") },
 		PartRetrying: func(p sluice.PartEvent, err error, wait time.Duration) {
 			logger.Printf("part %d: attempt %d failed, next in %v: %v", p.Number, p.Attempt, wait, err)
+		},
+		PartHedged: func(p sluice.PartEvent) {
+			logger.Printf("part %d: takes far longer than usual, sent a second time", p.Number)
 		},
 		PartDone: func(p sluice.PartEvent, err error) {
 			if err != nil {
@@ -92,7 +95,7 @@ func hooks(logger *log.Logger) *sluice.Hooks {
 
 // show logs a snapshot. The three waits say what to improve if that is too slow.
 func show(logger *log.Logger, s sluice.Stats) {
-	logger.Printf("%d bytes read, %d stored, %d parts under way, %d retries; waited %v for the source, %v for memory, %v for the network",
-		s.Accepted, s.Acknowledged, s.PartsInFlight, s.Retries,
+	logger.Printf("%d bytes read, %d stored, %d parts under way, %d retries, %d hedges; waited %v for the source, %v for memory, %v for the network",
+		s.Accepted, s.Acknowledged, s.PartsInFlight, s.Retries, s.Hedges,
 		s.WaitSource.Round(time.Millisecond), s.WaitMemory.Round(time.Millisecond), s.WaitNetwork.Round(time.Millisecond))
 }

@@ -31,12 +31,23 @@ func TestEveryPartAndEveryTickIsShown(t *testing.T) {
 			"up to 603979776000 bytes fit, in parts of 8388608 bytes at first\n",
 			"large file mem-1 is started\n",
 			"part 1: attempt 1 failed, next in 0s: connection lost\n",
-			"part 2: 1048576 bytes are stored\n9437184 bytes read, 1048576 stored, 1 parts under way, 1 retries",
-			"part 1: 8388608 bytes are stored\n9437184 bytes read, 9437184 stored, 0 parts under way, 1 retries",
+			"part 2: 1048576 bytes are stored\n9437184 bytes read, 1048576 stored, 1 parts under way, 1 retries, 0 hedges",
+			"part 1: 8388608 bytes are stored\n9437184 bytes read, 9437184 stored, 0 parts under way, 1 retries, 0 hedges",
 			"waited 0s for the source, 0s for memory, 8s for the network\nprogress: f is stored, 9437184 bytes in 2 parts\n",
 		} {
 			require.Contains(t, stderr.String(), line)
 		}
+	})
+}
+
+func TestAPartThatIsSentASecondTimeIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memorybackend.New(&memorybackend.Options{Latency: time.Second})
+		slow := faults.New(store, faults.Delay(time.Hour, faults.OnPart(3), faults.Nth(1)))
+		var stderr bytes.Buffer
+		require.Zero(t, run(t.Context(), slow, nil, []string{"f"}, strings.NewReader(strings.Repeat(data, 3)), &stderr))
+		require.Contains(t, stderr.String(), "part 3: takes far longer than usual, sent a second time\n")
+		require.Contains(t, stderr.String(), "0 retries, 1 hedges")
 	})
 }
 
