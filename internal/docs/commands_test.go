@@ -42,7 +42,7 @@ func TestMakeTargetsThatDocumentsNameExist(t *testing.T) {
 }
 
 func TestPackagesThatCommandsNameExist(t *testing.T) {
-	named(t, `go (?:run|test|doc|build|vet)\s[^|;&`+"`"+`\n]*?(\./[a-z0-9/]+)`, func(document, folder string) {
+	named(t, `go (?:run|test|doc|build|vet)\s[^|;&`+"`"+`\n]*?\s(\./[a-z0-9/]+)`, func(document, folder string) {
 		sources, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
 		require.NoError(t, err)
 		require.NotEmpty(t, sources, "%s: %s", document, folder)
