@@ -215,32 +215,6 @@ func TestKeepHoldsForASingleUploadThatFails(t *testing.T) {
 	require.Len(t, memory.Leftovers(""), 1, "OnFailure is Keep")
 }
 
-func TestAHookThatEndsItsGoroutineLeavesNobodyWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := smallOptions()
-		o.Hooks = &sluice.Hooks{PartDone: func(sluice.PartEvent, error) { runtime.Goexit() }}
-		w, err := sluice.New(t.Context(), store(smallLimits()), "f", o)
-		require.NoError(t, err)
-		go func() { _ = w.Close() }()
-		synctest.Wait()
-		w.Abort(errors.New("x"))
-	})
-}
-
-func TestAWorkerThatIsEndedGivesItsPagesBack(t *testing.T) {
-	o := func(o *sluice.Options) {
-		o.Hooks = &sluice.Hooks{PartStarted: func(e sluice.PartEvent) {
-			if e.Number == 2 {
-				runtime.Goexit()
-			}
-		}}
-	}
-	w, pool := open(t, t.Context(), store(smallLimits()), o)
-	_, _ = w.Write(content(4 * part))
-	require.ErrorContains(t, w.Close(), "a hook or the backend panicked, or ended its goroutine")
-	require.Zero(t, pool.InUse())
-}
-
 func TestAnotherStreamsUnknownFinishIsNotThisOnes(t *testing.T) {
 	for _, size := range []int{1, 3 * part} {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -113,17 +113,30 @@ func (u *pipeline) open() {
 	u.opening = true
 	u.group.Go(func() error {
 		defer close(u.opened)
-		large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
-		if err != nil {
-			return u.fail(u.error("start", nil, err))
-		}
-		u.large = large
-		u.meter.hooks.largeFileStarted(large.Info())
-		if err := u.plan.accepts(large.Info().Plan); err != nil {
-			return u.fail(u.error("start", nil, err))
-		}
-		return nil
+		return u.guard("start", nil, u.start)
 	})
+}
+
+func (u *pipeline) start() error {
+	large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
+	if err != nil {
+		return err
+	}
+	u.large = large
+	u.meter.hooks.largeFileStarted(large.Info())
+	return u.plan.accepts(large.Info().Plan)
+}
+
+// guard runs what may fail, of the part p or of the stream if p is nil. An error fails the stream, and so does a call of
+// others' code that ends the goroutine.
+func (u *pipeline) guard(op string, p *Part, run func() error) (err error) {
+	err = errNotReturned
+	defer func() {
+		if err != nil {
+			err = u.fail(u.error(op, p, err))
+		}
+	}()
+	return run()
 }
 
 // plannedSizes opens the large file and returns the part sizes that the store has planned.
@@ -235,18 +248,16 @@ func (u *pipeline) wait() {
 	}
 	_ = u.group.Wait() // fail has filed the error
 	hedging.Wait()     // the group's ctx has ended
-	// If workers were ended from outside, nobody has taken these.
+	// If goroutines were ended from outside, nobody has taken these.
 	for p := range u.queue {
 		u.drop(p)
 	}
 	for _, p := range u.uploads.left() {
-		u.drop(p)
+		u.done(p)
 	}
-	for u.toDigest != nil {
-		p, ok := <-u.toDigest
-		if !ok {
-			break
+	if u.toDigest != nil {
+		for p := range u.toDigest {
+			u.drop(p)
 		}
-		u.drop(p)
 	}
 }

@@ -54,7 +54,7 @@ type LargeFileWriter struct {
 	parts    int    // handed over
 	total    int64  // bytes accepted
 	blocked  *clock // runs while the turn's holder waits
-	settled  bool   // end came to its end
+	outcome  outcome
 
 	// ahead is what ReadFrom reads into while a byte more would need memory: whether there is one more
 	// is known before memory is asked for.
@@ -268,6 +268,10 @@ func (w *LargeFileWriter) failure() *Error {
 	if w.ctx.Err() == nil {
 		return nil
 	}
+	cause := context.Cause(w.ctx)
+	if cause == errStreamEnded {
+		<-w.done // is closed next
+	}
 	select {
 	case <-w.done:
 		if w.result != nil {
@@ -276,7 +280,6 @@ func (w *LargeFileWriter) failure() *Error {
 		return w.error("write", ErrClosed)
 	default:
 	}
-	cause := context.Cause(w.ctx)
 	if f, ok := cause.(*failed); ok && f.w == w {
 		return f.err
 	}
