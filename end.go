@@ -4,9 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // This file ends streams: it finishes them, or cleans up.
+
+// ending is what becomes of the stream.
+type ending struct {
+	ended   atomic.Bool // somebody has taken it upon himself to end the stream
+	outcome outcome     // that one's
+	done    chan struct{}
+	// What follows stands when done is closed.
+	file   File
+	result *Error // Close's: nil, or the first failure with what is left behind
+}
+
+// outcome is whether anybody knows what has become of the stream.
+type outcome int
+
+const (
+	open    outcome = iota // there is no file
+	asked                  // the call that makes the file visible is under way
+	settled                // file and result stand
+)
 
 // end ends the stream, once; whoever comes second waits for done. It is called by the holder of the
 // turn or, with a source still inside its Read, of the lent token: the stream has failed then.
@@ -32,15 +52,6 @@ func (w *LargeFileWriter) end(reading bool) {
 		w.outcome = settled
 	}
 }
-
-// outcome is whether anybody knows what has become of the stream.
-type outcome int
-
-const (
-	open    outcome = iota // there is no file
-	asked                  // the call that makes the file visible is under way
-	settled                // file and result stand
-)
 
 // conclude makes the outcome known. It is deferred, so that a hook or a backend that panics, or ends its
 // goroutine, leaves nobody waiting.

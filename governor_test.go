@@ -296,3 +296,18 @@ func TestAcknowledgedIsNeverAheadOfSent(t *testing.T) {
 	p.count(10, 10)
 	require.EqualValues(t, 14, m.snapshot().Resent, "what is read after the acknowledgement is no new byte")
 }
+
+// asksContext is a large file that only looks at its contexts.
+type asksContext struct{ LargeFile }
+
+func (asksContext) UploadPart(ctx context.Context, _ *Part) (Receipt, error) {
+	return Receipt{}, ctx.Err()
+}
+
+func TestAnUploaderWhoseHedgeWasFasterCanSendAnotherPart(t *testing.T) {
+	u := &pipeline{ctx: t.Context(), hedges: newHedger(), large: asksContext{}}
+	s := u.newSender()
+	s.cancel() // as a hedge that was faster does
+	_, err := s.upload(&Part{Number: 1, Size: 1})
+	require.NoError(t, err)
+}

@@ -16,8 +16,8 @@ const (
 	lanesAtOnce = 8
 )
 
-// mostHashers is how many workers hash. Where parts are hashed together few workers are better, because they leave
-// each other more parts to take at once.
+// mostHashers is how many goroutines hash. Where parts are hashed together few are better, because they leave each other
+// more parts to take at once.
 func mostHashers(algorithms []Algorithm) int {
 	switch n := runtime.GOMAXPROCS(0); {
 	case len(algorithms) == 0:
@@ -105,7 +105,7 @@ func (u *pipeline) hash(l *lanes, parts []*Part) error {
 	return failed
 }
 
-// lanes hash several parts side by side. They belong to one worker.
+// lanes hash several parts side by side. They belong to one goroutine.
 type lanes struct {
 	algorithms []Algorithm
 	hashers    []hashers // of each lane, made when it is first used

@@ -12,11 +12,11 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// pipeline is an errgroup of workers at three stations: those that hash the parts handed over, in any order;
-// those that upload them, let in by the governor in the order of their numbers; and one that digests the stream
-// beside them, in order. One more opens the large file.
+// pipeline is an errgroup of goroutines at three stations: those that hash the parts handed over, in any order; the
+// uploaders, which take what the governor lets in by number; and one that digests the stream beside them, in order. One
+// more opens the large file.
 //
-// After the first failure the workers go on to take parts, only to give back their pages.
+// After the first failure they go on to take parts, only to give back their pages.
 type pipeline struct {
 	backend Backend
 	plan    *plan
@@ -196,7 +196,7 @@ func (u *pipeline) handOver(p *Part) bool {
 	p.refs.Store(1)
 	if u.toDigest != nil {
 		p.refs.Store(2)
-		if u.hashers == 0 {
+		if p.Number == 1 {
 			u.group.Go(u.digestStream)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// This file sends: parts on workers, whole files and Finish on the goroutine that ends the stream.
+// This file sends: parts on the uploaders, whole files and Finish on the goroutine that ends the stream.
 
 // upload uploads the parts that the governor lets in, until there are no more.
 func (u *pipeline) upload() error {
