@@ -247,6 +247,28 @@ func (p *plan) size(o *Options) error {
 	return nil
 }
 
+// accepts checks a store's plan against the declared size and the memory limit.
+func (p *plan) accepts(sizes []int64) error {
+	if !p.limits.PlansParts {
+		return nil
+	}
+	var sum int64
+	for i, n := range sizes {
+		if n < 1 || n > p.spec.Size-sum {
+			return fmt.Errorf("the store plans %d bytes for part %d of a file of %d", n, i+1, p.spec.Size)
+		}
+		if n > p.pool.MaxPart() {
+			return fmt.Errorf("the store plans parts of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
+				size.Format(n), size.Format(p.pool.Limit()), size.Format(2*roundUp(n, int64(p.pool.PageSize()))))
+		}
+		sum += n
+	}
+	if sum != p.spec.Size {
+		return fmt.Errorf("the store plans %d bytes in %d parts for a file of %d", sum, len(sizes), p.spec.Size)
+	}
+	return nil
+}
+
 // tooLarge says what keeps a stream from passing reach, and what to set so that it comes as far as asked; 0
 // is twice as far.
 func (p *plan) tooLarge(reach, asked, top int64, maxParts int, maxFile int64, byMemory bool) error {

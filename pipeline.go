@@ -3,13 +3,10 @@ package sluice
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/c1508ce4/sluice/internal/size"
 )
 
 // pipeline is an errgroup of goroutines at three stations: those that hash the parts handed over, in any order; the
@@ -153,28 +150,6 @@ func (u *pipeline) plannedSizes() ([]int64, error) {
 		return nil, errors.New("not open")
 	}
 	return u.large.Info().Plan, nil
-}
-
-// accepts checks a store's plan against the declared size and the memory limit.
-func (p *plan) accepts(sizes []int64) error {
-	if !p.limits.PlansParts {
-		return nil
-	}
-	var sum int64
-	for i, n := range sizes {
-		if n < 1 || n > p.spec.Size-sum {
-			return fmt.Errorf("the store plans %d bytes for part %d of a file of %d", n, i+1, p.spec.Size)
-		}
-		if n > p.pool.MaxPart() {
-			return fmt.Errorf("the store plans parts of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
-				size.Format(n), size.Format(p.pool.Limit()), size.Format(2*roundUp(n, int64(p.pool.PageSize()))))
-		}
-		sum += n
-	}
-	if sum != p.spec.Size {
-		return fmt.Errorf("the store plans %d bytes in %d parts for a file of %d", sum, len(sizes), p.spec.Size)
-	}
-	return nil
 }
 
 // id is the large file's, "" if there is none. It is called after wait.
