@@ -54,7 +54,7 @@ func TestPoolIsLazyAndHasDefaults(t *testing.T) {
 	p, err := NewPool(0, 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 128<<20, p.Limit())
-	require.Equal(t, 1<<20, p.PageSize())
+	require.Equal(t, 1<<20, p.pageSize)
 	require.EqualValues(t, 64<<20, p.MaxPart())
 	require.Zero(t, p.InUse())
 	require.Empty(t, p.free)
