@@ -105,14 +105,20 @@ func (hs hashers) sums() Digests {
 func (u *pipeline) digestStream() error {
 	var failed error
 	for p := range u.toDigest {
-		if u.ctx.Err() == nil {
-			if err := u.whole.write(p); err != nil {
-				failed = u.fail(u.error("buffer", p, err))
-			}
+		if err := u.digest(p); err != nil {
+			failed = err
 		}
-		u.drop(p)
 	}
 	return failed
+}
+
+// digest adds p to the digests of the stream, unless that has failed.
+func (u *pipeline) digest(p *Part) error {
+	defer u.drop(p)
+	if u.ctx.Err() != nil {
+		return nil
+	}
+	return u.guard("buffer", p, func() error { return u.whole.write(p) })
 }
 
 // merge adds to what the store said of a file the digests that were computed and asked for.

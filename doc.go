@@ -1,8 +1,8 @@
 // Package sluice streams data of unknown length into large files.
 //
 // A [LargeFileWriter] is an [io.WriteCloser]. It cuts what is written into parts, held in pooled pages of
-// memory, and workers hash and upload the parts concurrently over a [Backend]. The shortest way to use it
-// is [Upload]:
+// memory, and hashes and uploads the parts concurrently over a [Backend]. The shortest way to use it is
+// [Upload]:
 //
 //	file, err := sluice.Upload(ctx, backend, "backup.tar", nil, func(w io.Writer) error {
 //		_, err := io.Copy(w, source)
@@ -15,19 +15,18 @@
 // # Life of a stream
 //
 // [New] checks the name and the options, starts no goroutine and sends nothing. Write and ReadFrom fill
-// parts; a full part is handed to the workers when one more byte is known to follow. So a stream that fits
+// parts; a full part is handed on to be hashed and sent when one more byte is known to follow. So a stream that fits
 // one part, an empty one included, is stored in a single call when it is closed, and a large file has at
 // least two parts of which the last is not empty. Stores without single calls get a large file for every
 // stream; a store that plans the parts itself is asked for its plan at the first byte, and needs
 // [Options].Size.
 //
-// Close sends the rest (the last part in pieces, if uploads are idle), waits for the workers and finishes the file.
-// An upload that then takes more than twice the usual time is hedged where [Limits].Repeatable allows it: the part is
-// sent a second time, on an upload that is idle, and the call that is done first ends the other. Abort gives the
-// stream up, and so does the end of the context given to New. The first failure, whoever has it, ends the stream:
-// every later call returns it, Close finishes nothing and cancels the large file (or keeps it, see [OnFailure]) on a
-// context that outlives the caller's. A source that fails inside ReadFrom has failed the stream; it cannot become a
-// truncated file.
+// Close sends the rest (the last part in pieces, if uploads are idle), waits for the uploads and finishes the file. An
+// upload that then takes more than twice the usual time is hedged where [Limits].Repeatable allows it: the part is sent
+// a second time, on an upload that is idle, and the call that is done first ends the other. Abort gives the stream up,
+// and so does the end of the context given to New. The first failure, whoever has it, ends the stream: every later call
+// returns it, Close finishes nothing and cancels the large file (or keeps it, see [OnFailure]) on a context that
+// outlives the caller's. A source that fails inside ReadFrom has failed the stream; it cannot become a truncated file.
 //
 // ReadFrom cannot see a failure where [io.Copy] does not go to the writer itself but through a compressor:
 // there the caller has to call Abort. Upload does, if the function returns the error:
@@ -107,7 +106,7 @@
 //	state                    owner                               leaves by
 //	free                     the pool                            a grant to a writer
 //	filling                  the writer                          hand-over, or the single upload in Close
-//	uploading or digesting   the part, which counts its worker   the last of the two gives the pages
+//	uploading or digesting   the part, which counts its upload   the last of the two gives the pages
 //	                         and the digests of the stream;      back, exactly once
 //	                         lent read-only to the backend
 //	                         while its call lasts

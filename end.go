@@ -4,9 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // This file ends streams: it finishes them, or cleans up.
+
+// ending is what becomes of the stream.
+type ending struct {
+	ended   atomic.Bool // somebody has taken it upon himself to end the stream
+	outcome outcome     // that one's
+	done    chan struct{}
+	// What follows stands when done is closed.
+	file   File
+	result *Error // Close's: nil, or the first failure with what is left behind
+}
+
+// outcome is whether anybody knows what has become of the stream.
+type outcome int
+
+const (
+	open    outcome = iota // there is no file
+	asked                  // the call that makes the file visible is under way
+	settled                // file and result stand
+)
 
 // end ends the stream, once; whoever comes second waits for done. It is called by the holder of the
 // turn or, with a source still inside its Read, of the lent token: the stream has failed then.
@@ -15,28 +35,31 @@ func (w *LargeFileWriter) end(reading bool) {
 		return
 	}
 	defer w.conclude()
-	settled := false
 	if w.err() == nil {
-		settled = w.sendRest()
+		w.sendRest()
 	}
 	w.discard(reading)
 	w.meter.network.begin(w.meter)
 	defer w.meter.network.end(w.meter)
 	w.pipeline.wait()
-	if !settled && w.err() == nil {
+	if w.outcome != settled && w.err() == nil {
 		// The point of no return: from here the store says whether the file exists.
-		settled = w.settle(w.pipeline.finish(w.ctx, w.parts, w.total))
+		w.outcome = asked
+		w.settle(w.pipeline.finish(w.ctx, w.parts, w.total))
 	}
-	if !settled {
+	if w.outcome != settled {
 		w.result = w.cleanUp(*w.failure())
+		w.outcome = settled
 	}
-	w.settled = true
 }
 
 // conclude makes the outcome known. It is deferred, so that a hook or a backend that panics, or ends its
 // goroutine, leaves nobody waiting.
 func (w *LargeFileWriter) conclude() {
-	if !w.settled {
+	if w.outcome == asked {
+		w.settle(File{}, w.error("finish", fmt.Errorf("%w: %w", ErrFinishUnknown, errNotReturned)))
+	}
+	if w.outcome == open {
 		w.fail(w.error("upload", errNotReturned))
 		w.discard(false)
 		w.pipeline.wait()
@@ -59,14 +82,13 @@ var (
 	errStreamEnded = errors.New("stream has ended")
 )
 
-// sendRest hands over the last part, or stores a stream of at most one part in one call. It reports
-// whether that settled the outcome.
-func (w *LargeFileWriter) sendRest() (settled bool) {
+// sendRest hands over the last part, or stores a stream of at most one part in one call.
+func (w *LargeFileWriter) sendRest() {
 	declared := w.plan.spec.Size
 	if declared != UnknownSize && w.total != declared {
 		w.fail(w.error("write", &limitError{fmt.Sprintf("stream ended after %d bytes, its declared size is %d",
 			w.total, declared), ErrShortStream}))
-		return false
+		return
 	}
 	p := w.part
 	if p == nil && w.parts == 0 { // an empty stream
@@ -74,7 +96,8 @@ func (w *LargeFileWriter) sendRest() (settled bool) {
 		p.Number = 1
 	}
 	if l := w.plan.limits; w.parts == 0 && l.MaxSingle > 0 && w.total <= l.MaxSingle && !l.PlansParts {
-		return w.sendWhole(p)
+		w.sendWhole(p)
+		return
 	}
 	var pieces []*Part
 	if w.part = nil; p != nil {
@@ -86,7 +109,6 @@ func (w *LargeFileWriter) sendRest() (settled bool) {
 	for _, w.part = range pieces {
 		_ = w.handOver() // a failure is filed, and the piece dropped
 	}
-	return false
 }
 
 // split cuts the last part into pieces for the uploads that are idle, unless the store planned it, or has
@@ -121,21 +143,22 @@ func (w *LargeFileWriter) split(p *Part) []*Part {
 
 // sendWhole stores the file in one call. A large file that was to be resumed has no use once that is done. If it
 // cannot be cancelled it stays, for Unfinished to list: the file itself is there.
-func (w *LargeFileWriter) sendWhole(p *Part) (settled bool) {
+func (w *LargeFileWriter) sendWhole(p *Part) {
 	w.part = nil
 	p.Number = 0
-	settled = w.settle(w.pipeline.uploadFile(w.ctx, p))
-	if settled && w.result == nil && w.pipeline.large != nil {
+	w.outcome = asked
+	w.settle(w.pipeline.uploadFile(w.ctx, p))
+	if w.outcome == settled && w.result == nil && w.pipeline.large != nil {
 		ctx, cancel := w.detached()
 		defer cancel()
 		_ = w.pipeline.large.Cancel(ctx)
 	}
-	return settled
 }
 
-// settle files what came of the call that makes the file visible: the file, or that nobody knows. It
-// reports false if the call certainly failed, so that there is something to clean up.
-func (w *LargeFileWriter) settle(f File, err *Error) bool {
+// settle files what came of the call that makes the file visible: the file, or that nobody knows. If the call certainly
+// failed, the outcome is open again: there is something to clean up.
+func (w *LargeFileWriter) settle(f File, err *Error) {
+	w.outcome = settled
 	switch {
 	case err == nil:
 		w.file = f
@@ -144,10 +167,9 @@ func (w *LargeFileWriter) settle(f File, err *Error) bool {
 		err.LargeFile, err.unknown = w.pipeline.id(), true
 		w.result = err
 	default:
+		w.outcome = open
 		w.fail(err)
-		return false
 	}
-	return true
 }
 
 // cleanUp cancels or keeps the large file, on a context that outlives the caller's, and returns the failure

@@ -8,6 +8,21 @@ import (
 
 // This file fills parts. Everything in it runs for the holder of the turn.
 
+// filling is how far the stream has come. It belongs to the holder of the turn, or of the lent token.
+type filling struct {
+	part     *Part  // being filled, nil between parts
+	want     int64  // bytes part is to have
+	room     []byte // free rest of the part's last page
+	readInto bool   // the source reads into room, not ahead
+	parts    int    // handed over
+	total    int64  // bytes accepted
+	blocked  *clock // runs while the turn's holder waits for memory
+
+	// ahead is what ReadFrom reads into while a byte more would need memory: whether there is one more
+	// is known before memory is asked for.
+	ahead [4096]byte
+}
+
 // write adds p, handing over each full part once a byte beyond it is known.
 func (w *LargeFileWriter) write(p []byte) (n int, err error) {
 	for {

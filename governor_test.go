@@ -1,13 +1,11 @@
 package sluice
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -86,25 +84,6 @@ func TestGovernorLetsAHedgeInOnlyAfterEveryPartAndWhereThereIsRoom(t *testing.T)
 	require.False(t, g.enterAfter(2), "the store has asked for fewer")
 	g.leave(false)
 	require.True(t, g.enterAfter(2))
-}
-
-func TestWhatIsUsualIsTheMedianOfTheLastPartsBySize(t *testing.T) {
-	h := newHedger()
-	h.learn(100, 10*time.Second)
-	h.learn(100, time.Hour)
-	require.Equal(t, never, h.late(100))
-	h.learn(50, 5*time.Second)
-	require.Equal(t, 20*time.Second, h.late(100), "one straggler of three changes nothing")
-	require.Equal(t, 40*time.Second, h.late(200))
-	require.Equal(t, leastLate, h.late(1))
-	for range usualOf {
-		h.learn(100, time.Minute)
-	}
-	require.Equal(t, 2*time.Minute, h.late(100), "the line has changed")
-	for range usualOf {
-		h.learn(0, 1000*time.Hour)
-	}
-	require.Equal(t, never, h.late(1<<62))
 }
 
 func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
@@ -232,67 +211,4 @@ func TestOnlyBeingAskedSlowsDown(t *testing.T) {
 	require.Equal(t, 4, g.allowed())
 	p.Retrying(ErrSlowDown, 0)
 	require.Equal(t, 2, g.allowed(), "the retry began in the new epoch")
-}
-
-func TestAWaitCountsOnceItEnds(t *testing.T) {
-	m := newMeter(nil)
-	var c clock
-	c.begin(m)
-	c.end(m)
-	waited := c.total.Load()
-	require.Zero(t, c.since.Load())
-	require.Equal(t, time.Duration(waited), c.read(int64(time.Since(m.start))))
-}
-
-func TestSplittingLosesNoPage(t *testing.T) {
-	pool, err := NewPool(64*16, 16)
-	require.NoError(t, err)
-	h := &hold{wait: make(chan struct{})}
-	close(h.wait)
-	w, err := New(t.Context(), h, "f", &Options{Pool: pool, PartSize: 8 * 16, Concurrency: 4})
-	require.NoError(t, err)
-	_, err = w.ReadFrom(bytes.NewReader(make([]byte, 8*16+4*16)))
-	require.NoError(t, err)
-	require.Len(t, w.part.pages, 5, "ReadFrom had one more ready")
-	mem := map[*byte]bool{}
-	for _, p := range w.part.pages {
-		mem[&p.mem[0]] = true
-	}
-	require.NoError(t, w.Close())
-	for _, f := range pool.free {
-		delete(mem, &f[0])
-	}
-	require.Empty(t, mem)
-	require.Zero(t, pool.InUse())
-}
-
-func TestAClosedBodyReadsNothing(t *testing.T) {
-	p := NewPart(1, []byte("abc"), nil)
-	b := p.Attempt()
-	n, err := b.Read(make([]byte, 3))
-	require.Equal(t, 3, n)
-	require.Error(t, err, "EOF comes with the last bytes")
-	b = p.Attempt()
-	require.NoError(t, b.Close())
-	_, err = b.Read(make([]byte, 3))
-	require.ErrorIs(t, err, errBodyClosed)
-	_, err = b.WriteTo(&bytes.Buffer{})
-	require.ErrorIs(t, err, errBodyClosed)
-	require.Equal(t, 2, p.tries())
-	p.reset()
-	require.Zero(t, p.tries())
-}
-
-func TestAcknowledgedIsNeverAheadOfSent(t *testing.T) {
-	m := newMeter(nil)
-	p := &Part{Size: 10, meter: m}
-	p.count(4, 4)
-	p.count(4, 4) // again
-	m.acknowledge(p)
-	s := m.snapshot()
-	require.EqualValues(t, 10, s.Sent)
-	require.EqualValues(t, 10, s.Acknowledged)
-	require.EqualValues(t, 4, s.Resent)
-	p.count(10, 10)
-	require.EqualValues(t, 14, m.snapshot().Resent, "what is read after the acknowledgement is no new byte")
 }

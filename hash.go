@@ -16,8 +16,8 @@ const (
 	lanesAtOnce = 8
 )
 
-// mostHashers is how many workers hash. Where parts are hashed together few workers are better, because they leave
-// each other more parts to take at once.
+// mostHashers is how many goroutines hash. Where parts are hashed together few are better, because they leave each other
+// more parts to take at once.
 func mostHashers(algorithms []Algorithm) int {
 	switch n := runtime.GOMAXPROCS(0); {
 	case len(algorithms) == 0:
@@ -73,54 +73,39 @@ func (u *pipeline) next() *Part {
 	}
 }
 
-// hash computes the digests of the parts and offers them for upload, unless the stream has failed.
-func (u *pipeline) hash(l *lanes, parts []*Part) (err error) {
+// hash computes the digests of the parts and offers them for upload, unless the stream has failed. A part that the store
+// has from an earlier run needs no upload.
+func (u *pipeline) hash(l *lanes, parts []*Part) error {
 	u.meter.partsInFlight.Add(int64(len(parts)))
-	failed := true
 	defer func() {
-		if failed && u.ctx.Err() == nil {
-			err = u.fail(u.error("buffer", parts[0], err))
-		}
-		for _, p := range parts {
-			if failed {
-				u.uploads.pass(p.Number)
-				u.done(p)
-			} else {
-				u.offer(p)
-			}
+		for _, p := range parts { // that were not offered
+			u.uploads.pass(p.Number)
+			u.done(p)
 		}
 	}()
 	if u.ctx.Err() != nil {
 		return nil
 	}
-	err = errNotReturned
-	if err = l.sum(parts); err != nil {
+	if err := u.guard("buffer", parts[0], func() error { return l.sum(parts) }); err != nil {
 		return err
 	}
 	for _, p := range parts {
 		u.meter.hashed.Add(p.Size)
 	}
-	failed = false
-	return nil
-}
-
-// offer gives the governor a part that is hashed, unless the store has the part from an earlier run.
-func (u *pipeline) offer(p *Part) {
-	r, stored := u.plan.resumed.has(p)
-	if !stored {
-		u.uploads.offer(p)
-		return
+	var failed error
+	for len(parts) > 0 {
+		p := parts[0]
+		parts = parts[1:]
+		if r, stored := u.plan.resumed.has(p); !stored {
+			u.uploads.offer(p)
+		} else if err := u.reuse(p, r.Tag); err != nil {
+			failed = err
+		}
 	}
-	defer u.done(p)
-	u.uploads.pass(p.Number)
-	u.meter.reused.Add(p.Size)
-	_ = u.track(p, func() error {
-		u.file(p, r.Tag)
-		return nil
-	})
+	return failed
 }
 
-// lanes hash several parts side by side. They belong to one worker.
+// lanes hash several parts side by side. They belong to one goroutine.
 type lanes struct {
 	algorithms []Algorithm
 	hashers    []hashers // of each lane, made when it is first used

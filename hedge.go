@@ -13,7 +13,7 @@ import (
 //
 // The rule is that of docs/decisions/0003-hedging.md: every part is let in, an upload is idle, and the part's attempt
 // has been under way for twice the usual time. A part is sent twice at most. The first of the two calls to be
-// acknowledged ends the other. The part's worker joins both, so that to all the rest it is one part.
+// acknowledged ends the other. The part's uploader joins both, so that to all the rest it is one part.
 
 const (
 	// usualOf is how many acknowledged parts the usual time is learned from: the last ones, because lines change.
@@ -35,11 +35,12 @@ type hedger struct {
 	known   int              // parts that have been filed in paces
 }
 
-// sender is the uploads of one worker, one after the other.
+// sender is the uploads of one uploader, one after the other.
 type sender struct {
 	pipeline *pipeline
-	// ctx is of its calls, and ends with the group's. A hedge that was faster ends it before, and no call follows
-	// then: there is no hedge as long as a part is left that nobody sends. So no part needs a context of its own.
+	// ctx is of its calls, and ends with the group's. A hedge that was faster ends it before; should a part follow,
+	// which is rare because there is no hedge before every part is let in, it gets another. So no part needs a context
+	// of its own.
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -67,20 +68,25 @@ func (h *hedger) changed() {
 	}
 }
 
-// newSender is a worker's.
+// newSender is an uploader's.
 func (u *pipeline) newSender() *sender {
 	s := &sender{pipeline: u}
-	s.ctx, s.cancel = context.WithCancel(u.ctx)
+	s.renew()
 	u.hedges.mu.Lock()
 	defer u.hedges.mu.Unlock()
 	u.hedges.senders = append(u.hedges.senders, s)
 	return s
 }
 
+func (s *sender) renew() { s.ctx, s.cancel = context.WithCancel(s.pipeline.ctx) }
+
 // upload is UploadPart, by a call or by its hedge. When it returns nobody reads p for an upload any more.
 func (s *sender) upload(p *Part) (r Receipt, err error) {
 	h := s.pipeline.hedges
 	p.attempting(time.Now())
+	if s.ctx.Err() != nil {
+		s.renew()
+	}
 	h.mu.Lock()
 	s.part = p
 	h.mu.Unlock()
@@ -169,7 +175,7 @@ func (u *pipeline) hedgeWhoIsLate() time.Duration {
 	return next
 }
 
-// hedge sends the part of s a second time. With the hedger's lock held, so that its worker is still there to join it.
+// hedge sends the part of s a second time. With the hedger's lock held, so that its uploader is still there to join it.
 func (u *pipeline) hedge(s *sender) {
 	p := s.part
 	ctx, cancel := context.WithCancel(u.ctx)

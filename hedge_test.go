@@ -308,7 +308,7 @@ func TestAHedgeThatIsEndedFromOutsideLeavesNobodyWaiting(t *testing.T) {
 	})
 }
 
-func TestAWorkerThatIsEndedFromOutsideJoinsItsHedge(t *testing.T) {
+func TestAnUploaderThatIsEndedFromOutsideJoinsItsHedge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newUneven(repeatable(), map[call]time.Duration{{5, 1}: 5 * usual / 2, {5, 2}: 2 * usual})
 		s.fails = map[call]error{{5, 1}: errors.New("connection reset")}

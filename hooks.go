@@ -4,12 +4,13 @@ import "time"
 
 // Hooks are called as a stream goes on, in the manner of net/http/httptrace; nil ones are skipped. They
 // run on the goroutine that does the work, so they should return soon, and part hooks run concurrently.
-// A hook must not call the writer's Close or Abort, which wait for it.
+// A hook must not call the writer's Close or Abort, which wait for it. One that ends its goroutine fails the stream.
 type Hooks struct {
-	// LargeFileStarted is called once the store has opened a large file, before any part is sent. A
-	// program that wants to resume, or to clean up after a crash, writes down the ID.
+	// LargeFileStarted is called once the store has opened a large file, before any part is sent; of one that is resumed,
+	// in New. A program that wants to resume, or to clean up after a crash, writes down the ID.
 	LargeFileStarted func(LargeFileInfo)
-	// PartStarted is called when a part is hashed and is about to be sent.
+	// PartStarted is called when a part is hashed and is about to be sent. A part that the store has from an earlier run is
+	// started and done without an attempt.
 	PartStarted func(PartEvent)
 	// PartRetrying is called when an attempt failed with err and another follows after wait.
 	PartRetrying func(p PartEvent, err error, wait time.Duration)

@@ -138,7 +138,7 @@ func resolve(b Backend, name string, opts *Options) (*plan, error) {
 	if err := p.size(o); err != nil {
 		return nil, err
 	}
-	p.settings.MemoryLimit, p.settings.PageSize = p.pool.Limit(), p.pool.PageSize()
+	p.settings.MemoryLimit, p.settings.PageSize = p.pool.Limit(), p.pool.pageSize
 	if p.settings.Concurrency = o.Concurrency; o.Concurrency == 0 {
 		p.follows = true
 		p.settings.Concurrency = min(max(1, p.pool.pages/p.pool.pagesFor(p.settings.PartSize)-1), maxConcurrency)
@@ -193,7 +193,7 @@ func (o *Options) check(l Limits) error {
 
 // size settles how big parts are and how long the stream can become.
 func (p *plan) size(o *Options) error {
-	l, page := p.limits, int64(p.pool.PageSize())
+	l, page := p.limits, int64(p.pool.pageSize)
 	maxParts, maxFile, top := l.MaxParts, l.MaxFile, p.pool.MaxPart()
 	if maxParts == 0 {
 		maxParts = math.MaxInt32
@@ -247,6 +247,28 @@ func (p *plan) size(o *Options) error {
 	return nil
 }
 
+// accepts checks a store's plan against the declared size and the memory limit.
+func (p *plan) accepts(sizes []int64) error {
+	if !p.limits.PlansParts {
+		return nil
+	}
+	var sum int64
+	for i, n := range sizes {
+		if n < 1 || n > p.spec.Size-sum {
+			return fmt.Errorf("the store plans %d bytes for part %d of a file of %d", n, i+1, p.spec.Size)
+		}
+		if n > p.pool.MaxPart() {
+			return fmt.Errorf("the store plans parts of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
+				size.Format(n), size.Format(p.pool.Limit()), size.Format(2*roundUp(n, int64(p.pool.pageSize))))
+		}
+		sum += n
+	}
+	if sum != p.spec.Size {
+		return fmt.Errorf("the store plans %d bytes in %d parts for a file of %d", sum, len(sizes), p.spec.Size)
+	}
+	return nil
+}
+
 // tooLarge says what keeps a stream from passing reach, and what to set so that it comes as far as asked; 0
 // is twice as far.
 func (p *plan) tooLarge(reach, asked, top int64, maxParts int, maxFile int64, byMemory bool) error {
@@ -269,7 +291,7 @@ func (p *plan) tooLarge(reach, asked, top int64, maxParts int, maxFile int64, by
 		part := ceilDiv(asked, max(1, int64(maxParts)-int64(maxParts)/10))
 		text += fmt.Sprintf(", the most that %s %s carries in %d parts (%s each)", what, size.Format(p.pool.Limit()), maxParts, size.Format(top))
 		if p.limits.MaxPart == 0 || part <= p.limits.MaxPart {
-			text += fmt.Sprintf("; set %s to at least %s for %s%s", what, size.Format(mul(2, roundUp(part, int64(p.pool.PageSize())))), size.Decimal(asked), instead)
+			text += fmt.Sprintf("; set %s to at least %s for %s%s", what, size.Format(mul(2, roundUp(part, int64(p.pool.pageSize)))), size.Decimal(asked), instead)
 		}
 	}
 	return &limitError{text, ErrTooLarge}

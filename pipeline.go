@@ -3,20 +3,17 @@ package sluice
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// pipeline is an errgroup of workers at three stations: those that hash the parts handed over, in any order;
-// those that upload them, let in by the governor in the order of their numbers; and one that digests the stream
-// beside them, in order. One more opens the large file.
+// pipeline is an errgroup of goroutines at three stations: those that hash the parts handed over, in any order; the
+// uploaders, which take what the governor lets in by number; and one that digests the stream beside them, in order. One
+// more opens the large file.
 //
-// After the first failure the workers go on to take parts, only to give back their pages.
+// After the first failure they go on to take parts, only to give back their pages.
 type pipeline struct {
 	backend Backend
 	plan    *plan
@@ -113,17 +110,30 @@ func (u *pipeline) open() {
 	u.opening = true
 	u.group.Go(func() error {
 		defer close(u.opened)
-		large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
-		if err != nil {
-			return u.fail(u.error("start", nil, err))
-		}
-		u.large = large
-		u.meter.hooks.largeFileStarted(large.Info())
-		if err := u.plan.accepts(large.Info().Plan); err != nil {
-			return u.fail(u.error("start", nil, err))
-		}
-		return nil
+		return u.guard("start", nil, u.start)
 	})
+}
+
+func (u *pipeline) start() error {
+	large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
+	if err != nil {
+		return err
+	}
+	u.large = large
+	u.meter.hooks.largeFileStarted(large.Info())
+	return u.plan.accepts(large.Info().Plan)
+}
+
+// guard runs what may fail, of the part p or of the stream if p is nil. An error fails the stream, and so does a call of
+// others' code that ends the goroutine.
+func (u *pipeline) guard(op string, p *Part, run func() error) (err error) {
+	err = errNotReturned
+	defer func() {
+		if err != nil {
+			err = u.fail(u.error(op, p, err))
+		}
+	}()
+	return run()
 }
 
 // plannedSizes opens the large file and returns the part sizes that the store has planned.
@@ -140,28 +150,6 @@ func (u *pipeline) plannedSizes() ([]int64, error) {
 		return nil, errors.New("not open")
 	}
 	return u.large.Info().Plan, nil
-}
-
-// accepts checks a store's plan against the declared size and the memory limit.
-func (p *plan) accepts(sizes []int64) error {
-	if !p.limits.PlansParts {
-		return nil
-	}
-	var sum int64
-	for i, n := range sizes {
-		if n < 1 || n > p.spec.Size-sum {
-			return fmt.Errorf("the store plans %d bytes for part %d of a file of %d", n, i+1, p.spec.Size)
-		}
-		if n > p.pool.MaxPart() {
-			return fmt.Errorf("the store plans parts of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
-				size.Format(n), size.Format(p.pool.Limit()), size.Format(2*roundUp(n, int64(p.pool.PageSize()))))
-		}
-		sum += n
-	}
-	if sum != p.spec.Size {
-		return fmt.Errorf("the store plans %d bytes in %d parts for a file of %d", sum, len(sizes), p.spec.Size)
-	}
-	return nil
 }
 
 // id is the large file's, "" if there is none. It is called after wait.
@@ -183,7 +171,7 @@ func (u *pipeline) handOver(p *Part) bool {
 	p.refs.Store(1)
 	if u.toDigest != nil {
 		p.refs.Store(2)
-		if u.hashers == 0 {
+		if p.Number == 1 {
 			u.group.Go(u.digestStream)
 		}
 	}
@@ -235,18 +223,16 @@ func (u *pipeline) wait() {
 	}
 	_ = u.group.Wait() // fail has filed the error
 	hedging.Wait()     // the group's ctx has ended
-	// If workers were ended from outside, nobody has taken these.
+	// If goroutines were ended from outside, nobody has taken these.
 	for p := range u.queue {
 		u.drop(p)
 	}
 	for _, p := range u.uploads.left() {
-		u.drop(p)
+		u.done(p)
 	}
-	for u.toDigest != nil {
-		p, ok := <-u.toDigest
-		if !ok {
-			break
+	if u.toDigest != nil {
+		for p := range u.toDigest {
+			u.drop(p)
 		}
-		u.drop(p)
 	}
 }

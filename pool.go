@@ -96,9 +96,6 @@ func (p *Pool) Close() error {
 // Limit is the most bytes of pages that are ever in use.
 func (p *Pool) Limit() int64 { return int64(p.pages) * int64(p.pageSize) }
 
-// PageSize is the size of a page in bytes.
-func (p *Pool) PageSize() int { return p.pageSize }
-
 // MaxPart is the largest part, in bytes, that a writer on this Pool may have: half the limit, so that one
 // part fills while another is sent.
 func (p *Pool) MaxPart() int64 { return int64(p.pages-p.firstMax) * int64(p.pageSize) }

@@ -1,6 +1,7 @@
 package sluice
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -53,7 +54,7 @@ func TestPoolIsLazyAndHasDefaults(t *testing.T) {
 	p, err := NewPool(0, 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 128<<20, p.Limit())
-	require.Equal(t, 1<<20, p.PageSize())
+	require.Equal(t, 1<<20, p.pageSize)
 	require.EqualValues(t, 64<<20, p.MaxPart())
 	require.Zero(t, p.InUse())
 	require.Empty(t, p.free)
@@ -239,4 +240,26 @@ func TestAWarmPoolAllocatesNothing(t *testing.T) {
 	}
 	cycle()
 	require.Zero(t, testing.AllocsPerRun(100, cycle))
+}
+
+func TestSplittingLosesNoPage(t *testing.T) {
+	pool, err := NewPool(64*16, 16)
+	require.NoError(t, err)
+	h := &hold{wait: make(chan struct{})}
+	close(h.wait)
+	w, err := New(t.Context(), h, "f", &Options{Pool: pool, PartSize: 8 * 16, Concurrency: 4})
+	require.NoError(t, err)
+	_, err = w.ReadFrom(bytes.NewReader(make([]byte, 8*16+4*16)))
+	require.NoError(t, err)
+	require.Len(t, w.part.pages, 5, "ReadFrom had one more ready")
+	mem := map[*byte]bool{}
+	for _, p := range w.part.pages {
+		mem[&p.mem[0]] = true
+	}
+	require.NoError(t, w.Close())
+	for _, f := range pool.free {
+		delete(mem, &f[0])
+	}
+	require.Empty(t, mem)
+	require.Zero(t, pool.InUse())
 }

@@ -52,7 +52,7 @@ func (p *plan) resume(ctx context.Context, b Backend, o *Options) error {
 		}
 		if part.Size > p.pool.MaxPart() {
 			return fmt.Errorf("large file %s has stored part %d of %s, and a part may be at most half the memory limit of %s; set MemoryLimit to at least %s",
-				r.large.Info().ID, n, size.Format(part.Size), size.Format(p.pool.Limit()), size.Format(2*roundUp(part.Size, int64(p.pool.PageSize()))))
+				r.large.Info().ID, n, size.Format(part.Size), size.Format(p.pool.Limit()), size.Format(2*roundUp(part.Size, int64(p.pool.pageSize))))
 		}
 		r.run = append(r.run, part.Size)
 		done += part.Size

@@ -191,7 +191,7 @@ func TestStoredPartsThatWereCutTooSmallLowerTheReach(t *testing.T) {
 	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, Concurrency: 1, OnFailure: sluice.Keep}
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(9)))
 	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(10*page)))
-	require.Error(t, err)
+	require.ErrorIs(t, err, faults.ErrInjected)
 	o = &sluice.Options{MemoryLimit: 8 * page, PageSize: page, Resume: true, OnFailure: sluice.Keep}
 	w, err := sluice.New(t.Context(), memory, "f", o)
 	require.NoError(t, err)

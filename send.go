@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// This file sends: parts on workers, whole files and Finish on the goroutine that ends the stream.
+// This file sends: parts on the uploaders, whole files and Finish on the goroutine that ends the stream.
 
 // upload uploads the parts that the governor lets in, until there are no more.
 func (u *pipeline) upload() error {
@@ -22,37 +22,45 @@ func (u *pipeline) upload() error {
 }
 
 // uploadPart sends p, unless the stream has failed.
-func (u *pipeline) uploadPart(p *Part, s *sender) (err error) {
+func (u *pipeline) uploadPart(p *Part, s *sender) error {
 	defer u.done(p)
 	acknowledged := false
 	defer func() { u.leave(acknowledged) }()
 	if u.ctx.Err() != nil {
 		return nil
 	}
-	err = errNotReturned
-	defer func() {
-		if acknowledged = err == nil; !acknowledged {
-			err = u.fail(u.error("upload", p, err))
-		}
-	}()
-	return u.track(p, func() error {
+	err := u.file(p, func() (string, error) {
 		r, err := s.upload(p)
-		if err != nil {
-			return err
+		if err == nil {
+			err = agree("received", r.Size, p.Size, r.Digests, p.Digests)
 		}
-		if err := agree("received", r.Size, p.Size, r.Digests, p.Digests); err != nil {
-			return err
-		}
-		u.file(p, r.Tag)
-		return nil
+		return r.Tag, err
 	})
+	acknowledged = err == nil
+	return err
 }
 
-// file keeps what Finish needs of a part that the store has.
-func (u *pipeline) file(p *Part, tag string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.receipts.file(p, tag)
+// reuse files a part that the store has from an earlier run, under that tag.
+func (u *pipeline) reuse(p *Part, tag string) error {
+	defer u.done(p)
+	u.uploads.pass(p.Number)
+	u.meter.reused.Add(p.Size)
+	return u.file(p, func() (string, error) { return tag, nil })
+}
+
+// file gets a part into the store and keeps what Finish needs of it.
+func (u *pipeline) file(p *Part, upload func() (tag string, err error)) error {
+	return u.guard("upload", p, func() error {
+		return u.track(p, func() error {
+			tag, err := upload()
+			if err == nil {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				u.receipts.file(p, tag)
+			}
+			return err
+		})
+	})
 }
 
 // done ends a part that was taken from the queue.

@@ -44,7 +44,7 @@ func TestAPlannedPartOverHalfTheMemoryFailsAtTheFirstByte(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.Write([]byte{1})
 	require.EqualError(t, err, `sluice: start "f": the store plans parts of 80 bytes, and a part may be at most half the memory limit of 128 bytes; set MemoryLimit to at least 160 bytes`)
-	require.Error(t, w.Close())
+	require.ErrorContains(t, w.Close(), "the store plans parts of 80 bytes")
 	requireNothingLeft(t, b)
 }
 

@@ -11,7 +11,8 @@ import (
 // that comes first is returned, wrapped in an [*Error]. opts may be nil.
 //
 // The writer that fill gets is also an [io.ReaderFrom], so [io.Copy] reads straight into the stream's
-// pages. It is not an [io.Closer]: a compressor put on top is closed by fill, the stream by Upload.
+// pages. It is not an [io.Closer]: a compressor put on top is closed by fill, the stream by Upload. [Hooks] tell how
+// parts fare meanwhile; who wants Stats or Settings while the stream runs takes a writer from [New].
 func Upload(ctx context.Context, b Backend, name string, opts *Options, fill func(io.Writer) error) (File, error) {
 	w, err := New(ctx, b, name, opts)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"time"
 )
 
@@ -35,30 +34,15 @@ type LargeFileWriter struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	turn  chan struct{} // capacity 1: who has put its token in has the turn
-	lent  chan struct{} // capacity 1: a token while ReadFrom, having the turn, is inside its source's Read
-	ended atomic.Bool   // somebody has taken it upon himself to end the stream
-	done  chan struct{} // closed when file and result stand
-	file  File
-	// result is Close's: nil, or the first failure with what is left behind.
-	result *Error
+	turn chan struct{} // capacity 1: who has put its token in has the turn
+	lent chan struct{} // capacity 1: a token while ReadFrom, having the turn, is inside its source's Read
+
 	// leftBehind is the failure of a start that may have left a large file, nil for most. It is written by the
 	// goroutine that opens the large file, and read once that has ended.
 	leftBehind error
 
-	// The rest belongs to the holder of the turn, or of the lent token.
-	part     *Part  // being filled, nil between parts
-	want     int64  // bytes part is to have
-	room     []byte // free rest of the part's last page
-	readInto bool   // the source reads into room, not ahead
-	parts    int    // handed over
-	total    int64  // bytes accepted
-	blocked  *clock // runs while the turn's holder waits
-	settled  bool   // end came to its end
-
-	// ahead is what ReadFrom reads into while a byte more would need memory: whether there is one more
-	// is known before memory is asked for.
-	ahead [4096]byte
+	filling
+	ending
 }
 
 var (
@@ -90,7 +74,7 @@ func New(ctx context.Context, b Backend, name string, opts *Options) (*LargeFile
 		parent:         ctx,
 		turn:           make(chan struct{}, 1),
 		lent:           make(chan struct{}, 1),
-		done:           make(chan struct{}),
+		ending:         ending{done: make(chan struct{})},
 	}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.account = p.pool.account(w.waiting)
@@ -268,6 +252,10 @@ func (w *LargeFileWriter) failure() *Error {
 	if w.ctx.Err() == nil {
 		return nil
 	}
+	cause := context.Cause(w.ctx)
+	if cause == errStreamEnded {
+		<-w.done // is closed next
+	}
 	select {
 	case <-w.done:
 		if w.result != nil {
@@ -276,7 +264,6 @@ func (w *LargeFileWriter) failure() *Error {
 		return w.error("write", ErrClosed)
 	default:
 	}
-	cause := context.Cause(w.ctx)
 	if f, ok := cause.(*failed); ok && f.w == w {
 		return f.err
 	}

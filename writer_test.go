@@ -309,3 +309,19 @@ func TestKeepLeavesTheLargeFileAndNamesIt(t *testing.T) {
 		require.EqualError(t, e, `sluice: upload "f": aborted: enough; large file `+e.LargeFile+` is kept unfinished`)
 	})
 }
+
+// Done is closed a moment before Close returns.
+func TestWriteAfterDoneIsErrClosed(t *testing.T) {
+	for range 3000 {
+		w, err := sluice.New(t.Context(), store(smallLimits()), "f", smallOptions())
+		require.NoError(t, err)
+		written := make(chan error)
+		go func() {
+			<-w.Done()
+			_, err := w.Write([]byte{1})
+			written <- err
+		}()
+		require.NoError(t, w.Close())
+		require.ErrorIs(t, <-written, sluice.ErrClosed)
+	}
+}

@@ -190,6 +190,17 @@ func TestRulesAreNamedOnceAndSpelledOut(t *testing.T) {
 	}
 }
 
+func TestRulesAboutCallsCutShortAreSkippedOnAFastStore(t *testing.T) {
+	broken, skips := outcomes(t, func() (Store, func()) { // no time passes in its calls
+		b := memorybackend.New(nil)
+		return Store{Backend: b, Open: func(name string) (io.ReadCloser, error) { return b.Open(name) }}, func() {}
+	})
+	require.Empty(t, broken)
+	for _, name := range []string{"cut-single", "cut-start", "cut-part", "cut-finish", "part-overtaken"} {
+		require.ErrorIs(t, skips[name], error(notCut), name)
+	}
+}
+
 // recorder is a subtest that keeps what it is told.
 type recorder struct{ skip, failure string }
 
