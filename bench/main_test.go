@@ -133,7 +133,7 @@ func TestAMissedTargetIsSaidAndFails(t *testing.T) {
 
 func TestEveryTargetHasARow(t *testing.T) {
 	s := defaults()
-	require.Len(t, targetRows(s.targets()), 7)
+	require.Len(t, targetRows(s.targets()), 9)
 	for _, r := range targetRows(s.targets()) {
 		require.NotEmpty(t, r.wall, r.name)
 		require.NotEmpty(t, r.cpu, r.name)
