@@ -97,9 +97,9 @@ func (s settings) sole(work string) job { return job{Work: work, Size: min(s.siz
 
 // posting is the limit of sending what j sends.
 func posting(j job) job {
-	return job{
-		Work: workPost, Size: j.Size, PartSize: j.PartSize, Concurrency: resolved(j.Concurrency, j.PartSize, j.Memory), Link: j.Link,
-	}
+	parts := (j.Size + j.PartSize - 1) / j.PartSize
+	uploads := min(int64(resolved(j.Concurrency, j.PartSize, j.Memory)), max(1, parts))
+	return job{Work: workPost, Size: j.Size, PartSize: j.PartSize, Concurrency: int(uploads), Link: j.Link}
 }
 
 // resolved is how many uploads there are at most if n are asked for: as many as fit in memory beside the part that

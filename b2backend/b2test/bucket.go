@@ -141,7 +141,7 @@ func (x *exchange) listBuckets() (any, error) {
 	}
 	var found []*bucket
 	for _, b := range x.s.buckets {
-		kind := kinds == nil || kinds[0] == "all" || slices.Contains(kinds, b.kind())
+		kind := len(kinds) == 0 || kinds[0] == "all" || slices.Contains(kinds, b.kind())
 		if kind && (id == "" || id == b.ID) && (name == "" || name == b.Name) {
 			found = append(found, b)
 		}

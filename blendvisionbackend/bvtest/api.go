@@ -140,7 +140,7 @@ func (s *Server) unsure(call Call, v *session, err error) {
 	defer s.mu.Unlock()
 	if call == CallUpload {
 		v.unheard = true
-	} else {
+	} else if call == CallComplete || call == CallCancel {
 		v.uncertain = true
 	}
 }

@@ -63,3 +63,14 @@ func TestAProfileThatIsNoneIsRefused(t *testing.T) {
 	_, err := coverage(strings.NewReader("mode: set\nm/a.go:1.1,2.2 4\n"))
 	require.ErrorContains(t, err, `"m/a.go:1.1,2.2 4"`)
 }
+
+func TestATestThatItsProgramDiedInIsShown(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "cover.out")
+	require.NoError(t, os.WriteFile(profile, []byte("mode: set\nm/a.go:1.1,2.2 4 1\n"), 0o600))
+	var out bytes.Buffer
+	require.NoError(t, run(strings.NewReader(`{"Action":"output","Package":"p","Test":"TestHangs","Output":"panic: test timed out\n"}
+{"Action":"output","Package":"p","Output":"FAIL\n"}
+{"Action":"fail","Package":"p","Elapsed":1}
+`), &out, profile))
+	require.Contains(t, out.String(), "panic: test timed out\nFAIL\n")
+}

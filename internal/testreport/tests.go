@@ -52,6 +52,14 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 			output[of] += e.Output
 			continue
 		case "fail":
+			if e.Test == "" { // a test that was under way when its program died has no end of its own
+				for unfinished, said := range output {
+					if unfinished[0] == e.Package && unfinished[1] != "" {
+						fmt.Fprint(out, said)
+						delete(output, unfinished)
+					}
+				}
+			}
 			fmt.Fprint(out, output[of])
 		case "pass":
 			e.Elapsed = max(e.Elapsed, within[of])
