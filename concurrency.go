@@ -1,9 +1,14 @@
 package sluice
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // mostPatience is how many quiet stretches a step up waits for at most.
@@ -15,10 +20,12 @@ const mostPatience = 8
 // A fixed number of uploads stays what it is. One that follows by itself begins with all that fit in
 // memory, halves when the store asks to slow down, and goes up by one after a quiet stretch: as many parts
 // acknowledged as uploads are allowed. If the store asks again before such a step has lasted a stretch, the step is
-// taken back, and the next one waits twice as long, up to mostPatience stretches.
+// taken back, and the next one waits twice as long, up to mostPatience stretches. An attempt counts by the epoch it
+// began in: what was under way when the number fell is not held against the new one.
 //
-// What is under way when the number falls was sent before the store's word could be heeded, so what it hears is not held
-// against the new number: an attempt counts by the epoch it began in, and not while more run than are allowed.
+// An upload that was refused rests. It keeps its place, so that a store that serves nobody is left alone; each part that
+// is acknowledged meanwhile shows that it serves somebody, and gives one such place to another part. When its wait
+// is over, a resting upload goes on as soon as there is room for it, before any new part.
 type governor struct {
 	max     int
 	follows bool
@@ -34,14 +41,17 @@ type governor struct {
 	next      int          // number of the part to let in
 	waiting   []*Part      // hashed; a few
 	passed    map[int]bool // numbers beyond next that need no upload
-	active    int
-	uploaders int  // started
-	ended     bool // nothing more is offered
-	closed    bool // admitted is
-	quiet     int  // parts acknowledged since the last change
-	probing   bool // the last change was a step up, and has not lasted a stretch
-	patience  int  // stretches that the next step up takes
-	epoch     int  // changes downwards so far
+	running   int          // uploads that do not rest
+	resting   int          // uploads that the store refused, until they go on
+	kept      int          // places that resting uploads keep
+	returning []*returning // of those resting, whose wait is over
+	uploaders int          // started
+	ended     bool         // nothing more is offered
+	closed    bool         // admitted is
+	quiet     int          // parts acknowledged since the last change
+	probing   bool         // the last change was a step up, and has not lasted a stretch
+	patience  int          // stretches that the next step up takes
+	epoch     int          // changes downwards so far
 }
 
 func newGovernor(n int, follows bool, start func()) *governor {
@@ -57,7 +67,12 @@ func (g *governor) allowed() int { return int(g.limit.Load()) }
 func (g *governor) busy() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.active >= g.allowed()
+	return !g.room()
+}
+
+// room reports whether one upload more may run.
+func (g *governor) room() bool {
+	return g.running+g.kept < g.allowed() && g.running+g.resting < g.max
 }
 
 // offer queues a part that is hashed.
@@ -99,10 +114,10 @@ func (g *governor) left() []*Part {
 func (g *governor) enterAfter(last int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.next <= last || g.active >= g.allowed() {
+	if g.next <= last || !g.room() {
 		return false
 	}
-	g.active++
+	g.running++
 	return true
 }
 
@@ -119,7 +134,10 @@ func (g *governor) pass(number int) {
 func (g *governor) leave(acknowledged bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.active--
+	g.running--
+	if acknowledged {
+		g.kept = max(0, g.kept-1)
+	}
 	if acknowledged && g.allowed() < g.max {
 		g.quiet++
 		if g.probing && g.quiet >= g.allowed() {
@@ -133,13 +151,32 @@ func (g *governor) leave(acknowledged bool) {
 	g.admit()
 }
 
-// slowDown is told that the store refused an attempt of that epoch because there were too many. It
-// returns the epoch in which the next attempt begins.
-func (g *governor) slowDown(epoch int) int {
+// rest is told that the store refused the attempt at p under way because there were too many, and waits until the next
+// one may begin: for wait, and until there is room. If ctx ends before, its error is returned.
+func (g *governor) rest(ctx context.Context, p *Part, wait time.Duration) error {
+	if !g.follows {
+		return sleep.For(ctx, wait)
+	}
+	g.refused(p)
+	_ = sleep.For(ctx, wait)
+	r := g.comeBack(p)
+	select {
+	case <-r.turn:
+	case <-ctx.Done():
+		g.goOn(r)
+	}
+	return ctx.Err()
+}
+
+// refused has the number of uploads fall, unless it has done so since the attempt began, and p rest.
+func (g *governor) refused(p *Part) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.follows || epoch != g.epoch || g.active > g.allowed() {
-		return g.epoch
+	g.running--
+	g.resting++
+	g.kept++
+	if p.epoch != g.epoch {
+		return
 	}
 	if g.probing {
 		g.limit.Add(-1)
@@ -149,12 +186,47 @@ func (g *governor) slowDown(epoch int) int {
 	}
 	g.quiet, g.probing = 0, false
 	g.epoch++
-	return g.epoch
+}
+
+// returning is a refused upload whose wait is over.
+type returning struct {
+	part *Part
+	turn chan struct{} // closed when it may go on
+}
+
+func (g *governor) comeBack(p *Part) *returning {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := &returning{p, make(chan struct{})}
+	g.returning = append(g.returning, r)
+	g.admit()
+	return r
+}
+
+// goOn ends the rest of r, whether there is room or not, unless it has ended.
+func (g *governor) goOn(r *returning) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if slices.Contains(g.returning, r) {
+		g.resume(r)
+	}
+}
+
+func (g *governor) resume(r *returning) {
+	g.returning = slices.DeleteFunc(g.returning, func(other *returning) bool { return other == r })
+	g.resting--
+	g.kept = min(g.kept, g.resting)
+	g.running++
+	r.part.epoch = g.epoch
+	close(r.turn)
 }
 
 // admit lets in who is next, as long as there is room, and closes admitted behind the last.
 func (g *governor) admit() {
-	for g.active < g.allowed() {
+	for len(g.returning) > 0 && g.running < g.allowed() {
+		g.resume(slices.MinFunc(g.returning, func(a, b *returning) int { return cmp.Compare(a.part.Number, b.part.Number) }))
+	}
+	for g.room() {
 		if g.passed[g.next] {
 			delete(g.passed, g.next)
 			g.next++
@@ -167,10 +239,10 @@ func (g *governor) admit() {
 		p := g.waiting[i]
 		g.waiting = slices.Delete(g.waiting, i, i+1)
 		g.next++
-		g.active++
+		g.running++
 		p.epoch = g.epoch
 		g.admitted <- p
-		if g.uploaders < g.active {
+		if g.uploaders < g.running+g.resting {
 			g.uploaders++
 			g.start()
 		}

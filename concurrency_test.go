@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ type link struct {
 	latency, perPart time.Duration
 	lanes            chan struct{}
 	most             int
+	wait             func(tries int) time.Duration // after a refusal; half a part's time if nil
 
 	mu      sync.Mutex
 	running int
@@ -52,7 +54,7 @@ type linkFile struct {
 
 func (f *linkFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	k := f.k
-	for {
+	for tries := 1; ; tries++ {
 		time.Sleep(k.latency / 2)
 		k.mu.Lock()
 		busy := k.most > 0 && k.running >= k.most
@@ -68,8 +70,10 @@ func (f *linkFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Recei
 		}
 		time.Sleep(k.latency / 2)
 		wait := k.perPart / 2
-		p.Retrying(fmt.Errorf("503: %w", sluice.ErrSlowDown), wait)
-		time.Sleep(wait)
+		if k.wait != nil {
+			wait = k.wait(tries)
+		}
+		_ = p.Backoff(ctx, fmt.Errorf("503: %w", sluice.ErrSlowDown), wait)
 	}
 	k.lanes <- struct{}{}
 	time.Sleep(time.Duration(int64(k.perPart) * p.Size / part))
@@ -135,11 +139,31 @@ func TestUploadsBecomeFewerWhenTheStoreAsks(t *testing.T) {
 	require.GreaterOrEqual(t, float64(atSix)/float64(own), 0.95)
 }
 
+// Parts of a fifth of a second wait for one or more at random, as backends have them, and another part takes their place.
+func TestWaitingAfterARefusalLeavesTheLineFull(t *testing.T) {
+	const perPart = 200 * time.Millisecond
+	atSix := newLink(10*time.Millisecond, perPart, 100, 6).over(t, 32*part, 6, 2000)
+	for seed := range uint64(5) {
+		k := newLink(10*time.Millisecond, perPart, 100, 6)
+		var mu sync.Mutex
+		random := rand.New(rand.NewPCG(seed, 0))
+		k.wait = func(tries int) time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Duration(random.Float64() * float64(time.Second<<(tries-1)))
+		}
+		own := k.over(t, 32*part, 0, 2000)
+		t.Logf("by itself %v, fixed at the store's limit %v, refused %d of 2000", own, atSix, k.refused)
+		require.GreaterOrEqual(t, float64(atSix)/float64(own), 0.98)
+		require.Less(t, k.refused, 2000/10)
+	}
+}
+
 func TestAFixedConcurrencyStaysWhatItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newStub()
-		b.uploadPart = func(_ context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
-			p.Retrying(sluice.ErrSlowDown, 0)
+		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+			_ = p.Backoff(ctx, sluice.ErrSlowDown, 0)
 			return real()
 		}
 		w, _ := open(t, t.Context(), b, func(o *sluice.Options) { o.Concurrency = 3 })
@@ -157,7 +181,7 @@ func TestConcurrencyHalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
 		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
 			time.Sleep(time.Second) // all of them are under way
 			if refuse {
-				p.Retrying(errors.Join(errors.New("429"), sluice.ErrSlowDown), 0)
+				_ = p.Backoff(ctx, errors.Join(errors.New("429"), sluice.ErrSlowDown), 0)
 			}
 			select {
 			case <-release:

@@ -21,7 +21,7 @@ var (
 	// ErrLongStream means that the stream passed Options.Size bytes.
 	ErrLongStream = errors.New("sluice: stream longer than its declared size")
 	// ErrSlowDown is what a backend's error matches when the store has refused an attempt because it
-	// gets too many (429, 503). Reported by Part.Retrying it makes uploads fewer.
+	// gets too many (429, 503). Reported by Part.Backoff it makes uploads fewer.
 	ErrSlowDown = errors.New("sluice: store asks to slow down")
 	// ErrFinishUnknown means that the store may or may not have finished the file: the answer was lost
 	// and could not be looked up. Nothing was cancelled. Look for the file before uploading again.

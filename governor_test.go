@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,6 +23,16 @@ func letIn(g *governor) (numbers []int) {
 		numbers = append(numbers, (<-g.admitted).Number)
 	}
 	return numbers
+}
+
+// refuse has an upload that began in that epoch be refused, go on at once and leave. It returns the epoch in which it went on.
+func refuse(g *governor, epoch int) int {
+	p := &Part{epoch: epoch}
+	g.running++
+	g.refused(p)
+	g.goOn(g.comeBack(p))
+	g.leave(false)
+	return p.epoch
 }
 
 func TestGovernorLetsInByNumberAndNoMoreThanAllowed(t *testing.T) {
@@ -80,7 +91,7 @@ func TestGovernorLetsAHedgeInOnlyAfterEveryPartAndWhereThereIsRoom(t *testing.T)
 	require.True(t, g.enterAfter(2))
 	require.False(t, g.enterAfter(2), "both uploads are busy")
 	g.leave(true)
-	g.slowDown(0)
+	refuse(g, 0)
 	require.False(t, g.enterAfter(2), "the store has asked for fewer")
 	g.leave(false)
 	require.True(t, g.enterAfter(2))
@@ -89,16 +100,16 @@ func TestGovernorLetsAHedgeInOnlyAfterEveryPartAndWhereThereIsRoom(t *testing.T)
 func TestGovernorHalvesDownToOneAndNeverBelow(t *testing.T) {
 	g, _ := newTestGovernor(5, true)
 	for epoch, want := range []int{2, 1, 1, 1} {
-		require.Equal(t, epoch+1, g.slowDown(epoch))
+		require.Equal(t, epoch+1, refuse(g, epoch))
 		require.Equal(t, want, g.allowed())
 	}
-	require.Equal(t, 4, g.slowDown(0), "an attempt of an earlier epoch changes nothing")
+	require.Equal(t, 4, refuse(g, 0), "an attempt of an earlier epoch changes nothing")
 	require.Equal(t, 1, g.allowed())
 }
 
 func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
 	g, _ := newTestGovernor(4, true)
-	g.slowDown(0)
+	refuse(g, 0)
 	require.Equal(t, 2, g.allowed())
 	for i, s := range []struct {
 		acknowledged bool
@@ -109,9 +120,9 @@ func TestGovernorGoesUpByOneAfterAQuietStretchOnly(t *testing.T) {
 		g.leave(s.acknowledged)
 		require.Equal(t, s.want, g.allowed(), "step %d", i)
 	}
-	g.slowDown(1)
+	refuse(g, 1)
 	g.quiet = 1
-	g.slowDown(2)
+	refuse(g, 2)
 	require.Zero(t, g.quiet, "a refusal ends the quiet stretch")
 }
 
@@ -127,7 +138,7 @@ func acknowledge(t *testing.T, g *governor, n int) {
 
 func TestAStepUpThatTheStoreRefusesIsTakenBackAndTheNextOneWaitsLonger(t *testing.T) {
 	g, _ := newTestGovernor(16, true)
-	epoch := g.slowDown(0)
+	epoch := refuse(g, 0)
 	require.Equal(t, 8, g.allowed())
 	for _, stretches := range []int{1, 2, 4, 8, 8} {
 		acknowledge(t, g, 8*stretches-1)
@@ -135,39 +146,110 @@ func TestAStepUpThatTheStoreRefusesIsTakenBackAndTheNextOneWaitsLonger(t *testin
 		acknowledge(t, g, 1)
 		require.Equal(t, 9, g.allowed())
 		acknowledge(t, g, 8) // one short of a stretch
-		epoch = g.slowDown(epoch)
+		epoch = refuse(g, epoch)
 		require.Equal(t, 8, g.allowed(), "not halved")
 	}
 }
 
 func TestAStepUpThatLastsIsFollowedByTheNextAtOnce(t *testing.T) {
 	g, _ := newTestGovernor(16, true)
-	epoch := g.slowDown(0)
+	epoch := refuse(g, 0)
 	acknowledge(t, g, 8)
-	epoch = g.slowDown(epoch) // patience is 2
+	epoch = refuse(g, epoch) // patience is 2
 	acknowledge(t, g, 16)
 	require.Equal(t, 9, g.allowed())
 	acknowledge(t, g, 9)
 	require.Equal(t, 10, g.allowed(), "it lasted a stretch, so the line has grown")
 	acknowledge(t, g, 9)
-	g.slowDown(epoch)
+	refuse(g, epoch)
 	require.Equal(t, 9, g.allowed())
 }
 
 func TestWhatWasUnderWayIsNotHeldAgainstTheNewNumber(t *testing.T) {
 	g, _ := newTestGovernor(8, true)
-	for n := range 8 {
-		g.offer(&Part{Number: n + 1})
+	epoch := refuse(g, 0)
+	for range 7 {
+		require.Equal(t, epoch, refuse(g, 0))
+		require.Equal(t, 4, g.allowed())
 	}
-	epoch := g.slowDown(0)
-	require.Equal(t, 4, g.allowed())
-	require.Equal(t, epoch, g.slowDown(epoch))
-	require.Equal(t, 4, g.allowed(), "eight are still under way")
-	for range 4 {
-		g.leave(false)
-	}
-	g.slowDown(epoch)
+	refuse(g, epoch)
 	require.Equal(t, 2, g.allowed())
+}
+
+// offered is a part that was let in, as the test that follows sees to.
+func offered(t *testing.T, g *governor, number int) *Part {
+	t.Helper()
+	g.offer(&Part{Number: number})
+	require.Len(t, g.admitted, 1)
+	return <-g.admitted
+}
+
+func isDone(turn <-chan struct{}) bool {
+	select {
+	case <-turn:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestARefusedUploadKeepsItsPlaceUntilAnotherIsAcknowledged(t *testing.T) {
+	g, _ := newTestGovernor(4, true)
+	one, two := offered(t, g, 1), offered(t, g, 2)
+	g.refused(one)
+	g.refused(two)
+	require.Equal(t, 2, g.allowed())
+	g.offer(&Part{Number: 3})
+	require.Empty(t, letIn(g), "a store that serves nobody is left alone")
+
+	g.goOn(g.comeBack(two))
+	g.leave(false)
+	require.Equal(t, []int{3}, letIn(g), "one place is free, one is kept")
+	g.offer(&Part{Number: 4})
+	g.offer(&Part{Number: 5})
+	require.Empty(t, letIn(g))
+	g.leave(true)
+	require.Equal(t, []int{4, 5}, letIn(g), "the place of part 3, and that of part 1, which rests")
+}
+
+func TestARefusedUploadGoesOnWhenThereIsRoomBeforeNewParts(t *testing.T) {
+	g, _ := newTestGovernor(4, true)
+	var parts []*Part
+	for n := range 4 {
+		parts = append(parts, offered(t, g, n+1))
+	}
+	g.refused(parts[1])
+	g.refused(parts[0])
+	require.Equal(t, 2, g.allowed())
+	second, first := g.comeBack(parts[1]), g.comeBack(parts[0])
+	g.offer(&Part{Number: 5})
+	require.False(t, isDone(first.turn), "two are under way")
+	g.leave(true)
+	require.True(t, isDone(first.turn), "by number")
+	require.False(t, isDone(second.turn))
+	require.Equal(t, g.epoch, parts[0].epoch)
+	g.leave(false)
+	require.True(t, isDone(second.turn))
+	require.Empty(t, letIn(g))
+}
+
+func TestTheEndOfItsContextEndsARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newTestGovernor(2, true)
+		one, two := offered(t, g, 1), offered(t, g, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		ended := make(chan error, 2)
+		go func() { ended <- g.rest(ctx, one, time.Hour) }()
+		synctest.Wait()
+		g.running++ // another one is under way, so that part 2 has no room
+		go func() { ended <- g.rest(ctx, two, time.Second) }()
+		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+		require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+		require.Equal(t, 3, g.running)
+		require.Zero(t, g.resting)
+		require.Zero(t, g.kept)
+	})
 }
 
 // refusing is a store that takes no part.
@@ -205,10 +287,10 @@ func TestNoPartIsLetInAfterOneThatFailed(t *testing.T) {
 func TestOnlyBeingAskedSlowsDown(t *testing.T) {
 	g, _ := newTestGovernor(8, true)
 	p := &Part{meter: newMeter(nil), uploads: g}
-	p.Retrying(errors.New("connection reset"), 0)
+	require.NoError(t, p.Backoff(t.Context(), errors.New("connection reset"), 0))
 	require.Equal(t, 8, g.allowed())
-	p.Retrying(ErrSlowDown, 0)
+	require.NoError(t, p.Backoff(t.Context(), ErrSlowDown, 0))
 	require.Equal(t, 4, g.allowed())
-	p.Retrying(ErrSlowDown, 0)
+	require.NoError(t, p.Backoff(t.Context(), ErrSlowDown, 0))
 	require.Equal(t, 2, g.allowed(), "the retry began in the new epoch")
 }

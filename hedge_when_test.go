@@ -138,8 +138,7 @@ func TestAPartThatWaitsForItsNextAttemptIsNotHedged(t *testing.T) {
 		s.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
 			if p.Number == 5 {
 				time.Sleep(usual)
-				p.Retrying(errors.New("503 busy"), 5*usual)
-				time.Sleep(5 * usual)
+				_ = p.Backoff(ctx, errors.New("503 busy"), 5*usual)
 			}
 			return s.upload(ctx, p, real)
 		}

@@ -266,8 +266,7 @@ func TestTheFirstPartThatFailsIsTheStreamsFailure(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, body.Close())
 				if attempt < 2 {
-					p.Retrying(cause, time.Second)
-					time.Sleep(time.Second)
+					_ = p.Backoff(t.Context(), cause, time.Second)
 				}
 			}
 			return sluice.Receipt{}, cause

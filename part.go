@@ -1,11 +1,14 @@
 package sluice
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // Part is the bytes of one part, or of a whole small file, lent to a backend for the duration of one
@@ -28,8 +31,8 @@ type Part struct {
 	claimed int          // pages of its claim, 0 while it has but its first page
 	refs    atomic.Int32 // who still reads the pages: who hashes and uploads it, and the digests of the stream
 	meter   *meter       // counts what is sent; nil for a part made by NewPart
-	uploads *governor    // hears of slowing down; nil likewise
-	epoch   int          // of uploads, in which the attempt under way began
+	uploads *governor    // lets it in, and hears of slowing down; nil for one that is a whole file, and likewise
+	epoch   int          // of uploads, in which the attempt under way began; under its lock
 
 	mu       sync.Mutex
 	attempts int
@@ -70,19 +73,20 @@ func (p *Part) Attempt() *Body {
 	return b
 }
 
-// Retrying reports that an attempt failed with err and that the next one follows after wait. It is how
-// Stats, [Hooks] and [Error] know of retries, and how uploads become fewer if err matches [ErrSlowDown].
-func (p *Part) Retrying(err error, wait time.Duration) {
-	if p.meter == nil {
-		return
+// Backoff reports that an attempt failed with err, and waits until the next one may begin: for wait, and if err matches
+// [ErrSlowDown], until no more uploads run than the stream has then come down to. It is how Stats, [Hooks] and [Error]
+// know of retries. If ctx ends before, its error is returned.
+func (p *Part) Backoff(ctx context.Context, err error, wait time.Duration) error {
+	if p.meter != nil {
+		p.attempting(time.Now().Add(wait))
+		p.meter.retrying(p, err, wait)
 	}
-	p.attempting(time.Now().Add(wait))
-	if errors.Is(err, ErrSlowDown) {
-		p.mu.Lock()
-		p.epoch = p.uploads.slowDown(p.epoch)
-		p.mu.Unlock()
+	if p.uploads == nil || !errors.Is(err, ErrSlowDown) {
+		return sleep.For(ctx, wait)
 	}
-	p.meter.retrying(p, err, wait)
+	err = p.uploads.rest(ctx, p, wait)
+	p.attempting(time.Now())
+	return err
 }
 
 // attempting says when the attempt under way began, or when the next one will.

@@ -79,6 +79,7 @@ func (u *pipeline) leave(acknowledged bool) {
 // uploadFile stores p as the whole file, in one call.
 func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	p.refs.Store(1)
+	p.uploads = nil // there are no others
 	defer u.drop(p)
 	u.meter.network.begin(u.meter)
 	defer u.meter.network.end(u.meter)

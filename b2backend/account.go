@@ -143,7 +143,7 @@ func (c *client) authorize(ctx context.Context) (*account, error) {
 			}
 			return v
 		},
-		Retrying: c.retrying(nil),
+		Backoff: c.backoff(nil),
 	}, func(ctx context.Context, try *retry.Attempt) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.session.endpoint+apiVersion+authorizeAccount, nil)
 		if err != nil {

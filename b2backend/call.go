@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -64,8 +63,8 @@ func (c *client) call(ctx context.Context, m method, request, answer any) error 
 	return c.callFor(ctx, m, request, answer, nil)
 }
 
-// callFor is call on behalf of a part, which is told of retries.
-func (c *client) callFor(ctx context.Context, m method, request, answer any, retrying func(error, time.Duration)) error {
+// callFor is call on behalf of a part, which hears of retries.
+func (c *client) callFor(ctx context.Context, m method, request, answer any, backoff retry.Backoff) error {
 	var a *account
 	j := judge{at: apiEndpoint, login: func() { c.session.expire(a) }}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
@@ -73,8 +72,8 @@ func (c *client) callFor(ctx context.Context, m method, request, answer any, ret
 			a, err = c.account(ctx)
 			return err
 		},
-		Judge:    j.verdict,
-		Retrying: c.retrying(retrying),
+		Judge:   j.verdict,
+		Backoff: c.backoff(backoff),
 	}, func(ctx context.Context, _ *retry.Attempt) error {
 		return c.post(ctx, a, m, request, answer)
 	})
@@ -120,7 +119,7 @@ func (c *client) callCarefully(ctx, longer context.Context, k *careful) error {
 			}
 			return j.verdict(err)
 		},
-		Retrying: c.retrying(nil),
+		Backoff: c.backoff(nil),
 	}, func(context.Context, *retry.Attempt) error {
 		if done {
 			return nil
@@ -147,8 +146,8 @@ func gaveUp(ctx context.Context, err error) bool {
 // wasLost tells whether an API call that failed with err may have been done all the same.
 func wasLost(err error) bool { return err != nil && decide(apiEndpoint, err).lost }
 
-// retrying logs a retry and passes it on.
-func (c *client) retrying(next func(error, time.Duration)) func(error, time.Duration) {
+// backoff logs a retry and leaves the rest to next, which may be nil.
+func (c *client) backoff(next retry.Backoff) retry.Backoff {
 	return retry.Logged(c.log, "b2: retrying", next)
 }
 

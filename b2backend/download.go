@@ -110,8 +110,8 @@ func (d *downloading) Persist(ctx context.Context, attempt func() error) error {
 			d.account, err = c.account(ctx)
 			return err
 		},
-		Judge:    j.verdict,
-		Retrying: c.retrying(nil),
+		Judge:   j.verdict,
+		Backoff: c.backoff(nil),
 	}, func(context.Context, *retry.Attempt) error { return attempt() })
 }
 

@@ -59,13 +59,13 @@ func (u *upload) run(ctx, longer context.Context, c *client, answer any) error {
 				}
 			}
 			if !held {
-				at, err = u.urls.take(ctx, u.part.Retrying)
+				at, err = u.urls.take(ctx, u.part.Backoff)
 				held = err == nil
 			}
 			return err
 		},
-		Judge:    j.verdict,
-		Retrying: c.retrying(u.part.Retrying),
+		Judge:   j.verdict,
+		Backoff: c.backoff(u.part.Backoff),
 	}, func(context.Context, *retry.Attempt) error {
 		if done {
 			return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // uploadURL is a place to upload to, with its own token. It carries one upload at a time.
@@ -48,8 +50,8 @@ func (l *urlList) begin(ctx context.Context) (end func()) {
 	return fetching.Wait
 }
 
-// take returns a free URL, or fetches one. retrying is told of the fetch's retries.
-func (l *urlList) take(ctx context.Context, retrying func(error, time.Duration)) (uploadURL, error) {
+// take returns a free URL, or fetches one. backoff hears of the fetch's retries.
+func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, error) {
 	l.mu.Lock()
 	for n := len(l.free); n > 0; n = len(l.free) {
 		u := l.free[n-1]
@@ -62,7 +64,7 @@ func (l *urlList) take(ctx context.Context, retrying func(error, time.Duration))
 	l.asked++
 	l.mu.Unlock()
 	var answer uploadURLAnswer
-	if err := l.client.callFor(ctx, l.method, l.request, &answer, retrying); err != nil {
+	if err := l.client.callFor(ctx, l.method, l.request, &answer, backoff); err != nil {
 		return uploadURL{}, err
 	}
 	return l.accept(&answer)

@@ -52,7 +52,7 @@ func post[T any](ctx context.Context, b *Backend, call, fileID string, request a
 
 // repeat makes attempts at a call while ctx lives; each has limits of its own.
 func (b *Backend) repeat(ctx context.Context, call string, try func() error) error {
-	return b.policy.Unlimited().Do(ctx, retry.Call{Judge: judge, Retrying: retry.Logged(b.opts.Logger, retrying, nil)},
+	return b.policy.Unlimited().Do(ctx, retry.Call{Judge: judge, Backoff: retry.Logged(b.opts.Logger, retrying, nil)},
 		func(context.Context, *retry.Attempt) error { return try() })
 }
 

@@ -115,7 +115,7 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	b, u := f.backend, f.targets[p.Number-1].url
 	secrets := append(b.secrets(), secretsOf(u)...)
 	receipt := sluice.Receipt{Number: p.Number}
-	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Retrying: retry.Logged(b.opts.Logger, retrying, p.Retrying)},
+	err := b.policy.Do(ctx, retry.Call{Size: p.Size, Judge: judge, Backoff: retry.Logged(b.opts.Logger, retrying, p.Backoff)},
 		func(ctx context.Context, a *retry.Attempt) error {
 			req := (&http.Request{
 				Method: http.MethodPut, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/octet-stream"}},

@@ -78,12 +78,12 @@ func (c *client) do(ctx context.Context, k *call) error {
 // once makes it.
 func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.Context) error) error {
 	j := judge{expired: c.expire}
-	var tell func(error, time.Duration)
+	var backoff retry.Backoff
 	if k.part != nil {
-		tell = k.part.Retrying
+		backoff = k.part.Backoff
 	}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Prepare: prepare, Judge: j.verdict, Retrying: retry.Logged(c.log, retrying, tell),
+		Prepare: prepare, Judge: j.verdict, Backoff: retry.Logged(c.log, retrying, backoff),
 	}, func(ctx context.Context, _ *retry.Attempt) error { return try(ctx) })
 }
 

@@ -105,7 +105,7 @@ func (d *downloading) Persist(ctx context.Context, attempt func() error) error {
 	c := d.backend.client
 	j := judge{expired: c.expire}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Judge: j.verdict, Retrying: retry.Logged(c.log, retrying, nil),
+		Judge: j.verdict, Backoff: retry.Logged(c.log, retrying, nil),
 	}, func(context.Context, *retry.Attempt) error { return attempt() })
 }
 

@@ -75,18 +75,17 @@ func Block(conditions ...Condition) *Injector {
 }
 
 // Retry makes an upload lose one attempt: half of the bytes are read, then the attempt fails with err and
-// is reported by [sluice.Part.Retrying], and the call goes on. The conditions are asked about uploads only.
+// is reported by [sluice.Part.Backoff], and the call goes on. The conditions are asked about uploads only.
 // A nil err is [ErrInjected].
 func Retry(err error, conditions ...Condition) *Injector {
 	err = orInjected(err)
-	before := func(_ context.Context, _ Op, p *sluice.Part) error {
+	before := func(ctx context.Context, _ Op, p *sluice.Part) error {
 		body := p.Attempt()
 		defer body.Close()
 		if _, readErr := io.CopyN(io.Discard, body, p.Size/2); readErr != nil {
 			return readErr
 		}
-		p.Retrying(err, 0)
-		return nil
+		return p.Backoff(ctx, err, 0)
 	}
 	uploads := OnKind(UploadFile, UploadPart)
 	return &Injector{conditions: append([]Condition{uploads}, conditions...), before: before}

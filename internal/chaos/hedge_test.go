@@ -57,7 +57,9 @@ func (f *straggling) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rec
 		if err := pause(ctx, s.stall); err != nil {
 			return sluice.Receipt{}, err
 		}
-		p.Retrying(retry.ErrStalled, 0)
+		if err := p.Backoff(ctx, retry.ErrStalled, 0); err != nil {
+			return sluice.Receipt{}, err
+		}
 	case slow:
 		usual *= 10
 	}

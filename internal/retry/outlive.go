@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // How long calls outlive the context they were made with, so that nothing is left behind.
@@ -74,7 +76,7 @@ func (p Policy) Poll(ctx context.Context, ask func(context.Context) bool) bool {
 		if ask(ctx) {
 			return true
 		}
-		if asked == 5 || !sleep(ctx, wait) {
+		if asked == 5 || sleep.For(ctx, wait) != nil {
 			return false
 		}
 		wait *= 2

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // Policy is numbers only, and is not changed while in use. It may be shared by any number of goroutines.
@@ -134,18 +136,27 @@ type Call struct {
 	Prepare func(context.Context) error
 	// Judge classifies a failure. It is not asked once the caller's context is done.
 	Judge func(error) Verdict
-	// Retrying is told of each failure that is followed by another attempt, before the wait; nil is skipped.
-	Retrying func(err error, wait time.Duration)
+	// Backoff is run between attempts; nil just waits.
+	Backoff Backoff
 }
 
-// Logged is a Retrying that writes to the log, at debug level, and passes on to next; nil is skipped.
-func Logged(log *slog.Logger, message string, next func(error, time.Duration)) func(error, time.Duration) {
-	return func(err error, wait time.Duration) {
+// Backoff is told of a failure that is followed by another attempt, and waits, at least so long, unless ctx ends before,
+// whose error it returns then. It is what [sluice.Part.Backoff] does.
+type Backoff func(ctx context.Context, err error, wait time.Duration) error
+
+// Logged is a Backoff that writes to the log, at debug level, and leaves the rest to next; nil just waits.
+func Logged(log *slog.Logger, message string, next Backoff) Backoff {
+	return func(ctx context.Context, err error, wait time.Duration) error {
 		log.Debug(message, slog.Any("after", err), slog.Duration("wait", wait))
-		if next != nil {
-			next(err, wait)
-		}
+		return next.orWait()(ctx, err, wait)
 	}
+}
+
+func (b Backoff) orWait() Backoff {
+	if b == nil {
+		return func(ctx context.Context, _ error, wait time.Duration) error { return sleep.For(ctx, wait) }
+	}
+	return b
 }
 
 // Do tries until an attempt succeeds, the verdict is Stop, the policy is used up or ctx is done. The error
@@ -184,26 +195,10 @@ func (p Policy) Do(ctx context.Context, c Call, try func(context.Context, *Attem
 		if p.Budget > 0 && time.Since(began)+wait > p.Budget {
 			return err
 		}
-		if c.Retrying != nil {
-			c.Retrying(err, wait)
-		}
-		if !sleep(ctx, wait) {
+		if c.Backoff.orWait()(ctx, err, wait) != nil {
 			return Ended(ctx, last)
 		}
 	}
-}
-
-// sleep waits and tells whether ctx is still alive.
-func sleep(ctx context.Context, wait time.Duration) bool {
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
-	return ctx.Err() == nil
 }
 
 // Ended is the error of a call that ctx ended: it matches ctx's error, its cause, and the last failure,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 var errBusy = errors.New("busy")
@@ -74,8 +76,12 @@ func TestDoStopsAfterAttempts(t *testing.T) {
 		began, tries := time.Now(), 0
 		var waits []time.Duration
 		err := steady.Do(t.Context(), Call{
-			Judge:    judged(Verdict{Action: BackOff, After: 3 * time.Second}),
-			Retrying: func(err error, wait time.Duration) { require.Equal(t, errBusy, err); waits = append(waits, wait) },
+			Judge: judged(Verdict{Action: BackOff, After: 3 * time.Second}),
+			Backoff: func(ctx context.Context, err error, wait time.Duration) error {
+				require.Equal(t, errBusy, err)
+				waits = append(waits, wait)
+				return sleep.For(ctx, wait)
+			},
 		}, func(context.Context, *Attempt) error {
 			tries++
 			return errBusy
