@@ -1,0 +1,88 @@
+package sluice_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// sideBySide sends streams of size bytes side by side, and returns how many bytes of each the store acknowledged between the
+// time when it had a part of every one and the end of the first.
+func sideBySide(t *testing.T, size int64, writers []*sluice.LargeFileWriter) []int64 {
+	acknowledged := func() (all []int64) {
+		for _, w := range writers {
+			all = append(all, w.Stats().Acknowledged)
+		}
+		return all
+	}
+	var (
+		group  sync.WaitGroup
+		first  sync.Once
+		ended  atomic.Bool
+		finish []int64
+	)
+	for _, w := range writers {
+		group.Go(func() {
+			_, err := io.Copy(w, io.LimitReader(endless{}, size))
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			first.Do(func() {
+				finish = acknowledged()
+				ended.Store(true)
+			})
+		})
+	}
+	start := acknowledged()
+	for !ended.Load() && slices.Contains(start, 0) {
+		time.Sleep(time.Millisecond)
+		start = acknowledged()
+	}
+	group.Wait()
+	for i, n := range start {
+		finish[i] -= n
+	}
+	return finish
+}
+
+func TestWritersOnOnePoolAdvanceAtOnePace(t *testing.T) {
+	const memory = 16 * part
+	for _, n := range []int{2, 8, 64} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newLink(10*time.Millisecond, 100*time.Millisecond, 0, 0)
+				k.lanes = make(chan struct{}, 1000)
+				pool, err := sluice.NewPool(memory, page)
+				require.NoError(t, err)
+				var mu sync.Mutex
+				most := int64(0)
+				look := func(sluice.PartEvent) {
+					mu.Lock()
+					defer mu.Unlock()
+					most = max(most, pool.InUse())
+				}
+				random := rand.New(rand.NewPCG(1, uint64(n)))
+				var writers []*sluice.LargeFileWriter
+				for range n {
+					time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+					w, err := sluice.New(t.Context(), k, "f", &sluice.Options{Pool: pool, PartSize: part, MaxSize: 100 * part, Hooks: &sluice.Hooks{PartStarted: look}})
+					require.NoError(t, err)
+					writers = append(writers, w)
+				}
+				advanced := sideBySide(t, 100*part, writers)
+				require.GreaterOrEqual(t, float64(slices.Min(advanced)), 0.75*float64(slices.Max(advanced)), "%v", advanced)
+				require.LessOrEqual(t, most, int64(memory))
+				require.Greater(t, most, int64(memory)*9/10)
+			})
+		})
+	}
+}
