@@ -19,7 +19,7 @@ func TestAClosedBodyReadsNothing(t *testing.T) {
 	require.ErrorIs(t, err, errBodyClosed)
 	_, err = b.WriteTo(&bytes.Buffer{})
 	require.ErrorIs(t, err, errBodyClosed)
-	require.Equal(t, 2, p.tries())
+	require.Equal(t, 2, p.tried.number())
 	p.reset()
-	require.Zero(t, p.tries())
+	require.Zero(t, p.tried.number())
 }

@@ -113,7 +113,7 @@ func TestBufferedPagesLieInAFileWithoutAName(t *testing.T) {
 	pool := w.plan.pool
 	require.LessOrEqual(t, pool.buffer.end, pool.Limit(), "the limit counts the file")
 	require.LessOrEqual(t, len(pool.free), 2, "memory is the page being filled, and the last one")
-	require.LessOrEqual(t, len(pool.buffer.scratch), w.pipeline.hashers+w.pipeline.uploads.uploaders+1, "each hasher and uploader reads, and who digests the stream")
+	require.LessOrEqual(t, len(pool.buffer.scratch), w.pipeline.hashing.started+w.pipeline.uploads.uploaders+1, "each hasher and uploader reads, and who digests the stream")
 	require.Nil(t, pool.buffer.file, "the file is closed with the stream")
 	require.Zero(t, pool.InUse())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash"
+	"sync"
 )
 
 // hashers computes several digests of the same bytes.
@@ -104,7 +105,7 @@ func (hs hashers) sums() Digests {
 // digestStream digests the parts in the order of the stream.
 func (u *pipeline) digestStream() error {
 	var failed error
-	for p := range u.toDigest {
+	for p := range u.digesting.queue {
 		if err := u.digest(p); err != nil {
 			failed = err
 		}
@@ -134,6 +135,7 @@ func merge(said, computed Digests, asked hashers) Digests {
 // receipts are filed by part number. Their digests are copied into large pieces of memory, so that a part
 // costs no allocation of its own.
 type receipts struct {
+	mu      sync.Mutex
 	list    []Receipt
 	sums    []byte
 	digests []Digest
@@ -144,6 +146,8 @@ const receiptsAhead = 64
 
 // file keeps what Finish needs of p. The number's place is said in this one expression.
 func (r *receipts) file(p *Part, tag string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(r.list) < p.Number {
 		r.list = append(r.list, Receipt{})
 	}

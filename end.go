@@ -148,10 +148,10 @@ func (w *LargeFileWriter) sendWhole(p *Part) {
 	p.Number = 0
 	w.outcome = asked
 	w.settle(w.pipeline.uploadFile(w.ctx, p))
-	if w.outcome == settled && w.result == nil && w.pipeline.large != nil {
+	if w.outcome == settled && w.result == nil && w.pipeline.file.large != nil {
 		ctx, cancel := w.detached()
 		defer cancel()
-		_ = w.pipeline.large.Cancel(ctx)
+		_ = w.pipeline.file.large.Cancel(ctx)
 	}
 }
 
@@ -188,7 +188,7 @@ func (w *LargeFileWriter) cleanUp(failure Error) *Error {
 	}
 	ctx, cancel := w.detached()
 	defer cancel()
-	if err := w.pipeline.large.Cancel(ctx); err != nil {
+	if err := w.pipeline.file.large.Cancel(ctx); err != nil {
 		failure.LargeFile, failure.Cleanup = id, err
 	}
 	return &failure

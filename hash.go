@@ -36,10 +36,9 @@ func together(algorithms []Algorithm) bool {
 
 // hashParts hashes the parts in the queue until there are no more, and offers them for upload.
 func (u *pipeline) hashParts() error {
-	defer u.hashing.Done()
 	l := &lanes{algorithms: u.plan.limits.PartDigests}
 	var failed error
-	for p := range u.queue {
+	for p := range u.hashing.queue {
 		if err := u.hash(l, u.batch(l, p)); err != nil {
 			failed = err
 		}
@@ -50,7 +49,7 @@ func (u *pipeline) hashParts() error {
 // batch is first, and what waits behind it if it is hashed faster together.
 func (u *pipeline) batch(l *lanes, first *Part) []*Part {
 	l.parts = append(l.parts[:0], first)
-	if len(u.queue)+1 < leastLanes || first.buffer != nil || !together(l.algorithms) {
+	if len(u.hashing.queue)+1 < leastLanes || first.buffer != nil || !together(l.algorithms) {
 		return l.parts // pages in a file are read one by one
 	}
 	for len(l.parts) < lanesAtOnce {
@@ -66,7 +65,7 @@ func (u *pipeline) batch(l *lanes, first *Part) []*Part {
 // next is a part that waits in the queue, nil if there is none.
 func (u *pipeline) next() *Part {
 	select {
-	case p := <-u.queue:
+	case p := <-u.hashing.queue:
 		return p
 	default:
 		return nil

@@ -25,9 +25,9 @@ func paired(tell func(n int)) Algorithm {
 
 // waitingParts is a pipeline with n parts in its queue.
 func waitingParts(n int) *pipeline {
-	u := &pipeline{queue: make(chan *Part, n)}
+	u := &pipeline{hashing: &station{queue: make(chan *Part, n)}}
 	for i := range n {
-		u.queue <- &Part{Number: i + 2}
+		u.hashing.queue <- &Part{Number: i + 2}
 	}
 	return u
 }
@@ -46,12 +46,12 @@ func TestPartsThatWaitAreHashedTogether(t *testing.T) {
 func TestPartsAreHashedOneByOneWhereTogetherIsNoFaster(t *testing.T) {
 	require.Len(t, waitingParts(9).batch(&lanes{algorithms: []Algorithm{crc}}, &Part{}), 1)
 	l := &lanes{algorithms: []Algorithm{paired(nil)}}
-	require.Len(t, waitingParts(9).batch(l, &Part{buffer: new(bufferFile)}), 1, "pages in a file are read one by one")
+	require.Len(t, waitingParts(9).batch(l, &Part{held: held{buffer: new(bufferFile)}}), 1, "pages in a file are read one by one")
 }
 
 // scattered returns a part of that many bytes over pages of 16, with one page more than it needs, and the bytes.
 func scattered(n int, rng *rand.Rand) (*Part, []byte) {
-	p := &Part{Size: int64(n), size: 16}
+	p := &Part{Size: int64(n), held: held{size: 16}}
 	var data []byte
 	for range n/16 + 1 {
 		mem := make([]byte, 16)

@@ -83,7 +83,7 @@ func (s *sender) renew() { s.ctx, s.cancel = context.WithCancel(s.pipeline.ctx) 
 // upload is UploadPart, by a call or by its hedge. When it returns nobody reads p for an upload any more.
 func (s *sender) upload(p *Part) (r Receipt, err error) {
 	h := s.pipeline.hedges
-	p.attempting(time.Now())
+	p.tried.from(time.Now())
 	if s.ctx.Err() != nil {
 		s.renew()
 	}
@@ -93,7 +93,7 @@ func (s *sender) upload(p *Part) (r Receipt, err error) {
 	h.changed()
 	err = errNotReturned
 	defer func() { r, err = s.join(r, err) }()
-	return s.pipeline.large.UploadPart(s.ctx, p)
+	return s.pipeline.file.large.UploadPart(s.ctx, p)
 }
 
 // join ends what upload began with the outcome of the first call, and waits for the second if there is one. If both are
@@ -104,7 +104,7 @@ func (s *sender) join(r Receipt, err error) (Receipt, error) {
 	p, second := s.part, s.hedge
 	s.part, s.hedge = nil, nil
 	if second == nil && err == nil {
-		h.learn(p.Size, p.underWay())
+		h.learn(p.Size, p.tried.underWay())
 	}
 	h.mu.Unlock()
 	if second == nil {
@@ -166,7 +166,7 @@ func (u *pipeline) hedgeWhoIsLate() time.Duration {
 		if s.part == nil || s.hedge != nil {
 			continue
 		}
-		if left := h.late(s.part.Size) - s.part.underWay(); left > 0 {
+		if left := h.late(s.part.Size) - s.part.tried.underWay(); left > 0 {
 			next = min(next, left)
 		} else if u.uploads.enterAfter(u.last) {
 			u.hedge(s)
@@ -186,7 +186,7 @@ func (u *pipeline) hedge(s *sender) {
 		defer cancel()
 		defer u.leave(false) // no word on how many uploads the store takes
 		u.meter.hedging(p)
-		if r, err := u.large.UploadPart(ctx, p); err == nil {
+		if r, err := u.file.large.UploadPart(ctx, p); err == nil {
 			second.acknowledged, second.receipt = true, r
 			s.cancel()
 		}

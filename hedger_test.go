@@ -35,7 +35,7 @@ func (asksContext) UploadPart(ctx context.Context, _ *Part) (Receipt, error) {
 }
 
 func TestAnUploaderWhoseHedgeWasFasterCanSendAnotherPart(t *testing.T) {
-	u := &pipeline{ctx: t.Context(), hedges: newHedger(), large: asksContext{}}
+	u := &pipeline{ctx: t.Context(), hedges: newHedger(), file: opening{large: asksContext{}}}
 	s := u.newSender()
 	s.cancel() // as a hedge that was faster does
 	_, err := s.upload(&Part{Number: 1, Size: 1})

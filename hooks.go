@@ -30,7 +30,7 @@ type PartEvent struct {
 }
 
 func (p *Part) event() PartEvent {
-	return PartEvent{Number: p.Number, Offset: p.Offset, Size: p.Size, Attempt: p.tries()}
+	return PartEvent{Number: p.Number, Offset: p.Offset, Size: p.Size, Attempt: p.tried.number()}
 }
 
 func (h *Hooks) largeFileStarted(i LargeFileInfo) {

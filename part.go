@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,49 +24,40 @@ type Part struct {
 	// before the call.
 	Digests Digests
 
+	held
+	tried attempts
+
+	meter   *meter    // counts what is sent; nil for a part made by NewPart
+	uploads *governor // lets it in, and hears of slowing down; nil for one that is a whole file, and likewise
+	epoch   int       // of uploads, in which the attempt under way began; under its lock
+}
+
+// held is the memory that a part holds.
+type held struct {
 	pages   []page       // the bytes in order; the last page may be longer than the part needs
 	size    int64        // of a page
 	buffer  *bufferFile  // where those pages are that are not in memory
 	claimed int          // pages of its claim, 0 while it has but its first page
 	refs    atomic.Int32 // who still reads the pages: who hashes and uploads it, and the digests of the stream
-	meter   *meter       // counts what is sent; nil for a part made by NewPart
-	uploads *governor    // lets it in, and hears of slowing down; nil for one that is a whole file, and likewise
-	epoch   int          // of uploads, in which the attempt under way began; under its lock
-
-	mu       sync.Mutex
-	attempts int
-	since    time.Time // when the attempt under way began, or the next one will
-	sent     int64     // the most any attempt has read, so that only what is read again counts as resent
-	bodies   []Body    // made ahead, each used once: a transport may cling to a spent one
 }
 
 // NewPart returns a part outside any stream, for testing backends. It lends data. Its Offset is 0: set it for
 // a part that is not the first.
 func NewPart(number int, data []byte, digests Digests) *Part {
-	return &Part{Number: number, Size: int64(len(data)), Digests: digests, pages: []page{{mem: data}}, size: int64(len(data))}
+	return &Part{Number: number, Size: int64(len(data)), Digests: digests, held: held{pages: []page{{mem: data}}, size: int64(len(data))}}
 }
 
 // reset makes p an empty part again. Its digests' memory and its unused bodies stay.
 func (p *Part) reset() {
 	p.Number, p.Offset, p.Size = 0, 0, 0
 	p.pages, p.claimed = p.pages[:0], 0
-	p.attempts, p.sent = 0, 0
+	p.tried.reset()
 }
-
-// bodiesAhead is how many bodies a part makes at once, so that an attempt seldom allocates.
-const bodiesAhead = 32
 
 // Attempt returns the bytes from the start. Every attempt takes a Body of its own and closes it. It
 // may be called concurrently.
 func (p *Part) Attempt() *Body {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attempts++
-	if len(p.bodies) == 0 {
-		p.bodies = make([]Body, bodiesAhead)
-	}
-	b := &p.bodies[0]
-	p.bodies = p.bodies[1:]
+	b := p.tried.body()
 	b.part = p
 	b.idle.L = &b.mu
 	return b
@@ -78,36 +68,15 @@ func (p *Part) Attempt() *Body {
 // know of retries. If ctx ends before, its error is returned.
 func (p *Part) Backoff(ctx context.Context, err error, wait time.Duration) error {
 	if p.meter != nil {
-		p.attempting(time.Now().Add(wait))
+		p.tried.from(time.Now().Add(wait))
 		p.meter.retrying(p, err, wait)
 	}
 	if p.uploads == nil || !errors.Is(err, ErrSlowDown) {
 		return sleep.For(ctx, wait)
 	}
 	err = p.uploads.rest(ctx, p, wait)
-	p.attempting(time.Now())
+	p.tried.from(time.Now())
 	return err
-}
-
-// attempting says when the attempt under way began, or when the next one will.
-func (p *Part) attempting(since time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.since = since
-}
-
-// underWay is how long the attempt has been going on; below 0 if it is still to begin.
-func (p *Part) underWay() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Since(p.since)
-}
-
-// tries is how many attempts were made.
-func (p *Part) tries() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.attempts
 }
 
 // count files n bytes read up to the offset end of the part: the first time as sent, else as resent.
@@ -115,10 +84,7 @@ func (p *Part) count(n int, end int64) {
 	if p.meter == nil {
 		return
 	}
-	p.mu.Lock()
-	fresh := max(0, end-p.sent)
-	p.sent = max(p.sent, end)
-	p.mu.Unlock()
+	fresh := p.tried.read(end)
 	p.meter.sending(fresh, int64(n)-fresh)
 }
 

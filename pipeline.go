@@ -25,27 +25,34 @@ type pipeline struct {
 	group  *errgroup.Group
 	waited bool
 
-	queue   chan *Part // to be hashed
-	last    int        // number of the part handed over last; by the writer's turn only
-	hashing sync.WaitGroup
-	// hashers have been started, of mostHashers; by the writer's turn only.
-	hashers, mostHashers int
+	hashing   *station // hashes parts
+	digesting *station // digests the stream; nil if nobody asked for that
+	whole     hashers  // of the stream
 
-	uploads *governor
-	hedges  *hedger
-	// outstanding parts have been handed over and are not done.
-	outstanding atomic.Int32
+	last        int          // number of the part handed over last; by the writer's turn only
+	outstanding atomic.Int32 // parts that have been handed over and are not done
+	free        chan *Part   // spent parts, to be used again
 
-	toDigest chan *Part // nil if nobody asked for digests of the stream
-	whole    hashers
-	free     chan *Part // spent parts, to be used again
-
-	opening bool          // by the writer's turn only
-	opened  chan struct{} // closed when large stands, or opening failed
-	large   LargeFile
-
-	mu       sync.Mutex
+	uploads  *governor
+	hedges   *hedger
+	file     opening
 	receipts receipts
+}
+
+// station is where parts wait for the few goroutines of the group that work there.
+type station struct {
+	queue   chan *Part
+	work    func() error // takes parts from the queue until it is closed
+	most    int          // goroutines that work
+	started int          // of these; by the writer's turn only
+	working sync.WaitGroup
+}
+
+// opening is how the large file comes to be open.
+type opening struct {
+	begun bool          // by the writer's turn only
+	done  chan struct{} // closed when large stands, or opening has failed
+	large LargeFile
 }
 
 func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, asked []Algorithm, fail func(*Error) error) *pipeline {
@@ -56,22 +63,21 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 		account: a,
 		meter:   m,
 		fail:    fail,
-		queue:   make(chan *Part, ahead),
 		hedges:  newHedger(),
 		whole:   newHashers(asked, p.limits.WholeDigests),
 		free:    make(chan *Part, ahead),
-		opened:  make(chan struct{}),
+		file:    opening{done: make(chan struct{})},
 	}
 	u.uploads = newGovernor(min(p.settings.Concurrency, p.pool.pages), p.follows, func() { u.group.Go(u.upload) })
-	u.mostHashers = mostHashers(p.limits.PartDigests)
+	u.hashing = &station{queue: make(chan *Part, ahead), work: u.hashParts, most: mostHashers(p.limits.PartDigests)}
+	if len(u.whole) > 0 {
+		u.digesting = &station{queue: make(chan *Part, ahead), work: u.digestStream, most: 1}
+	}
 	u.group, u.ctx = errgroup.WithContext(ctx)
 	if p.resumed != nil {
-		u.opening, u.large = true, p.resumed.large
-		close(u.opened)
-		m.hooks.largeFileStarted(u.large.Info())
-	}
-	if len(u.whole) > 0 {
-		u.toDigest = make(chan *Part, ahead)
+		u.file.begun, u.file.large = true, p.resumed.large
+		close(u.file.done)
+		m.hooks.largeFileStarted(u.file.large.Info())
 	}
 	return u
 }
@@ -83,7 +89,7 @@ func (u *pipeline) newPart() *Part {
 		return p
 	default:
 		pool := u.plan.pool
-		return &Part{meter: u.meter, uploads: u.uploads, size: int64(pool.pageSize), buffer: pool.buffer}
+		return &Part{meter: u.meter, uploads: u.uploads, held: held{size: int64(pool.pageSize), buffer: pool.buffer}}
 	}
 }
 
@@ -104,12 +110,12 @@ func (u *pipeline) drop(p *Part) {
 
 // open starts the large file, once, on a goroutine of the group.
 func (u *pipeline) open() {
-	if u.opening {
+	if u.file.begun {
 		return
 	}
-	u.opening = true
+	u.file.begun = true
 	u.group.Go(func() error {
-		defer close(u.opened)
+		defer close(u.file.done)
 		return u.guard("start", nil, u.start)
 	})
 }
@@ -119,7 +125,7 @@ func (u *pipeline) start() error {
 	if err != nil {
 		return err
 	}
-	u.large = large
+	u.file.large = large
 	u.meter.hooks.largeFileStarted(large.Info())
 	return u.plan.accepts(large.Info().Plan)
 }
@@ -142,22 +148,22 @@ func (u *pipeline) plannedSizes() ([]int64, error) {
 	u.meter.network.begin(u.meter)
 	defer u.meter.network.end(u.meter)
 	select {
-	case <-u.opened:
+	case <-u.file.done:
 	case <-u.ctx.Done():
 		return nil, u.ctx.Err()
 	}
-	if u.large == nil || u.ctx.Err() != nil {
+	if u.file.large == nil || u.ctx.Err() != nil {
 		return nil, errors.New("not open")
 	}
-	return u.large.Info().Plan, nil
+	return u.file.large.Info().Plan, nil
 }
 
 // id is the large file's, "" if there is none. It is called after wait.
 func (u *pipeline) id() string {
-	if u.large == nil {
+	if u.file.large == nil {
 		return ""
 	}
-	return u.large.Info().ID
+	return u.file.large.Info().ID
 }
 
 // idleUploads is how many parts more could be sent at once with those that are not done.
@@ -168,36 +174,35 @@ func (u *pipeline) idleUploads() int { return u.uploads.allowed() - int(u.outsta
 func (u *pipeline) handOver(p *Part) bool {
 	u.open()
 	u.last = p.Number
-	p.refs.Store(1)
-	if u.toDigest != nil {
-		p.refs.Store(2)
-		if p.Number == 1 {
-			u.group.Go(u.digestStream)
-		}
-	}
-	if u.hashers < u.mostHashers {
-		u.hashers++
-		u.hashing.Add(1)
-		u.group.Go(u.hashParts)
-	}
 	u.outstanding.Add(1)
-	ok := u.send(u.queue, p)
-	if u.toDigest != nil {
-		ok = u.send(u.toDigest, p) && ok
+	if u.digesting == nil {
+		p.refs.Store(1)
+		return u.bring(p, u.hashing)
 	}
-	return ok
+	p.refs.Store(2)
+	hashed := u.bring(p, u.hashing)
+	return u.bring(p, u.digesting) && hashed
 }
 
-func (u *pipeline) send(to chan<- *Part, p *Part) bool {
+// bring puts p into the queue of s, and has one goroutine more work there as long as there may be more.
+func (u *pipeline) bring(p *Part, s *station) bool {
+	if s.started < s.most {
+		s.started++
+		s.working.Add(1)
+		u.group.Go(func() error {
+			defer s.working.Done()
+			return s.work()
+		})
+	}
 	select {
-	case to <- p:
+	case s.queue <- p:
 		return true
 	default:
 	}
 	u.meter.network.begin(u.meter)
 	defer u.meter.network.end(u.meter)
 	select {
-	case to <- p:
+	case s.queue <- p:
 		return true
 	case <-u.ctx.Done():
 		u.drop(p)
@@ -211,11 +216,10 @@ func (u *pipeline) wait() {
 		return
 	}
 	u.waited = true
-	close(u.queue)
-	if u.toDigest != nil {
-		close(u.toDigest)
+	for _, s := range u.stations() {
+		close(s.queue)
 	}
-	u.hashing.Wait()
+	u.hashing.working.Wait()
 	u.uploads.end()
 	var hedging sync.WaitGroup
 	if u.last > 0 && u.plan.limits.Repeatable {
@@ -224,15 +228,19 @@ func (u *pipeline) wait() {
 	_ = u.group.Wait() // fail has filed the error
 	hedging.Wait()     // the group's ctx has ended
 	// If goroutines were ended from outside, nobody has taken these.
-	for p := range u.queue {
-		u.drop(p)
+	for _, s := range u.stations() {
+		for p := range s.queue {
+			u.drop(p)
+		}
 	}
 	for _, p := range u.uploads.left() {
 		u.done(p)
 	}
-	if u.toDigest != nil {
-		for p := range u.toDigest {
-			u.drop(p)
-		}
+}
+
+func (u *pipeline) stations() []*station {
+	if u.digesting == nil {
+		return []*station{u.hashing}
 	}
+	return []*station{u.hashing, u.digesting}
 }

@@ -11,7 +11,7 @@ import (
 // upload uploads the parts that the governor lets in, until there are no more.
 func (u *pipeline) upload() error {
 	s := u.newSender()
-	<-u.opened // StartLargeFile returns promptly once ctx is done
+	<-u.file.done // StartLargeFile returns promptly once ctx is done
 	var failed error
 	for p := range u.uploads.admitted {
 		if err := u.uploadPart(p, s); err != nil {
@@ -29,7 +29,7 @@ func (u *pipeline) uploadPart(p *Part, s *sender) error {
 	if u.ctx.Err() != nil {
 		return nil
 	}
-	err := u.file(p, func() (string, error) {
+	err := u.store(p, func() (string, error) {
 		r, err := s.upload(p)
 		if err == nil {
 			err = agree("received", r.Size, p.Size, r.Digests, p.Digests)
@@ -45,17 +45,15 @@ func (u *pipeline) reuse(p *Part, tag string) error {
 	defer u.done(p)
 	u.uploads.pass(p.Number)
 	u.meter.reused.Add(p.Size)
-	return u.file(p, func() (string, error) { return tag, nil })
+	return u.store(p, func() (string, error) { return tag, nil })
 }
 
-// file gets a part into the store and keeps what Finish needs of it.
-func (u *pipeline) file(p *Part, upload func() (tag string, err error)) error {
+// store gets a part into the store and keeps what Finish needs of it.
+func (u *pipeline) store(p *Part, upload func() (tag string, err error)) error {
 	return u.guard("upload", p, func() error {
 		return u.track(p, func() error {
 			tag, err := upload()
 			if err == nil {
-				u.mu.Lock()
-				defer u.mu.Unlock()
 				u.receipts.file(p, tag)
 			}
 			return err
@@ -116,7 +114,7 @@ func (u *pipeline) finish(ctx context.Context, parts int, total int64) (File, *E
 	for _, a := range u.plan.limits.WholeDigests {
 		owed = append(owed, Digest{a.Name, sums.Get(a.Name)})
 	}
-	f, err := u.large.Finish(ctx, u.receipts.list, owed)
+	f, err := u.file.large.Finish(ctx, u.receipts.list, owed)
 	if err != nil {
 		return File{}, u.error("finish", nil, err)
 	}
@@ -142,7 +140,7 @@ func (u *pipeline) track(p *Part, upload func() error) error {
 func (u *pipeline) error(op string, p *Part, err error) *Error {
 	e := &Error{Op: op, Name: u.plan.spec.Name, Err: err}
 	if p != nil {
-		e.Part, e.Attempts = p.Number, p.tries()
+		e.Part, e.Attempts = p.Number, p.tried.number()
 	}
 	return e
 }

@@ -91,11 +91,7 @@ func (m *meter) sending(fresh, again int64) {
 
 // acknowledge counts p as confirmed, and as sent even if the store had no need to read all of it.
 func (m *meter) acknowledge(p *Part) {
-	p.mu.Lock()
-	unsent := p.Size - p.sent
-	p.sent = p.Size
-	p.mu.Unlock()
-	m.sent.Add(unsent)
+	m.sent.Add(p.tried.read(p.Size))
 	m.acknowledged.Add(p.Size)
 	m.partsDone.Add(1)
 }
