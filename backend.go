@@ -61,8 +61,8 @@ type LargeFile interface {
 	// p is lent for the duration of the call; see [Part].
 	UploadPart(ctx context.Context, p *Part) (Receipt, error)
 
-	// Finish makes the file visible, whole, from the parts 1…len(parts) in order. parts and whole are
-	// lent. If ctx is done before the call, nothing happens. Once the request is sent, ctx ends only the
+	// Finish makes the file visible, whole, from the parts 1…len(parts) in order; without any it fails.
+	// parts and whole are lent. If ctx is done before the call, nothing happens. Once the request is sent, ctx ends only the
 	// retries: the outcome is settled on a detached context of bounded length. The result is the file; or
 	// an error after which the large file is certainly unfinished; or an error that matches
 	// [ErrFinishUnknown].

@@ -45,6 +45,11 @@ func refusalRules() []rule {
 			check: checkGap,
 		},
 		{
+			name:  "finish-none",
+			text:  "Finish without any part fails, and the large file is still unfinished.",
+			check: checkNone,
+		},
+		{
 			name:  "finish-few",
 			text:  "Finish with fewer parts than Limits.MinParts fails, and the large file is still unfinished.",
 			needs: []need{twoPartsNeeded, noPlan},
@@ -184,6 +189,24 @@ func checkGap(b *bench) error {
 		return fmt.Errorf("after the refusal: %w", err)
 	}
 	if receipts[1], err = d.upload(1); err != nil {
+		return fmt.Errorf("after the refusal: %w", err)
+	}
+	return d.finish(receipts)
+}
+
+func checkNone(b *bench) error {
+	d, err := b.start(b.name, 2)
+	if err != nil {
+		return err
+	}
+	if _, err := d.file.Finish(b.ctx, nil, sums(nil, b.limits.WholeDigests)); err == nil {
+		return errors.New("a Finish without any part: no error")
+	}
+	if err := b.absent(b.name); err != nil {
+		return fmt.Errorf("after the refusal: %w", err)
+	}
+	receipts, err := d.uploadAll()
+	if err != nil {
 		return fmt.Errorf("after the refusal: %w", err)
 	}
 	return d.finish(receipts)

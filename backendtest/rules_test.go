@@ -106,6 +106,7 @@ func defects() map[string][]string {
 		"large parts":           {"part-large"},
 		"accepts gaps":          {"finish-gap", "part-digest"},
 		"gap cancels":           {"finish-gap", "part-digest"},
+		"no parts":              {"finish-none"},
 		"few parts":             {"finish-few"},
 		"no whole digest check": {"finish-digest"},
 

@@ -59,7 +59,16 @@ func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([
 	if u.over != "" && !(u.over == "cancelled" && s.is("finishes after cancel")) {
 		return nil, errors.New("no longer unfinished")
 	}
-	if len(parts) < s.limits.MinParts && !s.is("few parts") || len(parts) < 2 && s.is("needs two parts") {
+	least := max(1, s.limits.MinParts)
+	switch {
+	case s.is("no parts") && len(parts) == 0:
+		least = 0
+	case s.is("few parts"):
+		least = 1
+	case s.is("needs two parts"):
+		least = 2
+	}
+	if len(parts) < least {
 		return nil, errors.New("too few parts")
 	}
 	numbers := slices.Sorted(maps.Keys(u.parts))

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/memorybackend"
@@ -50,6 +50,13 @@ func TestFinishNeedsTheLatestReceiptsOfAllParts(t *testing.T) {
 			require.NoError(t, err, "the refusal changed nothing")
 		})
 	}
+}
+
+func TestFinishNeedsAPart(t *testing.T) {
+	b := memorybackend.New(&memorybackend.Options{Limits: &sluice.Limits{}})
+	_, err := start(t, b, spec("x")).Finish(bg, nil, nil)
+	require.ErrorContains(t, err, "is finished with 0 parts, at least 1 are needed")
+	require.Empty(t, b.Names())
 }
 
 func TestFinishChecksSizes(t *testing.T) {
@@ -250,15 +257,14 @@ func TestLatencyAndBandwidthTakeTheirTime(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began))
 
 		receipts := make([]sluice.Receipt, 3)
-		var wg sync.WaitGroup
+		var group errgroup.Group
 		for i := range receipts {
-			wg.Go(func() {
-				var err error
+			group.Go(func() (err error) {
 				receipts[i], err = f.UploadPart(bg, part(b, i+1, make([]byte, 500)))
-				require.NoError(t, err)
+				return err
 			})
 		}
-		wg.Wait()
+		require.NoError(t, group.Wait())
 		require.Equal(t, 1*time.Second+6*time.Second, time.Since(began), "every call has a connection of its own")
 
 		ctx, cancel := context.WithTimeout(bg, time.Second/2)

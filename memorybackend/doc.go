@@ -4,8 +4,8 @@
 //
 // It is strict. A part whose size, number or digest is not what [sluice.Limits] and the plan ask for is
 // refused, and so is a finish whose receipts are not exactly those of the parts stored: a mistake of the
-// caller shows here, and not as a damaged file in a store. A finish while parts are being uploaded is
-// refused as well.
+// caller shows here, and not as a damaged file in a store. A finish while parts are being uploaded by the
+// same handle is refused as well.
 //
 // A finished file is read back by [Backend.Open], by [Backend.FS], and described by [Backend.File]. It
 // keeps its parts as they came; reading goes across them and copies nothing.

@@ -141,14 +141,30 @@ func (u *upload) expectLocked(want state) error {
 	}
 }
 
+// store files p under its number. Where parts are repeatable, one that is there already and equal stays, so that the
+// receipt of either is good for Finish. They are compared while the lock is free, and again if another came meanwhile.
 func (u *upload) store(p storedPart, repeatable bool) (sluice.Receipt, error) {
+	var compared string // the tag of the part that p was compared with
+	var same bool
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err := u.expectLocked(unfinished); err != nil {
-		return sluice.Receipt{}, err
-	}
-	if before, again := u.parts[p.receipt.Number]; again && repeatable && before.equal(p) {
-		return before.receipt, nil // so that the receipt of either is good for Finish
+	for {
+		if err := u.expectLocked(unfinished); err != nil {
+			return sluice.Receipt{}, err
+		}
+		before, again := u.parts[p.receipt.Number]
+		if !again || !repeatable {
+			break
+		}
+		if before.receipt.Tag == compared {
+			if same {
+				return before.receipt, nil
+			}
+			break
+		}
+		u.mu.Unlock()
+		compared, same = before.receipt.Tag, before.equal(p)
+		u.mu.Lock()
 	}
 	u.tags++
 	p.receipt.Tag = strconv.Itoa(u.tags)
@@ -198,9 +214,9 @@ func (u *upload) beginFinish(parts []sluice.Receipt, limits *sluice.Limits) ([]s
 	if err := u.expectLocked(unfinished); err != nil {
 		return nil, err
 	}
-	if len(parts) < limits.MinParts {
+	if least := max(1, limits.MinParts); len(parts) < least {
 		return nil, fmt.Errorf("memorybackend: large file %s is finished with %d parts, at least %d are needed",
-			u.id, len(parts), limits.MinParts)
+			u.id, len(parts), least)
 	}
 	if u.plan != nil && len(parts) != len(u.plan) {
 		return nil, fmt.Errorf("memorybackend: large file %s is finished with %d parts, the plan has %d",

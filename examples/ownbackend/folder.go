@@ -77,6 +77,9 @@ func (u *unfinished) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rec
 
 func (u *unfinished) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice.Digests) (sluice.File, error) {
 	file := sluice.File{ID: filepath.Base(u.final), Name: u.name, Parts: len(parts)}
+	if len(parts) == 0 {
+		return sluice.File{}, fmt.Errorf("folder: %q has no parts", u.name)
+	}
 	for i, r := range parts {
 		info, err := os.Stat(u.part(i + 1))
 		if err != nil || r.Size != info.Size() {
