@@ -30,7 +30,8 @@ func NewEndpoints() *Endpoints {
 	return e
 }
 
-// Serve answers what arrives at the listener as the link says, until Close. The link must have a Handler.
+// Serve answers what arrives at the listener as the link says, until Close; after that it only closes the listener. The
+// link must have a Handler.
 func (e *Endpoints) Serve(l net.Listener, link *http.Server) {
 	handler := link.Handler
 	link.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,8 +44,12 @@ func (e *Endpoints) Serve(l net.Listener, link *http.Server) {
 	link.ReadHeaderTimeout = time.Minute
 	link.ErrorLog = log.New(io.Discard, "", 0)
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		_ = l.Close()
+		return
+	}
 	e.links = append(e.links, link)
-	e.mu.Unlock()
 	e.serving.Go(func() { _ = link.Serve(l) }) // ends with ErrServerClosed, by Close
 }
 

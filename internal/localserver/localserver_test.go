@@ -58,6 +58,31 @@ func TestEveryListenerIsServed(t *testing.T) {
 	}
 }
 
+func TestAListenerThatComesAfterCloseIsClosed(t *testing.T) {
+	e := NewEndpoints()
+	e.Close()
+	l := listen(t)
+	e.Serve(l, &http.Server{Handler: http.NotFoundHandler()})
+	require.ErrorIs(t, l.Close(), net.ErrClosed)
+	e.Close()
+}
+
+// A listener that comes while the server is closed is served and closed, or only closed.
+func TestServeDuringCloseLeavesNothing(t *testing.T) {
+	for range 50 {
+		e := NewEndpoints()
+		l := listen(t)
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			e.Close()
+		}()
+		e.Serve(l, &http.Server{Handler: http.NotFoundHandler()})
+		<-closed
+		require.ErrorIs(t, l.Close(), net.ErrClosed)
+	}
+}
+
 func httpGet(l net.Listener) *http.Request {
 	req, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil) // an address is a host
 	return req
