@@ -19,6 +19,7 @@ type args struct {
 	values map[string]any
 	query  bool // values came as text, so numbers are text too
 	asked  map[string]bool
+	within []*args // of the objects among them
 	err    *apiError
 }
 
@@ -156,7 +157,7 @@ func (a *args) texts(key string) []string {
 	return texts
 }
 
-// object returns the fields of an object, nil when it is absent or null.
+// object returns the fields of an object, nil when it is absent or null. What is wrong with them done says.
 func (a *args) object(key string) *args {
 	v := a.get(key)
 	if v == nil {
@@ -167,7 +168,9 @@ func (a *args) object(key string) *args {
 		a.fail(badRequest("field %s is not an object", key))
 		return nil
 	}
-	return &args{values: values, asked: map[string]bool{}}
+	o := &args{values: values, asked: map[string]bool{}}
+	a.within = append(a.within, o)
+	return o
 }
 
 // stringMap returns an object whose values are all text, nil when it is absent or null.
@@ -180,16 +183,18 @@ func (a *args) stringMap(key string) map[string]string {
 	for k := range o.values {
 		texts[k] = o.required(k)
 	}
-	if o.err != nil {
-		a.fail(o.err)
-	}
 	return texts
 }
 
-// done returns the first thing wrong with the fields.
+// done returns the first thing wrong with the fields, and with those of objects among them.
 func (a *args) done() error {
 	if a.err != nil {
 		return a.err
+	}
+	for _, o := range a.within {
+		if err := o.done(); err != nil {
+			return err
+		}
 	}
 	var unknown []string
 	for key := range a.values {

@@ -77,6 +77,14 @@ func (x *exchange) bucketFor(id string) (*bucket, error) {
 	return b, nil
 }
 
+// checkAccount refuses a call about another account than the token's.
+func (x *exchange) checkAccount(id string) error {
+	if id != x.s.account {
+		return badRequest("Invalid accountId: %s", id)
+	}
+	return nil
+}
+
 func (b *bucket) kind() string {
 	if b.Public {
 		return "allPublic"
@@ -127,8 +135,8 @@ func (x *exchange) listBuckets() (any, error) {
 	if slices.Contains(kinds, "all") && len(kinds) > 1 {
 		return nil, badRequest("bucketTypes: all must stand alone")
 	}
-	if account != x.s.account {
-		return nil, badRequest("Invalid accountId: %s", account)
+	if err := x.checkAccount(account); err != nil {
+		return nil, err
 	}
 	if k := x.token.key; k.ids != nil {
 		asked := id
@@ -186,8 +194,8 @@ func (x *exchange) createBucket() (any, error) {
 	if err := errors.Join(x.bucketSettings(b), x.args.done()); err != nil {
 		return nil, err
 	}
-	if account != x.s.account {
-		return nil, badRequest("Invalid accountId: %s", account)
+	if err := x.checkAccount(account); err != nil {
+		return nil, err
 	}
 	if x.token.key.ids != nil {
 		return nil, errUnauthorized()
@@ -199,10 +207,12 @@ func (x *exchange) createBucket() (any, error) {
 }
 
 func (x *exchange) updateBucket() (any, error) {
-	x.args.required("accountId")
-	id := x.args.required("bucketId")
+	account, id := x.args.required("accountId"), x.args.required("bucketId")
 	revision := x.args.number("ifRevisionIs", 0, 0, 1<<31)
 	if err := x.args.err; err != nil {
+		return nil, err
+	}
+	if err := x.checkAccount(account); err != nil {
 		return nil, err
 	}
 	b, err := x.bucketFor(id)
@@ -222,9 +232,11 @@ func (x *exchange) updateBucket() (any, error) {
 }
 
 func (x *exchange) deleteBucket() (any, error) {
-	x.args.required("accountId")
-	id := x.args.required("bucketId")
+	account, id := x.args.required("accountId"), x.args.required("bucketId")
 	if err := x.args.done(); err != nil {
+		return nil, err
+	}
+	if err := x.checkAccount(account); err != nil {
 		return nil, err
 	}
 	b, err := x.bucketFor(id)

@@ -101,6 +101,15 @@ func TestLookingUpSettlesAFinish(t *testing.T) {
 	}
 }
 
+func TestADownloadAuthorizationSettlesNoFinish(t *testing.T) {
+	s, c := faulty(t, b2test.Fault{Call: "b2_finish_large_file", Kind: b2test.Drop})
+	id := c.start("l")
+	c.finish(id, c.parts(id, ten, "x"))
+	c.must("b2_get_download_authorization", fields{"bucketId": c.bucket, "fileNamePrefix": "", "validDurationInSeconds": 60})
+	c.cancel(id)
+	require.ErrorContains(t, s.Check(), "outcome of the finish of l")
+}
+
 func TestCheckFindsCancelAfterDroppedFinish(t *testing.T) {
 	s, c := faulty(t, b2test.Fault{Call: "b2_finish_large_file", Kind: b2test.Drop})
 	id := c.start("l")

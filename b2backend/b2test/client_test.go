@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -50,7 +51,8 @@ type client struct {
 	token   string
 	api     string
 	down    string
-	bucket  string // id
+	bucket  string      // id
+	header  http.Header // added to every request
 }
 
 // login logs in with the key made at start.
@@ -78,6 +80,7 @@ func (c *client) authorize(version int, k b2test.Key) answer {
 }
 
 func (c *client) do(req *http.Request) answer {
+	maps.Copy(req.Header, c.header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}

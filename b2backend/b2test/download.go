@@ -235,7 +235,7 @@ func (x *exchange) getDownloadAuthorization() (any, error) {
 	if err := a.done(); err != nil {
 		return nil, err
 	}
-	b, err := x.listable(bucketID, prefix)
+	b, err := x.bucketUnder(bucketID, prefix)
 	if err != nil {
 		return nil, err
 	}

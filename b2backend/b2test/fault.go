@@ -255,7 +255,6 @@ func (x *exchange) testMode() error {
 		return nil
 	}
 	upload := x.call.host == uploadHost
-	allocates := upload || x.call.capability == "writeFiles" && x.log.Call != "b2_cancel_large_file"
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	strikes := func() bool {
@@ -267,8 +266,19 @@ func (x *exchange) testMode() error {
 		return &apiError{status: http.StatusServiceUnavailable, code: "service_unavailable", message: "test mode"}
 	case mode == "expire_some_account_authorization_tokens" && x.call.host == apiHost && strikes():
 		x.fault.Kind = ExpireToken
-	case mode == "force_cap_exceeded" && allocates:
+	case mode == "force_cap_exceeded" && capped(x.log.Call):
 		return &apiError{status: http.StatusForbidden, code: "storage_cap_exceeded", message: "test mode"}
 	}
 	return nil
+}
+
+// capped says whether a cap on storage is among the errors of a call: of those that store something, and of those that
+// say where to (documented).
+func capped(call string) bool {
+	switch call {
+	case "b2_get_upload_url", "b2_upload_file", "b2_start_large_file", "b2_get_upload_part_url", "b2_upload_part",
+		"b2_copy_part", "b2_copy_file":
+		return true
+	}
+	return false
 }

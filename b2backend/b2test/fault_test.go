@@ -261,9 +261,33 @@ func TestTestModeHeader(t *testing.T) {
 	require.Equal(t, 200, c.do(req).status, "no upload")
 	require.Equal(t, 503, c.uploadTo(c.fileURL(), "f", "x", header, "fail_some_uploads").status)
 	require.Equal(t, 200, c.uploadTo(c.fileURL(), "f", "x", header, "fail_some_uploads").status)
-	require.Equal(t, "storage_cap_exceeded", c.uploadTo(c.fileURL(), "f", "x", header, "force_cap_exceeded").str("code"))
 	req, err = http.NewRequest(http.MethodPost, c.api+"/b2api/v4/b2_list_file_names", strings.NewReader(`{"bucketId":"`+c.bucket+`"}`))
 	require.NoError(t, err)
 	req.Header = headers("Authorization", c.token, header, "expire_some_account_authorization_tokens")
 	require.Equal(t, "expired_auth_token", c.do(req).str("code"))
+}
+
+func TestForcedCapIsMetByTheCallsThatStore(t *testing.T) {
+	c := login(t, newServer(t, small()))
+	id, small := c.start("l"), c.upload("f", "x").str("fileId")
+	url, partURL := c.fileURL(), c.partURL(id)
+	c.header = headers("X-Bz-Test-Mode", "force_cap_exceeded")
+	for call, in := range map[string]fields{
+		"b2_get_upload_url":      {"bucketId": c.bucket},
+		"b2_start_large_file":    {"bucketId": c.bucket, "fileName": "g", "contentType": "a/b"},
+		"b2_get_upload_part_url": {"fileId": id},
+		"b2_copy_part":           {"sourceFileId": small, "largeFileId": id, "partNumber": 1},
+		"b2_copy_file":           {"sourceFileId": small, "fileName": "g"},
+	} {
+		require.Equal(t, "storage_cap_exceeded", c.call(call, in).str("code"), call)
+	}
+	require.Equal(t, "storage_cap_exceeded", c.uploadTo(url, "g", "x").str("code"))
+	require.Equal(t, "storage_cap_exceeded", c.partTo(partURL, 1, "x").str("code"))
+
+	c.header = nil
+	digests := c.parts(id, ten, "x")
+	c.header = headers("X-Bz-Test-Mode", "force_cap_exceeded")
+	c.must("b2_list_parts", fields{"fileId": id})
+	require.Equal(t, 200, c.finish(id, digests).status)
+	c.must("b2_hide_file", fields{"bucketId": c.bucket, "fileName": "f"})
 }

@@ -10,12 +10,15 @@ type holdings struct {
 	keys     []*Key
 	buckets  map[string]*bucket
 	files    map[string]*file // versions and unfinished large files, by id
+	removed  map[string]*file // what is left of those removed: their places in lists, by id
 	tokens   map[string]*token
 	sequence int // of the newest file
 }
 
 func newHoldings() holdings {
-	return holdings{buckets: map[string]*bucket{}, files: map[string]*file{}, tokens: map[string]*token{}}
+	return holdings{
+		buckets: map[string]*bucket{}, files: map[string]*file{}, removed: map[string]*file{}, tokens: map[string]*token{},
+	}
 }
 
 func (h *holdings) keyByID(id string) *Key {
@@ -52,11 +55,12 @@ func (h *holdings) versions(b *bucket) []*file {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *file) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), newestFirst(a, b))
-	})
+	slices.SortFunc(found, byName)
 	return found
 }
+
+// byName orders versions of a bucket.
+func byName(a, b *file) int { return cmp.Or(cmp.Compare(a.name, b.name), newestFirst(a, b)) }
 
 // newestFirst orders versions of one name. A large file counts from its start (recorded).
 func newestFirst(a, b *file) int {
@@ -83,10 +87,28 @@ func (h *holdings) unfinished(b *bucket) []*file {
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b *file) int {
-		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.sequence, b.sequence))
-	})
+	slices.SortFunc(found, oldestFirst)
 	return found
+}
+
+// oldestFirst orders unfinished large files.
+func oldestFirst(a, b *file) int { return newestFirst(b, a) }
+
+// remove forgets a file, but for its place in lists.
+func (h *holdings) remove(f *file) {
+	delete(h.files, f.id)
+	h.removed[f.id] = &file{id: f.id, name: f.name, timestamp: f.timestamp, sequence: f.sequence}
+}
+
+// from is the rest of a sorted list from the file with the id on, or from where it was before it was removed: a page
+// begins there. An id that nothing ever had is refused; whether the service does that is uncertain.
+func (h *holdings) from(id string, sorted []*file, order func(a, b *file) int) ([]*file, error) {
+	f := cmp.Or(h.files[id], h.removed[id])
+	if f == nil {
+		return nil, badCode("invalid_file_id", "Invalid fileId: %s", id)
+	}
+	at, _ := slices.BinarySearchFunc(sorted, f, order)
+	return sorted[at:], nil
 }
 
 // allUnfinished are those of all buckets.
@@ -97,6 +119,9 @@ func (h *holdings) allUnfinished() []*file {
 	}
 	return found
 }
+
+// stands says whether b was not deleted.
+func (h *holdings) stands(b *bucket) bool { return h.buckets[b.ID] == b }
 
 // active says whether f is a large file that still takes parts.
 func (h *holdings) active(f *file) bool { return h.files[f.id] == f && f.action == actionStart }

@@ -56,9 +56,6 @@ func retentionFields(a *args) (mode string, until int64, hold string) {
 	hold = a.optional("legalHold")
 	if o := a.object("fileRetention"); o != nil {
 		mode, until = o.optional("mode"), o.number("retainUntilTimestamp", 0, 0, 1<<62)
-		if o.err != nil {
-			a.fail(o.err)
-		}
 	}
 	return mode, until, hold
 }
@@ -206,6 +203,6 @@ func (x *exchange) cancelLargeFile() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	delete(x.s.files, f.id)
+	x.s.remove(f)
 	return object{"accountId": x.s.account, "bucketId": f.bucket.ID, "fileId": f.id, "fileName": f.name}, nil
 }

@@ -73,6 +73,8 @@ func TestStartRefusesBadFields(t *testing.T) {
 		{fields{"fileRetention": fields{"retainUntilTimestamp": until}}, 400},
 		{fields{"fileRetention": fields{"mode": "other", "retainUntilTimestamp": until}}, 400},
 		{fields{"fileRetention": fields{"mode": "compliance", "retainUntilTimestamp": until}}, 200},
+		{fields{"fileRetention": fields{"mode": "compliance", "retainUntilTimestamp": until, "unheardOf": 1}}, 400},
+		{fields{"fileRetention": fields{"mode": 7}}, 400},
 		{fields{"serverSideEncryption": fields{"mode": "SSE-B2"}}, 400},
 		{fields{"serverSideEncryption": fields{"mode": "SSE-X", "algorithm": "AES256"}}, 400},
 		{fields{"serverSideEncryption": fields{"mode": "SSE-B2", "algorithm": "AES256", "customerKey": key}}, 400},

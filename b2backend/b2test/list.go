@@ -1,9 +1,6 @@
 package b2test
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // getFileInfo answers one version. An unfinished large file is no version yet; whether that is a 404 or a 400 is
 // uncertain.
@@ -59,12 +56,9 @@ func (x *exchange) listUnfinished() (any, error) {
 	}
 	found := x.s.unfinished(b)
 	if from != "" {
-		// The start need not exist any more: its date and time in the id say where it was.
-		start := slices.IndexFunc(found, func(f *file) bool { return f.id == from || idTime(f.id) > idTime(from) })
-		if start < 0 {
-			start = len(found)
+		if found, err = x.s.from(from, found, oldestFirst); err != nil {
+			return nil, err
 		}
-		found = found[start:]
 	}
 	files := list{}
 	var next any
@@ -81,23 +75,20 @@ func (x *exchange) listUnfinished() (any, error) {
 	return object{"files": files, "nextFileId": next, "nextFileName": nil}, nil
 }
 
-// idTime is the date and time in a file id, which sort as text.
-func idTime(id string) string {
-	_, rest, _ := strings.Cut(id, "_d")
-	return rest[:len("20060102_m150405")]
+// listable finds a bucket to list.
+func (x *exchange) listable(bucketID, prefix string) (*bucket, error) {
+	b, err := x.bucketUnder(bucketID, prefix)
+	x.listed = b
+	return b, err
 }
 
-// listable finds a bucket to list; a key with a prefix must ask for one at least as narrow (documented).
-func (x *exchange) listable(bucketID, prefix string) (*bucket, error) {
-	b, err := x.bucketFor(bucketID)
-	if err != nil {
-		return nil, err
-	}
-	if !x.token.key.mayName(prefix) {
+// bucketUnder is bucketFor, for files under a prefix; a key with a prefix must ask for one at least as narrow (documented).
+func (x *exchange) bucketUnder(id, prefix string) (*bucket, error) {
+	b, err := x.bucketFor(id)
+	if err == nil && !x.token.key.mayName(prefix) {
 		return nil, errUnauthorized()
 	}
-	x.listed = b
-	return b, nil
+	return b, err
 }
 
 // page is what the two calls that list files have in common.
@@ -167,8 +158,8 @@ func (x *exchange) listFileVersions() (any, error) {
 	}
 	all := x.s.versions(p.bucket)
 	if p.fromID != "" {
-		if start := slices.IndexFunc(all, func(f *file) bool { return f.id == p.fromID }); start >= 0 {
-			all = all[start:]
+		if all, err = x.s.from(p.fromID, all, byName); err != nil {
+			return nil, err
 		}
 	}
 	files, next := x.list(p, all)

@@ -57,6 +57,22 @@ func TestBucketsAreMadeChangedAndDeleted(t *testing.T) {
 	require.Equal(t, 400, c.call("b2_delete_bucket", fields{"accountId": s.AccountID(), "bucketId": c.bucket}).status)
 }
 
+func TestCallsAboutAnotherAccountAreRefused(t *testing.T) {
+	s := newServer(t, nil)
+	c := login(t, s)
+	for _, call := range []string{"b2_list_buckets", "b2_create_bucket", "b2_update_bucket", "b2_delete_bucket"} {
+		in := fields{"accountId": "0123456789ab"}
+		switch call {
+		case "b2_create_bucket":
+			in["bucketName"], in["bucketType"] = "new-bucket", "allPrivate"
+		case "b2_update_bucket", "b2_delete_bucket":
+			in["bucketId"] = c.bucket
+		}
+		c.refused(call, in, 400, "bad_request", "Invalid accountId: 0123456789ab")
+	}
+	c.upload("f", "x")
+}
+
 func TestCallsThatAreNotServedAreUnauthorized(t *testing.T) {
 	c := login(t, newServer(t, nil))
 	for _, call := range []string{"b2_create_key", "b2_list_keys", "b2_update_file_retention"} {
@@ -90,6 +106,91 @@ func TestUnfinishedAreListedOldestFirstFromAnID(t *testing.T) {
 
 	a = c.must("b2_list_unfinished_large_files", fields{"bucketId": c.bucket, "namePrefix": "a"})
 	require.Equal(t, []string{"ab"}, names(a, "fileName"))
+}
+
+// pages walks a list file by file. before is called with each page that is followed by another, before that one is asked
+// for.
+func (c *client) pages(call string, in fields, before func(page answer)) []string {
+	in["maxFileCount"] = 1
+	var ids []string
+	for len(ids) < 100 {
+		a := c.must(call, in)
+		ids = append(ids, names(a, "fileId")...)
+		if a.body["nextFileId"] == nil {
+			break
+		}
+		before(a)
+		in["startFileId"] = a.body["nextFileId"]
+		if name := a.body["nextFileName"]; name != nil {
+			in["startFileName"] = name
+		}
+	}
+	return ids
+}
+
+func TestPagesNeitherSkipNorRepeat(t *testing.T) {
+	begun := time.Now()
+	opts := small()
+	opts.CustomTimestamps, opts.Now = true, func() time.Time { return begun }
+	for _, tc := range []struct {
+		name    string
+		stamps  []int // of the files as they are started, 0 for none
+		between time.Duration
+		want    []int
+	}{
+		{"in one second", []int{0, 0, 0, 0}, 0, []int{0, 1, 2, 3}},
+		{"with timestamps of their own", []int{0, 3000, 1000, 2000}, time.Second, []int{2, 3, 1, 0}},
+		{"with one timestamp", []int{2000, 2000, 1000, 2000}, time.Second, []int{2, 0, 1, 3}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newServer(t, opts)
+			c := login(t, s)
+			var ids []string
+			for _, stamp := range tc.stamps {
+				in := fields{"bucketId": c.bucket, "fileName": "l", "contentType": "a/b"}
+				if stamp > 0 {
+					in["customUploadTimestamp"] = stamp
+				}
+				ids = append(ids, c.must("b2_start_large_file", in).str("fileId"))
+				s.Advance(tc.between)
+			}
+			var oldest, newest []string
+			for _, i := range tc.want {
+				oldest, newest = append(oldest, ids[i]), append([]string{ids[i]}, newest...)
+			}
+			require.Equal(t, oldest, c.pages("b2_list_unfinished_large_files", fields{"bucketId": c.bucket}, func(answer) {}))
+			require.Equal(t, newest, c.pages("b2_list_file_versions", fields{"bucketId": c.bucket}, func(answer) {}))
+		})
+	}
+}
+
+func TestAPageGoesOnWhereARemovedFileWas(t *testing.T) {
+	for _, call := range []string{"b2_list_unfinished_large_files", "b2_list_file_versions"} {
+		t.Run(call, func(t *testing.T) {
+			begun := time.Now()
+			c := login(t, newServer(t, &b2test.Options{Now: func() time.Time { return begun }}))
+			for range 5 {
+				c.start("l")
+			}
+			all := names(c.must(call, fields{"bucketId": c.bucket}), "fileId")
+			count := 0
+			got := c.pages(call, fields{"bucketId": c.bucket}, func(page answer) {
+				if count++; count == 2 {
+					c.cancel(page.str("nextFileId"))
+				}
+			})
+			require.Equal(t, append(all[:2:2], all[3:]...), got)
+		})
+	}
+}
+
+func TestAPageBeginsWithNoUnknownFile(t *testing.T) {
+	c := login(t, newServer(t, nil))
+	elsewhere := login(t, newServer(t, nil)).start("l")
+	want := "Invalid fileId: " + elsewhere
+	c.refused("b2_list_unfinished_large_files", fields{"bucketId": c.bucket, "startFileId": elsewhere}, 400, "invalid_file_id", want)
+	in := fields{"bucketId": c.bucket, "startFileName": "l", "startFileId": elsewhere}
+	c.refused("b2_list_file_versions", in, 400, "invalid_file_id", want)
 }
 
 func TestUnfinishedPagesAreASwitch(t *testing.T) {

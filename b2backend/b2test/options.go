@@ -49,7 +49,9 @@ type Options struct {
 	// Now is the server's clock; nil means time.Now. It must be safe for concurrent use. See also [Server.Advance].
 	Now func() time.Time
 
-	// Latency is slept before each request is looked at, in real time.
+	// Latency is slept, in real time, before each request is worked on. What it asks for is read by then, and an upload URL
+	// is taken; the body of an upload is read afterwards. What goes wrong before, a path that names no call or a token
+	// that no upload URL has, is answered at once.
 	Latency time.Duration
 
 	// Bandwidth limits each connection, in bytes of body per second and direction, in real time; 0 means no limit.

@@ -33,7 +33,7 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if retained || f.legalHold == "on" {
 		return nil, errAccessDenied("file is protected by Object Lock")
 	}
-	delete(x.s.files, id)
+	x.s.remove(f)
 	return object{"fileId": id, "fileName": name}, nil
 }
 

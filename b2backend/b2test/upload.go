@@ -54,7 +54,8 @@ func (x *exchange) claim() error {
 	return nil
 }
 
-// checkUploadToken checks that the claimed URL is still good.
+// checkUploadToken checks that the claimed URL is still good. What an upload is answered whose bucket was deleted is
+// uncertain: here it is what b2_get_upload_url is answered then.
 func (x *exchange) checkUploadToken() error {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -65,6 +66,8 @@ func (x *exchange) checkUploadToken() error {
 	switch {
 	case t.file != nil && !x.s.active(t.file):
 		return errNoActiveUpload(t.file.id)
+	case t.bucket != nil && !x.s.stands(t.bucket):
+		return errNoBucket(t.bucket.ID)
 	case t.over(x.s.Now()):
 		return errExpiredToken()
 	case t.dead && x.s.opts.Uncertain.DeadURL503:
@@ -97,6 +100,9 @@ func (x *exchange) uploadFile() (any, error) {
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
+	if !x.s.stands(f.bucket) { // deleted while the body came
+		return nil, errNoBucket(f.bucket.ID)
+	}
 	f.stored = in.stored
 	x.s.files[f.id] = f
 	return x.fileObject(f), nil

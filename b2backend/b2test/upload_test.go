@@ -333,6 +333,20 @@ func TestRefusalEndsTheUploadURL(t *testing.T) {
 	}
 }
 
+func TestAnUploadURLEndsWithItsBucket(t *testing.T) {
+	s := newServer(t, nil)
+	c := login(t, s)
+	b, err := s.AddBucket(b2test.Bucket{Name: "short-lived"})
+	require.NoError(t, err)
+	c.bucket = b.ID
+	u, busy := c.fileURL(), c.fileURL()
+	rest := c.halfway(busy, "late", "abcd")
+	c.must("b2_delete_bucket", fields{"accountId": s.AccountID(), "bucketId": b.ID})
+	for _, a := range []answer{c.uploadTo(u, "f", "x"), rest()} {
+		requireError(t, a, 400, "bad_bucket_id", "Bucket "+b.ID+" does not exist")
+	}
+}
+
 func TestURLSurviving400AndDeadURL503AreSwitches(t *testing.T) {
 	s := newServer(t, &b2test.Options{Uncertain: b2test.Uncertain{URLSurvives400: true, DeadURL503: true}})
 	c := login(t, s)
