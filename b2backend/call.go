@@ -60,11 +60,14 @@ type client struct {
 
 // call makes an API call that may be repeated, with retries. request and answer are JSON; answer may be nil.
 func (c *client) call(ctx context.Context, m method, request, answer any) error {
-	return c.callFor(ctx, m, request, answer, nil)
+	return c.callFor(ctx, m, request, answer, func() error { return nil }, nil)
 }
 
-// callFor is call on behalf of a part, which hears of retries.
-func (c *client) callFor(ctx context.Context, m method, request, answer any, backoff retry.Backoff) error {
+// callFor is call with a check, which says why an answer is not usable, and on behalf of a part, which hears of retries;
+// backoff may be nil.
+func (c *client) callFor(
+	ctx context.Context, m method, request, answer any, check func() error, backoff retry.Backoff,
+) error {
 	var a *account
 	j := judge{at: apiEndpoint, login: func() { c.session.expire(a) }}
 	return c.policy.Unlimited().Do(ctx, retry.Call{
@@ -75,7 +78,10 @@ func (c *client) callFor(ctx context.Context, m method, request, answer any, bac
 		Judge:   j.verdict,
 		Backoff: c.backoff(backoff),
 	}, func(ctx context.Context, _ *retry.Attempt) error {
-		return c.post(ctx, a, m, request, answer)
+		if err := c.post(ctx, a, m, request, answer); err != nil {
+			return err
+		}
+		return check()
 	})
 }
 

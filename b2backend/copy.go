@@ -65,10 +65,8 @@ func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sl
 		request.DestinationEncryption = e.object()
 	}
 	var stored partObject
-	if err := f.backend.client.call(ctx, copyPart, request, &stored); err != nil {
-		return sluice.Receipt{}, err
-	}
-	if err := f.checkPart(copyPart.name, &stored, number, source.Length, ""); err != nil {
+	check := func() error { return f.checkPart(copyPart.name, &stored, number, source.Length, "") }
+	if err := f.backend.client.callFor(ctx, copyPart, request, &stored, check, nil); err != nil {
 		return sluice.Receipt{}, err
 	}
 	return stored.receipt()

@@ -63,15 +63,19 @@ func TestALostCopyIsUnknownAndNotRepeated(t *testing.T) {
 }
 
 func TestCopyPartSurvivesPassingFaults(t *testing.T) {
-	for _, fault := range []b2test.Fault{{Status: 503}, {Kind: b2test.LoseAnswer}, {Kind: b2test.Drop}, {Kind: b2test.ExpireToken}} {
+	for _, fault := range []b2test.Fault{
+		{Status: 503}, {Kind: b2test.LoseAnswer}, {Kind: b2test.Drop}, {Kind: b2test.ExpireToken}, {Kind: b2test.WrongLength},
+	} {
 		s := newServer(t, nil)
 		b := dial(t, s)
 		source := stored(t, b, content(50))
 		f := start(t, b, "longer")
 		fault.Call = "b2_copy_part"
 		inject(t, s, fault)
-		_, err := f.CopyPart(t.Context(), 1, b2backend.Source{FileID: source.ID})
+		r, err := f.CopyPart(t.Context(), 1, b2backend.Source{FileID: source.ID, Length: 50})
 		require.NoError(t, err)
+		require.EqualValues(t, 50, r.Size)
+		require.Equal(t, 2, s.Count("b2_copy_part"))
 		require.NoError(t, f.Cancel(t.Context()))
 	}
 }

@@ -2,6 +2,7 @@ package b2backend_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,20 +113,31 @@ func TestAStreamSurvivesAStormOfExpiredTokens(t *testing.T) {
 
 // Where no token ever works the policy ends the call, and says why.
 func TestTokensThatNeverWorkEndTheCallWithinItsPolicy(t *testing.T) {
+	startLarge := func(ctx context.Context, b *b2backend.Backend) error {
+		_, err := b.StartLargeFile(ctx, spec("file"))
+		return err
+	}
+	uploadFile := func(ctx context.Context, b *b2backend.Backend) error {
+		_, err := b.UploadFile(ctx, spec("file"), part(0, content(minPart)))
+		return err
+	}
 	for name, retry := range policies {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPiped(t)
-				defer p.close(t)
-				b, err := p.dialWith(t, retry)
-				require.NoError(t, err)
-				inject(t, p.Server, b2test.Fault{Kind: b2test.ExpireToken, Call: "b2_start_large_file", Count: -1})
-				began := time.Now()
-				_, err = b.StartLargeFile(t.Context(), spec("file"))
-				require.ErrorContains(t, err, "b2_start_large_file: 401 expired_auth_token")
-				require.Less(t, time.Since(began), 61*time.Minute)
-				require.LessOrEqual(t, p.Count("b2_authorize_account"), 100, "logins are rated")
+		for call, do := range map[string]func(context.Context, *b2backend.Backend) error{
+			"b2_start_large_file": startLarge, "b2_get_upload_url": uploadFile, "b2_upload_file": uploadFile,
+		} {
+			t.Run(name+" "+call, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := newPiped(t)
+					defer p.close(t)
+					b, err := p.dialWith(t, retry)
+					require.NoError(t, err)
+					inject(t, p.Server, b2test.Fault{Kind: b2test.ExpireToken, Call: call, Count: -1})
+					began := time.Now()
+					require.ErrorContains(t, do(t.Context(), b), call+": 401 expired_auth_token")
+					require.Less(t, time.Since(began), 61*time.Minute)
+					require.LessOrEqual(t, p.Count("b2_authorize_account"), 100, "logins are rated")
+				})
 			})
-		})
+		}
 	}
 }

@@ -203,13 +203,16 @@ func checkNumber(number int) error {
 	return nil
 }
 
-// checkPart compares the answer to a part with what was sent.
+// checkPart compares the answer to a part with what was sent, or copied: then the size may be unknown, 0, and so is the
+// digest, "".
 func (f *LargeFile) checkPart(call string, stored *partObject, number int, size int64, sum string) error {
 	switch {
 	case stored.FileID != f.info.ID || stored.PartNumber != number:
 		return unusable(call, "it is not about part %d of this file", number)
 	case size > 0 && stored.ContentLength != size:
 		return unusable(call, "%d bytes stored of %d", stored.ContentLength, size)
+	case stored.ContentLength < 1:
+		return unusable(call, "%d bytes stored", stored.ContentLength)
 	case sum != "" && stored.ContentSHA1 != sum:
 		return unusable(call, "another SHA-1 than %s", sum)
 	}
@@ -243,12 +246,15 @@ func (f *LargeFile) Cancel(ctx context.Context) error {
 // refuses a repeat with a text of several wordings (b2-api: documented).
 func (b *Backend) cancel(ctx context.Context, id string) error {
 	var gone fileRequest // the answer names the file too (b2-api: documented)
-	err := b.client.call(ctx, cancelLargeFile, fileRequest{id}, &gone)
-	if isGone(err) {
+	check := func() error {
+		if gone.FileID != id {
+			return unusable(cancelLargeFile.name, "it is about another file")
+		}
 		return nil
 	}
-	if err == nil && gone.FileID != id {
-		err = unusable(cancelLargeFile.name, "it is about another file")
+	err := b.client.callFor(ctx, cancelLargeFile, fileRequest{id}, &gone, check, nil)
+	if isGone(err) {
+		return nil
 	}
 	return err
 }

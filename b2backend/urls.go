@@ -64,34 +64,42 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 	l.asked++
 	l.mu.Unlock()
 	var answer uploadURLAnswer
-	if err := l.client.callFor(ctx, l.method, l.request, &answer, backoff); err != nil {
+	if err := l.client.callFor(ctx, l.method, l.request, &answer, func() error { return l.check(&answer) }, backoff); err != nil {
 		return uploadURL{}, err
 	}
-	return l.accept(&answer)
+	return answer.uploadURL(), nil
 }
 
-// fetchOnce fetches a URL in one attempt.
+// fetchOnce fetches a URL in one attempt. That the account's token is dead is not kept from the calls that follow.
 func (l *urlList) fetchOnce(ctx context.Context) (uploadURL, error) {
 	a, err := l.client.account(ctx)
 	if err != nil {
 		return uploadURL{}, err
 	}
 	var answer uploadURLAnswer
-	if err := l.client.post(ctx, a, l.method, l.request, &answer); err != nil {
+	err = l.client.post(ctx, a, l.method, l.request, &answer)
+	if err == nil {
+		err = l.check(&answer)
+	} else if decide(apiEndpoint, err).login {
+		l.client.session.expire(a)
+	}
+	if err != nil {
 		return uploadURL{}, err
 	}
-	return l.accept(&answer)
+	return answer.uploadURL(), nil
 }
 
-// accept checks an answer.
-func (l *urlList) accept(answer *uploadURLAnswer) (uploadURL, error) {
+// check says why an answer is not usable.
+func (l *urlList) check(answer *uploadURLAnswer) error {
 	if answer.AuthorizationToken == "" {
-		return uploadURL{}, unusable(l.method.name, "no token")
+		return unusable(l.method.name, "no token")
 	}
-	if err := l.client.checkServerURL(l.method.name, answer.UploadURL); err != nil {
-		return uploadURL{}, err
-	}
-	return uploadURL{url: answer.UploadURL, token: answer.AuthorizationToken, fetched: time.Now()}, nil
+	return l.client.checkServerURL(l.method.name, answer.UploadURL)
+}
+
+// uploadURL is the URL of an answer that just came.
+func (a *uploadURLAnswer) uploadURL() uploadURL {
+	return uploadURL{url: a.UploadURL, token: a.AuthorizationToken, fetched: time.Now()}
 }
 
 // keep gives back a URL that works. One that does not is simply dropped.

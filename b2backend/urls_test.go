@@ -41,6 +41,27 @@ func TestAURLThatCannotBeHadReadyFailsNothing(t *testing.T) {
 	require.Equal(t, 3, urlsOf(t, 3, 5, b2test.Fault{Call: "b2_get_upload_part_url", Skip: 1, Status: 503}))
 }
 
+func TestATokenFoundDeadByAURLAskedForAheadIsReplacedBeforeTheNextCall(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	inject(t, s, b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.ExpireToken, Skip: 1})
+	file := spec("file")
+	file.Uploads = 4
+	large, err := b.StartLargeFile(t.Context(), file)
+	require.NoError(t, err)
+	for n := range 5 {
+		put(t, large, n+1, content(minPart))
+	}
+	require.NoError(t, large.Cancel(t.Context()))
+	refused := 0
+	for _, r := range s.Requests() {
+		if r.Code == "expired_auth_token" {
+			refused++
+		}
+	}
+	require.Equal(t, 1, refused)
+}
+
 // At the end of a stream whose source is the slower side, the last part is cut over uploads that had nothing to do: what
 // remains is their time and the finish's, and no time for URLs.
 func TestTheTailWaitsForNoURL(t *testing.T) {
