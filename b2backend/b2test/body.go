@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -29,11 +28,7 @@ func (x *exchange) readBody() (received, error) {
 	in := received{began: x.s.Now()}
 	r := x.r
 	if r.ContentLength < 0 || r.Header.Get("Content-Length") == "" {
-		status := http.StatusBadRequest
-		if x.s.opts.Uncertain.LengthRequired {
-			status = http.StatusLengthRequired
-		}
-		return in, &apiError{status: status, code: "bad_request", message: "Content-Length is required"}
+		return in, badRequest("Content-Length is required") // documented; the text, and 400 rather than 411, are uncertain
 	}
 	in.length = r.ContentLength
 	claim := r.Header.Get("X-Bz-Content-Sha1")

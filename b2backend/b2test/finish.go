@@ -40,7 +40,7 @@ func (s *Server) checkParts(f *file, digests []string) error {
 			return badCode(missing, "Part number %d has not been uploaded", i+1)
 		}
 	}
-	if len(f.parts) > len(digests) && !s.opts.Uncertain.DropExtraParts {
+	if len(f.parts) > len(digests) { // whether the service refuses it, or drops the others, is uncertain
 		return badCode(mismatch, "%d parts are stored, %d are listed", len(f.parts), len(digests))
 	}
 	for i, digest := range digests {

@@ -123,15 +123,15 @@ func TestFinishChecksInOrder(t *testing.T) {
 	refused("bad_request", "No active upload for: "+id, sum("a"), sum("b"), sum("c"))
 }
 
-func TestFinishSwitches(t *testing.T) {
+func TestTheCodesOfFinishAreASwitch(t *testing.T) {
 	opts := small()
-	opts.Uncertain = b2test.Uncertain{FinishBadRequest: true, DropExtraParts: true}
+	opts.Uncertain = b2test.Uncertain{FinishBadRequest: true}
 	s := newServer(t, opts)
 	c := login(t, s)
 	id := c.start("l")
-	c.parts(id, ten, "x", "extra")
+	c.parts(id, ten, "x")
 	require.Equal(t, "bad_request", c.finish(id, []string{sum(ten), sum("y")}).str("code"))
-	require.Equal(t, "bad_request", c.finish(id, []string{sum(ten), sum("x"), sum("extra"), sum("")}).str("code"))
+	require.Equal(t, "bad_request", c.finish(id, []string{sum(ten), sum("x"), sum("")}).str("code"))
 	require.Equal(t, 200, c.finish(id, []string{sum(ten), sum("x")}).status)
 	require.Equal(t, ten+"x", content(t, s, "l"))
 }

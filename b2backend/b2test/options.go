@@ -78,9 +78,6 @@ type Uncertain struct {
 	// missing_part and part_sha1_mismatch.
 	FinishBadRequest bool
 
-	// DropExtraParts makes finish drop stored parts beyond the end of partSha1Array in place of refusing the call.
-	DropExtraParts bool
-
 	// URLSurvives400 keeps an upload URL alive after it answered 400. A 5xx, 408 or 401 ends it in any case.
 	URLSurvives400 bool
 
@@ -96,9 +93,6 @@ type Uncertain struct {
 
 	// RefuseUnverifiedParts refuses do_not_verify for parts.
 	RefuseUnverifiedParts bool
-
-	// LengthRequired answers 411 in place of 400 to an upload without Content-Length.
-	LengthRequired bool
 
 	// LoginUnauthorized answers a bad login with the code unauthorized in place of bad_auth_token (recorded on v2).
 	LoginUnauthorized bool
