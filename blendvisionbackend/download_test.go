@@ -94,7 +94,7 @@ func TestAFileThatIsNotThereIsToldSo(t *testing.T) {
 func TestADownloadThatStallsIsGivenUp(t *testing.T) {
 	inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 3}}, func(w world) {
 		id := w.stored([]byte("content"))
-		w.inject(bvtest.Fault{Call: bvtest.CallGet, Kind: bvtest.StallAnswer, Times: -1})
+		w.inject(bvtest.Fault{Call: bvtest.CallGet, Kind: bvtest.StallAnswer, Count: -1})
 		_, err := w.backend.Open(w.Context(), id)
 		require.ErrorIs(w, err, retry.ErrStalled)
 	})

@@ -118,7 +118,7 @@ func TestLostAnswerToFinishIsSettled(t *testing.T) {
 func TestRefusedFinishLeavesTheUploadToBeCancelled(t *testing.T) {
 	for _, status := range []int{302, 400, 401, 403, 404, 409, 429} {
 		inWorld(t, nil, func(w world) {
-			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Times: -1, Kind: bvtest.Refuse, Status: status})
+			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Count: -1, Kind: bvtest.Refuse, Status: status})
 			f, receipts, digests := w.ready([]byte("x"))
 			_, err := f.Finish(w.Context(), receipts, digests)
 			var refused *blendvisionbackend.Error
@@ -151,7 +151,7 @@ func TestUnknownOutcomeIsNeverCancelled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
-				lookup.Call, lookup.Times = bvtest.CallDownload, -1
+				lookup.Call, lookup.Count = bvtest.CallDownload, -1
 				w.inject(lookup)
 				w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer})
 				f, receipts, digests := w.ready([]byte("x"))
@@ -266,7 +266,7 @@ func TestContextEndsOnlyTheRetriesOfFinish(t *testing.T) {
 		inWorld(t, nil, func(w world) {
 			ctx, cancel := context.WithCancel(w.Context())
 			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.StallAnswer, Fired: cancel})
-			w.inject(bvtest.Fault{Call: bvtest.CallDownload, Times: -1, Kind: bvtest.StallAnswer})
+			w.inject(bvtest.Fault{Call: bvtest.CallDownload, Count: -1, Kind: bvtest.StallAnswer})
 			f, receipts, digests := w.ready([]byte("x"))
 			began := time.Now()
 			_, err := f.Finish(ctx, receipts, digests)

@@ -61,7 +61,7 @@ func TestPartIsSentAgainAfterAPassingFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
 				content := make([]byte, mebi)
-				fault.Call, fault.Part, fault.Times = bvtest.CallPut, 1, 3
+				fault.Call, fault.Part, fault.Count = bvtest.CallPut, 1, 3
 				w.inject(fault)
 				f, receipts, digests := w.ready(content)
 				file, err := f.Finish(w.Context(), receipts, digests)
@@ -141,7 +141,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	} {
 		t.Run(string(call), func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
-				w.inject(bvtest.Fault{Call: call, Times: 2, Kind: bvtest.Refuse, Status: 429, RetryAfter: "77"})
+				w.inject(bvtest.Fault{Call: call, Count: 2, Kind: bvtest.Refuse, Status: 429, RetryAfter: "77"})
 				began := time.Now()
 				require.NoError(w, run(w))
 				require.Equal(w, 2*77*time.Second, time.Since(began))
@@ -160,7 +160,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 	inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 3}}, func(w world) {
 		calls := 0
 		w.inject(bvtest.Fault{
-			Call: bvtest.CallUpload, Times: -1, Kind: bvtest.Refuse, Status: 503, Message: "maintenance", Fired: func() { calls++ },
+			Call: bvtest.CallUpload, Count: -1, Kind: bvtest.Refuse, Status: 503, Message: "maintenance", Fired: func() { calls++ },
 		})
 		_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
 		require.EqualError(w, err, "sluice: a large file may be left unfinished: blendvisionbackend: files:upload: status 503 (gRPC code 14): maintenance")
@@ -212,7 +212,7 @@ func TestContextEndsAPart(t *testing.T) {
 			inWorld(t, nil, func(w world) {
 				why := errors.New("why")
 				ctx, cancel := context.WithCancelCause(w.Context())
-				w.inject(bvtest.Fault{Call: bvtest.CallPut, Times: -1, Kind: kind, Fired: func() { cancel(why) }})
+				w.inject(bvtest.Fault{Call: bvtest.CallPut, Count: -1, Kind: kind, Fired: func() { cancel(why) }})
 				f := w.start(1)
 				began := time.Now()
 				_, err := f.UploadPart(ctx, sluice.NewPart(1, []byte("x"), nil))

@@ -157,7 +157,7 @@ func TestExpiredURLsEndTheStream(t *testing.T) {
 func TestUnknownOutcomeNamesTheUpload(t *testing.T) {
 	inWorld(t, nil, func(w world) {
 		w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer})
-		w.inject(bvtest.Fault{Call: bvtest.CallDownload, Times: -1, Kind: bvtest.Refuse, Status: 403})
+		w.inject(bvtest.Fault{Call: bvtest.CallDownload, Count: -1, Kind: bvtest.Refuse, Status: 403})
 		s := w.stream(1)
 		_, err := s.Write([]byte("x"))
 		require.NoError(w, err)

@@ -41,8 +41,8 @@ type Fault struct {
 	Part int
 	// Skip is how many of those calls go well first.
 	Skip int
-	// Times is how many go wrong then; 0 means one, a negative number all.
-	Times int
+	// Count is how many go wrong then; 0 means one, a negative number all.
+	Count int
 
 	Kind Kind // "" is Refuse
 	// Status is what Refuse, RefuseEarly and LoseAnswer answer with; 0 means 503, and no answer for LoseAnswer.
@@ -75,7 +75,7 @@ func (s *Server) Inject(faults ...Fault) error {
 		if f.Message == "" {
 			f.Message = http.StatusText(f.Status)
 		}
-		s.faults.Add(f, f.Skip, f.Times)
+		s.faults.Add(f, f.Skip, f.Count)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 
 func TestFaultsOfPartsAreByPlaceAndTime(t *testing.T) {
 	c := start(t, &bvtest.Options{Parts: 2, FirstNumber: 5})
-	c.inject(bvtest.Fault{Call: bvtest.CallPut, Part: 2, Skip: 1, Times: 2, Kind: bvtest.Refuse, Status: 500})
+	c.inject(bvtest.Fault{Call: bvtest.CallPut, Part: 2, Skip: 1, Count: 2, Kind: bvtest.Refuse, Status: 500})
 	u := c.open(2)
 	var got []int
 	for range 4 {
