@@ -66,7 +66,7 @@ func TestATokenFoundDeadByAURLAskedForAheadIsReplacedBeforeTheNextCall(t *testin
 // remains is their time and the finish's, and no time for URLs.
 func TestTheTailWaitsForNoURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const latency = time.Second
+		const latency = time.Second / 2 // a second would be late: a piece might be sent twice
 		p := newPipedWith(t, &b2test.Options{Latency: latency})
 		defer p.close(t)
 		b, err := p.dial(t)
