@@ -21,14 +21,12 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	call, fileID := route(r)
 	fault := s.due(call, 0)
 	answer, v, err := s.runAPI(call, fileID, fault, r)
+	s.complain(r, err)
 	if fault.spoils() || r.Context().Err() != nil {
 		s.unsure(call, v, err)
 	}
 	if err == nil && fault.Kind == LoseAnswer {
-		err = errGone
-		if fault.Status != 0 {
-			err = fault.refusal()
-		}
+		err = fault.loss()
 	}
 	var refusal *apiError
 	switch {
@@ -138,9 +136,10 @@ func (s *Server) unsure(call Call, v *session, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if call == CallUpload {
+	switch call {
+	case CallUpload:
 		v.unheard = true
-	} else if call == CallComplete || call == CallCancel {
+	case CallComplete:
 		v.uncertain = true
 	}
 }

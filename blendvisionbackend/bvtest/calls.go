@@ -134,11 +134,14 @@ func (s *Server) complete(v *session, body []byte) (any, error) {
 	if q.Data.ID != v.UploadID {
 		return nil, errInvalid("complete_data.id %q is not the session's", q.Data.ID)
 	}
-	if v.State != Open {
-		if v.State == Cancelled || !v.uncertain {
-			s.violate("%s of a session that is %s", CallComplete, v.State)
-		}
+	switch {
+	case v.State == Cancelled:
+		s.violate("%s of a session that is %s", CallComplete, v.State)
 		return nil, errState(v)
+	case v.State == Completed && v.uncertain:
+		return nil, errState(v)
+	case v.State == Completed:
+		return nil, &lateError{errState(v), fmt.Sprintf("%s of a session that is %s", CallComplete, v.State)}
 	}
 	if len(q.Data.Parts) != len(v.Parts) {
 		return nil, errInvalid("%d parts in place of %d", len(q.Data.Parts), len(v.Parts))

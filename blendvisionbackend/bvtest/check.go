@@ -3,11 +3,43 @@ package bvtest
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 )
 
 // violate notes what no correct client does; the lock is held.
 func (s *Server) violate(format string, args ...any) {
 	s.violations = append(s.violations, fmt.Sprintf(format, args...))
+}
+
+// lateError is the refusal of a request that came when its session had ended, and what [Server.Check] says of that.
+type lateError struct {
+	error
+	text string
+}
+
+func (e *lateError) Unwrap() error { return e.error }
+
+// complain files that a request came too late, unless its client has hung up: one that was cut off, and then overtaken
+// by what the client did next, is no fault of the client's. That a connection has ended is noticed in some turns of the
+// scheduler.
+func (s *Server) complain(r *http.Request, err error) {
+	late, ok := errors.AsType[*lateError](err)
+	if !ok {
+		return
+	}
+	for range 100 {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-s.endpoints.Closing():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.violate("%s", late.text)
 }
 
 // Check returns an error that joins all that no correct client does, whatever answers it got, nil if there is nothing:

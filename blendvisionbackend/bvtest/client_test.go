@@ -2,22 +2,26 @@ package bvtest_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
+	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
 // client sends what it is told to, right or wrong.
 type client struct {
-	t      *testing.T
-	server *bvtest.Server
+	t         *testing.T
+	server    *bvtest.Server
+	transport http.RoundTripper
 }
 
 // start serves until the test ends. Check is the test's own to call.
@@ -25,7 +29,23 @@ func start(t *testing.T, opts *bvtest.Options) client {
 	server, err := bvtest.Start(opts)
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
-	return client{t, server}
+	return client{t, server, http.DefaultTransport}
+}
+
+// inBubble runs the test in virtual time, over a network in memory.
+func inBubble(t *testing.T, opts bvtest.Options, run func(c client)) {
+	synctest.Test(t, func(t *testing.T) {
+		var network pipenet.Network
+		if opts.Listen == nil {
+			opts.Listen = network.Listen
+		}
+		server, err := bvtest.Start(&opts)
+		require.NoError(t, err)
+		defer server.Close()
+		transport := &http.Transport{DialContext: network.Dial}
+		defer transport.CloseIdleConnections()
+		run(client{t, server, transport})
+	})
 }
 
 // inject scripts faults.
@@ -56,12 +76,17 @@ func (a answer) code(t *testing.T) int {
 
 // send sends a request with the headers, which come in pairs.
 func (c client) send(method, url string, body []byte, headers ...string) answer {
-	req, err := http.NewRequestWithContext(c.t.Context(), method, url, bytes.NewReader(body))
+	return c.sendUntil(c.t.Context(), method, url, body, headers...)
+}
+
+// sendUntil is send by a client that hangs up when ctx ends.
+func (c client) sendUntil(ctx context.Context, method, url string, body []byte, headers ...string) answer {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	require.NoError(c.t, err)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -128,6 +153,17 @@ func (c client) complete(u upload, request any) answer {
 
 func (c client) cancel(u upload) answer {
 	return c.call("/"+u.File.ID+":cancel-upload", `{"upload_id":"`+u.UploadData.ID+`"}`)
+}
+
+// downloadURL is where the completed file can be read.
+func (c client) downloadURL(u upload) string {
+	a := c.call("/"+u.File.ID+":download", "{}")
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+	var d struct {
+		URI string `json:"download_uri"`
+	}
+	require.NoError(c.t, json.Unmarshal(a.body, &d))
+	return d.URI
 }
 
 func mustJSON(t *testing.T, v any) []byte {

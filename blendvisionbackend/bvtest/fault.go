@@ -142,6 +142,14 @@ func (f Fault) refusal() error {
 	return &apiError{status: f.Status, code: grpcCode(f.Status), message: f.Message, retryAfter: f.RetryAfter}
 }
 
+// loss is what the client gets in place of an answer that is lost.
+func (f Fault) loss() error {
+	if f.Status == 0 {
+		return errGone
+	}
+	return f.refusal()
+}
+
 // spoils says that the client does not learn that the call was carried out.
 func (f Fault) spoils() bool {
 	return slices.Contains([]Kind{LoseAnswer, Truncate, Garbage}, f.Kind)

@@ -3,7 +3,9 @@ package bvtest_test
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -112,15 +114,31 @@ func TestStallsEndWithTheServer(t *testing.T) {
 }
 
 func TestStalledAnswerEndsWhenTheClientLeaves(t *testing.T) {
+	inBubble(t, bvtest.Options{}, func(c client) {
+		ctx, cancel := context.WithCancel(c.t.Context())
+		c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.StallAnswer, Fired: cancel})
+		require.ErrorIs(c.t, c.sendUntil(ctx, http.MethodPost, c.server.URL()+"/bv/cms/v1/library/files:upload", nil).err,
+			context.Canceled)
+		synctest.Wait()
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		require.NotContains(c.t, string(stacks), "bvtest.(*Server).between", "the handler still waits")
+		require.Empty(c.t, c.server.Sessions())
+	})
+}
+
+func TestALostFileMayBeAnswered(t *testing.T) {
 	c := start(t, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.StallAnswer, Fired: cancel})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.URL()+"/bv/cms/v1/library/files:upload", nil)
-	require.NoError(t, err)
-	_, err = http.DefaultTransport.RoundTrip(req)
-	require.ErrorIs(t, err, context.Canceled)
-	c.server.Close()
-	require.Empty(t, c.server.Sessions())
+	c.inject(bvtest.Fault{Call: bvtest.CallGet, Kind: bvtest.LoseAnswer, Status: 504, RetryAfter: "7"})
+	u := c.open(5)
+	etag := c.put(u.UploadData.Parts[0].URL, []byte("whole")).header.Get("ETag")
+	require.Equal(t, http.StatusOK, c.complete(u, u.completion(t, []string{etag}, []byte("whole"))).status)
+	url := c.downloadURL(u)
+	a := c.send(http.MethodGet, url, nil)
+	require.Equal(t, http.StatusGatewayTimeout, a.status)
+	require.Equal(t, "7", a.header.Get("Retry-After"))
+	require.Equal(t, "whole", string(c.send(http.MethodGet, url, nil).body))
+	require.NoError(t, c.server.Check())
 }
 
 func TestInjectRefusesWhatNoFaultCanBe(t *testing.T) {

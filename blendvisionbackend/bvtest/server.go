@@ -72,9 +72,6 @@ func (s *Server) Close() { s.endpoints.Close() }
 // URL is the API's address, without a path.
 func (s *Server) URL() string { return s.apiURL }
 
-// StoreURL is the address of the object store that presigned URLs lead to.
-func (s *Server) StoreURL() string { return s.store }
-
 // Token is the API token that the API accepts.
 func (s *Server) Token() string { return s.opts.Token }
 

@@ -44,7 +44,7 @@ type session struct {
 	contents [][]byte // of the parts as planned, nil until they arrive
 
 	unheard   bool // the client may not know that the session exists: the answer went wrong on purpose
-	uncertain bool // the client may not know that the session was completed or cancelled, likewise
+	uncertain bool // the client may not know that the session was completed, likewise
 }
 
 // Sessions lists every session there ever was, oldest first.

@@ -27,11 +27,9 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 	_, place := s.find(r.URL.Path)
 	fault := s.due(CallPut, place)
 	etag, err := s.put(r, fault)
+	s.complain(r, err)
 	if err == nil && fault.Kind == LoseAnswer {
-		err = errGone
-		if fault.Status != 0 {
-			err = fault.refusal()
-		}
+		err = fault.loss()
 	}
 	switch {
 	case err != nil:
@@ -62,7 +60,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 		content, err = s.read(r)
 	}
 	if err == nil && fault.Kind == LoseAnswer {
-		err = errGone
+		err = fault.loss()
 	}
 	if err != nil {
 		sendStoreError(w, err)
@@ -139,8 +137,10 @@ func (s *Server) put(r *http.Request, fault Fault) (string, error) {
 		return "", &storeError{status: http.StatusNotFound, code: "NoSuchUpload", message: "no such upload"}
 	}
 	if v.State != Open {
-		s.violate("%s of a part to a session that is %s", CallPut, v.State)
-		return "", &storeError{status: http.StatusNotFound, code: "NoSuchUpload", message: "the upload is " + string(v.State)}
+		return "", &lateError{
+			error: &storeError{status: http.StatusNotFound, code: "NoSuchUpload", message: "the upload is " + string(v.State)},
+			text:  fmt.Sprintf("%s of a part to a session that is %s", CallPut, v.State),
+		}
 	}
 	digest := md5.Sum(body.Bytes())
 	part := &v.Parts[place-1]

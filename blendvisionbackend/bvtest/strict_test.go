@@ -2,6 +2,7 @@ package bvtest_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func TestPresignedURLsCannotBeAltered(t *testing.T) {
 		"for another part":     otherPath + "?" + query,
 		"a later expiry":       strings.Replace(first, "expires=", "expires=9", 1),
 		"another part in it":   strings.Replace(first, "part=0", "part=1", 1),
-		"a path nobody signed": c.server.StoreURL() + "/x?" + query,
+		"a path nobody signed": path + "0?" + query,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := c.put(url, []byte("x"))
@@ -171,23 +172,25 @@ func TestCheckReportsWhatNoCorrectClientDoes(t *testing.T) {
 		require.EqualError(t, c.server.Check(), `bvtest: the session of "talk.mp4" was neither completed nor cancelled`)
 	})
 	t.Run("a part after the end", func(t *testing.T) {
-		c := start(t, nil)
-		u := c.open(1)
-		c.cancel(u)
-		require.Equal(t, "NoSuchUpload", xmlCode(t, c.put(u.UploadData.Parts[0].URL, []byte("x"))))
-		require.EqualError(t, c.server.Check(), "bvtest: put of a part to a session that is cancelled")
+		inBubble(t, bvtest.Options{}, func(c client) {
+			u := c.open(1)
+			c.cancel(u)
+			require.Equal(c.t, "NoSuchUpload", xmlCode(c.t, c.put(u.UploadData.Parts[0].URL, []byte("x"))))
+			require.EqualError(c.t, c.server.Check(), "bvtest: put of a part to a session that is cancelled")
+		})
 	})
 	t.Run("a completed session completed and cancelled", func(t *testing.T) {
-		c := start(t, nil)
-		u := c.open(1)
-		etag := c.put(u.UploadData.Parts[0].URL, []byte("x")).header.Get("ETag")
-		request := u.completion(t, []string{etag}, []byte("x"))
-		require.Equal(t, http.StatusOK, c.complete(u, request).status)
-		require.Equal(t, 10, c.complete(u, request).code(t))
-		require.Equal(t, 10, c.cancel(u).code(t))
-		require.EqualError(t, c.server.Check(), "bvtest: complete-upload of a session that is completed\n"+
-			"bvtest: cancel-upload of a session that is completed")
-		require.Equal(t, bvtest.Completed, c.server.Sessions()[0].State)
+		inBubble(t, bvtest.Options{}, func(c client) {
+			u := c.open(1)
+			etag := c.put(u.UploadData.Parts[0].URL, []byte("x")).header.Get("ETag")
+			request := u.completion(c.t, []string{etag}, []byte("x"))
+			require.Equal(c.t, http.StatusOK, c.complete(u, request).status)
+			require.Equal(c.t, 10, c.complete(u, request).code(c.t))
+			require.Equal(c.t, 10, c.cancel(u).code(c.t))
+			require.EqualError(c.t, c.server.Check(), "bvtest: complete-upload of a session that is completed\n"+
+				"bvtest: cancel-upload of a session that is completed")
+			require.Equal(c.t, bvtest.Completed, c.server.Sessions()[0].State)
+		})
 	})
 	t.Run("a cancelled session completed, whatever answers were lost", func(t *testing.T) {
 		c := start(t, nil)
@@ -203,6 +206,46 @@ func TestCheckReportsWhatNoCorrectClientDoes(t *testing.T) {
 		c.cancel(c.open(1))
 		require.EqualError(t, c.server.Check(), `bvtest: fault "refuse" for files:upload never fired: its call came 1 times`)
 	})
+}
+
+// What is cut off can be overtaken by what the client does next, and arrives late.
+func TestCheckForgivesALateRequestWhoseClientHasHungUp(t *testing.T) {
+	for name, late := range map[string]struct {
+		call bvtest.Call
+		next func(c client, u upload, etag string) // ends the session
+	}{
+		"a part, then a cancel": {bvtest.CallPut, func(c client, u upload, _ string) {
+			require.Equal(c.t, http.StatusOK, c.cancel(u).status)
+		}},
+		"a completion, then another": {bvtest.CallComplete, func(c client, u upload, etag string) {
+			require.Equal(c.t, http.StatusOK, c.complete(u, u.completion(c.t, []string{etag}, []byte("x"))).status)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, bvtest.Options{}, func(c client) {
+				ctx, hangUp := context.WithCancel(c.t.Context())
+				release := make(chan struct{})
+				u := c.open(1)
+				url := u.UploadData.Parts[0].URL
+				etag := c.put(url, []byte("x")).header.Get("ETag")
+				// The first of these calls waits here, as on a slow way. Nobody is there any more to hear its answer.
+				c.inject(bvtest.Fault{Call: late.call, Kind: bvtest.LoseAnswer, Fired: func() { hangUp(); <-release }})
+				if late.call == bvtest.CallPut {
+					require.ErrorIs(c.t, c.sendUntil(ctx, http.MethodPut, url, []byte("x"),
+						"Content-Type", "application/octet-stream").err, context.Canceled)
+				} else {
+					request := mustJSON(c.t, u.completion(c.t, []string{etag}, []byte("x")))
+					require.ErrorIs(c.t, c.sendUntil(ctx, http.MethodPost, c.server.URL()+"/bv/cms/v1/library/files/"+u.File.ID+
+						":complete-upload", request, "Authorization", "Bearer "+c.server.Token(), "X-Bv-Org-Id", c.server.OrgID(),
+						"Content-Type", "application/json").err, context.Canceled)
+				}
+				late.next(c, u, etag)
+				close(release)
+				time.Sleep(time.Minute)
+				require.NoError(c.t, c.server.Check())
+			})
+		})
+	}
 }
 
 func TestStartRefusesBadOptions(t *testing.T) {

@@ -256,13 +256,8 @@ func TestDownloadServesOnlyFinishedFiles(t *testing.T) {
 	etag := c.put(u.UploadData.Parts[0].URL, []byte("whole")).header.Get("ETag")
 	require.Equal(t, http.StatusOK, c.complete(u, u.completion(t, []string{etag}, []byte("whole"))).status)
 
-	a := c.call("/"+u.File.ID+":download", "{}")
-	require.Equal(t, http.StatusOK, a.status)
-	var d struct {
-		URI string `json:"download_uri"`
-	}
-	require.NoError(t, json.Unmarshal(a.body, &d))
-	require.Equal(t, "whole", string(c.send(http.MethodGet, d.URI, nil).body))
+	url := c.downloadURL(u)
+	require.Equal(t, "whole", string(c.send(http.MethodGet, url, nil).body))
 	c.server.Advance(time.Hour)
-	require.Equal(t, http.StatusForbidden, c.send(http.MethodGet, d.URI, nil).status)
+	require.Equal(t, http.StatusForbidden, c.send(http.MethodGet, url, nil).status)
 }
