@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/c1508ce4/sluice/internal/exchange"
@@ -16,20 +17,17 @@ import (
 // success. It holds no credentials.
 type Error struct {
 	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload", "download" or "get file"
-	Status  int    // HTTP's
-	Code    int    // gRPC's, as the API says it (documented); 0 from the object store
-	Message string // in the server's words, or the status in words if it gave none
-
-	retryAfter time.Duration
+	Status  int    // of HTTP
+	Code    string // for programs: gRPC's from the API, "NOT_FOUND"; the object store's, "AccessDenied"; "" if a gateway answered
+	Message string // for people; secrets in it are redacted
+	// RetryAfter is how long the server asked to wait, 0 if it did not.
+	RetryAfter time.Duration
 }
 
-// Error says which call was refused and why.
+// Error is "blendvisionbackend: put part: 503 SlowDown: Please reduce your request rate.". The service renews no
+// presigned URL: one that was refused is named as the reason.
 func (e *Error) Error() string {
-	code := ""
-	if e.Code != 0 {
-		code = fmt.Sprintf(" (gRPC code %d)", e.Code)
-	}
-	text := fmt.Sprintf("blendvisionbackend: %s: status %d%s: %s", e.Call, e.Status, code, e.Message)
+	text := "blendvisionbackend: " + exchange.Refusal(e.Call, e.Status, e.Code, e.Message)
 	if e.Call == callPut && e.Status == http.StatusForbidden {
 		text += "; the presigned URL has expired or was altered, and the service renews none: upload the file again"
 	}
@@ -57,12 +55,12 @@ const maxRefusal = 64 << 10
 // refusal reads an answer other than success: JSON from the API, XML from the object store. A gateway's page is neither and
 // counts for its status alone.
 func refusal(call string, resp *http.Response, secrets []string) error {
-	e := &Error{Call: call, Status: resp.StatusCode, retryAfter: retry.After(resp.Header, time.Now())}
+	e := &Error{Call: call, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
 	body, _ := exchange.ReadAll(resp.Body, maxRefusal) // one cut short or too long is not understood below
 	if call == callPut || call == callGet {
 		var v struct{ Code, Message string }
-		if xml.Unmarshal(body, &v) == nil && v.Code != "" {
-			e.Message = v.Code + ": " + v.Message
+		if xml.Unmarshal(body, &v) == nil {
+			e.Code, e.Message = v.Code, v.Message
 		}
 	} else {
 		var v struct {
@@ -70,14 +68,27 @@ func refusal(call string, resp *http.Response, secrets []string) error {
 			Message string `json:"message"`
 		}
 		if json.Unmarshal(body, &v) == nil {
-			e.Code, e.Message = v.Code, v.Message
+			e.Code, e.Message = codeName(v.Code), v.Message
 		}
 	}
-	if e.Message = exchange.Present(e.Message, secrets...); e.Message == "" {
-		e.Message = http.StatusText(e.Status)
-	}
+	e.Code, e.Message = exchange.Present(e.Code, secrets...), exchange.Present(e.Message, secrets...)
 	return e
 }
+
+// codeName is the name of a gRPC code (google.rpc.Code), which the API gives as a number (documented); "" for 0: it gave none.
+func codeName(code int) string {
+	names := [...]string{
+		"", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", codeNotFound, "ALREADY_EXISTS",
+		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+		"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
+	if code < 0 || code >= len(names) {
+		return strconv.Itoa(code)
+	}
+	return names[code]
+}
+
+const codeNotFound = "NOT_FOUND"
 
 // judge says which failures are worth another attempt: 429, 500, 503 and 504 (documented for the API; the object
 // store is taken to be alike), and connections and answers that broke; but not a server that nobody vouches for.
@@ -91,7 +102,7 @@ func judge(err error) retry.Verdict {
 	}
 	switch e.Status {
 	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return retry.Verdict{Action: retry.BackOff, After: e.retryAfter}
+		return retry.Verdict{Action: retry.BackOff, After: e.RetryAfter}
 	}
 	return retry.Verdict{Action: retry.Stop}
 }
@@ -99,7 +110,7 @@ func judge(err error) retry.Verdict {
 // gone says that the server knows nothing of what a call was about.
 func gone(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == http.StatusNotFound && e.Code == 5
+	return ok && e.Status == http.StatusNotFound && e.Code == codeNotFound
 }
 
 // certain says that a call that failed with err was not carried out: it was refused as it stood, or never left.

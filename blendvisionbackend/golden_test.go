@@ -86,9 +86,9 @@ func TestDocumentedOpenAndCancel(t *testing.T) {
 func TestDocumentedErrors(t *testing.T) {
 	documented := read(t, "documented.json")
 	for name, want := range map[string]blendvisionbackend.Error{
-		"invalid argument": {Call: "files:upload", Status: 400, Code: 3, Message: "invalid argument"},
-		"unauthenticated":  {Call: "files:upload", Status: 401, Code: 16, Message: "authorization is missing"},
-		"no permission":    {Call: "files:upload", Status: 403, Code: 7, Message: "no permission"},
+		"invalid argument": {Call: "files:upload", Status: 400, Code: "INVALID_ARGUMENT", Message: "invalid argument"},
+		"unauthenticated":  {Call: "files:upload", Status: 401, Code: "UNAUTHENTICATED", Message: "authorization is missing"},
+		"no permission":    {Call: "files:upload", Status: 403, Code: "PERMISSION_DENIED", Message: "no permission"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := playing(t, documented[name]).StartLargeFile(t.Context(), documentedSpec)
@@ -151,6 +151,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		return resp, nil
 	})
 	_, err := b.StartLargeFile(t.Context(), documentedSpec)
-	require.EqualError(t, err, "blendvisionbackend: files:upload: status 307: Temporary Redirect")
+	require.EqualError(t, err, "blendvisionbackend: files:upload: 307 Temporary Redirect")
 	require.Equal(t, 1, calls)
 }

@@ -96,7 +96,7 @@ func TestOtherStatusesAreFinal(t *testing.T) {
 				require.ErrorAs(w, err, &refused)
 				require.Equal(w, status, refused.Status)
 				require.Equal(w, "put part", refused.Call)
-				require.Equal(w, "InjectedFault: because", refused.Message)
+				require.Equal(w, "because", refused.Message)
 				require.NoError(w, f.Cancel(w.Context()))
 				require.NoError(w, w.server.Check())
 			})
@@ -110,7 +110,7 @@ func TestExpiredURLIsFinalAndSaysSoWithoutTheSignature(t *testing.T) {
 		w.server.Advance(2 * time.Hour)
 		began := time.Now()
 		_, err := f.UploadPart(w.Context(), sluice.NewPart(1, []byte("x"), nil))
-		require.EqualError(w, err, "blendvisionbackend: put part: status 403: AccessDenied: Request has expired; "+
+		require.EqualError(w, err, "blendvisionbackend: put part: 403 AccessDenied: Request has expired; "+
 			"the presigned URL has expired or was altered, and the service renews none: upload the file again")
 		require.Zero(w, time.Since(began), "no other attempt")
 		require.NoError(w, f.Cancel(w.Context()))
@@ -151,6 +151,27 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysHowLongToWait(t *testing.T) {
+	for call, code := range map[bvtest.Call]string{bvtest.CallUpload: "RESOURCE_EXHAUSTED", bvtest.CallPut: "InjectedFault"} {
+		t.Run(string(call), func(t *testing.T) {
+			inWorldWith(t, nil, blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 1}}, func(w world) {
+				w.inject(bvtest.Fault{Call: call, Kind: bvtest.Refuse, Status: 429, Message: "later", RetryAfter: "77"})
+				f, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
+				if call == bvtest.CallPut {
+					require.NoError(w, err)
+					_, err = f.UploadPart(w.Context(), sluice.NewPart(1, []byte("x"), nil))
+					require.NoError(w, f.Cancel(w.Context()))
+				}
+				var refused *blendvisionbackend.Error
+				require.ErrorAs(w, err, &refused)
+				require.Equal(w, 77*time.Second, refused.RetryAfter)
+				require.Equal(w, code, refused.Code)
+				require.Equal(w, "later", refused.Message)
+			})
+		})
+	}
+}
+
 func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
 	require.ErrorIs(t, &blendvisionbackend.Error{Status: 503}, sluice.ErrSlowDown)
 	require.NotErrorIs(t, &blendvisionbackend.Error{Status: 500}, sluice.ErrSlowDown)
@@ -163,7 +184,7 @@ func TestAttemptsAreLimited(t *testing.T) {
 			Call: bvtest.CallUpload, Count: -1, Kind: bvtest.Refuse, Status: 503, Message: "maintenance", Fired: func() { calls++ },
 		})
 		_, err := w.backend.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1})
-		require.EqualError(w, err, "sluice: a large file may be left unfinished: blendvisionbackend: files:upload: status 503 (gRPC code 14): maintenance")
+		require.EqualError(w, err, "sluice: a large file may be left unfinished: blendvisionbackend: files:upload: 503 UNAVAILABLE: maintenance")
 		require.Equal(w, 3, calls)
 	})
 }

@@ -92,7 +92,7 @@ func TestOddPlanThatCannotBeCancelledIsNamed(t *testing.T) {
 		s := w.session()
 		require.ErrorIs(w, err, sluice.ErrLeftBehind)
 		require.EqualError(w, err, "sluice: a large file may be left unfinished (session "+s.FileID+"/"+s.UploadID+
-			", cancelling it failed: blendvisionbackend: cancel-upload: status 403 (gRPC code 7): Forbidden)"+
+			", cancelling it failed: blendvisionbackend: cancel-upload: 403 PERMISSION_DENIED: Forbidden)"+
 			": blendvisionbackend: files:upload: the server plans no parts")
 	})
 }
