@@ -134,6 +134,15 @@ func (b *bench) startSpec(spec sluice.FileSpec, n int) (*draft, error) {
 	return d, nil
 }
 
+// resume opens an unfinished large file. It may belong to the new handle alone from then on.
+func (b *bench) resume(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
+	f, err := b.Backend.ResumeLargeFile(ctx, spec, id)
+	if err == nil {
+		b.opened = append(b.opened, f)
+	}
+	return f, err
+}
+
 // part lends a copy of the i-th part, from 0.
 func (d *draft) part(i int) *sluice.Part {
 	return d.lend(i, bytes.Clone(d.data[i]), sums(d.data[i], d.limits.PartDigests))

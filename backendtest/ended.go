@@ -172,7 +172,7 @@ func checkEndedLook(b *bench) error {
 		return err
 	}
 	ctx := b.ended()
-	_, err = b.Backend.ResumeLargeFile(ctx, d.spec, d.file.Info().ID)
+	_, err = b.resume(ctx, d.spec, d.file.Info().ID)
 	if err := refused(ctx, "ResumeLargeFile", err); err != nil {
 		return err
 	}

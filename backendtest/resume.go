@@ -66,7 +66,7 @@ func checkUnfinished(b *bench) error {
 		}
 		want = append(want, d.file.Info().ID)
 	}
-	if _, err := b.start("other/"+b.name, 2); err != nil {
+	if _, err := b.start(home+"other/"+b.name, 2); err != nil {
 		return err
 	}
 	for i, name := range []string{b.name + "/cancelled", b.name + "/finished"} {
@@ -129,7 +129,7 @@ func checkResumeID(b *bench) error {
 		tags[i+1] = r.Tag
 	}
 	id := d.file.Info().ID
-	if d.file, err = b.Backend.ResumeLargeFile(b.ctx, d.spec, id); err != nil {
+	if d.file, err = b.resume(b.ctx, d.spec, id); err != nil {
 		return fmt.Errorf("ResumeLargeFile: %w", err)
 	}
 	info := d.file.Info()
@@ -173,7 +173,7 @@ func checkResumeName(b *bench) error {
 	if _, err := b.start(b.name+"/longer", 2); err != nil {
 		return err
 	}
-	f, err := b.Backend.ResumeLargeFile(b.ctx, b.spec(b.name), "")
+	f, err := b.resume(b.ctx, b.spec(b.name), "")
 	if err != nil {
 		return fmt.Errorf("ResumeLargeFile: %w", err)
 	}
@@ -185,7 +185,7 @@ func checkResumeName(b *bench) error {
 
 func checkResumeNone(b *bench) error {
 	none := func(when, id string) error {
-		_, err := b.Backend.ResumeLargeFile(b.ctx, b.spec(b.name), id)
+		_, err := b.resume(b.ctx, b.spec(b.name), id)
 		if err == nil {
 			return fmt.Errorf("%s: no error", when)
 		}
@@ -212,7 +212,7 @@ func checkResumeOther(b *bench) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.Backend.ResumeLargeFile(b.ctx, b.spec(b.name+"/other"), d.file.Info().ID); err == nil {
+	if _, err := b.resume(b.ctx, b.spec(b.name+"/other"), d.file.Info().ID); err == nil {
 		return errors.New("ResumeLargeFile with the ID of a large file of another name: no error")
 	}
 	return nil
@@ -229,7 +229,7 @@ func checkResumeCancel(b *bench) error {
 		if u.Spec.Name != b.name {
 			return fmt.Errorf("the large file listed is named %q, not %q", u.Spec.Name, b.name)
 		}
-		f, err := b.Backend.ResumeLargeFile(b.ctx, u.Spec, u.ID)
+		f, err := b.resume(b.ctx, u.Spec, u.ID)
 		if err != nil {
 			return fmt.Errorf("ResumeLargeFile of what was listed: %w", err)
 		}

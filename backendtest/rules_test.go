@@ -56,6 +56,25 @@ func TestASoundStoreBreaksNoRule(t *testing.T) {
 	require.Equal(t, []string{"large-empty", "large-one-part", "part-plan", "unsupported"}, sortedKeys(skips))
 }
 
+func TestTheKitKeepsToItsOwnNamesAndLeavesNothingUnfinished(t *testing.T) {
+	for _, r := range rules() {
+		t.Run(r.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSloppy("")
+				s.latency = latency
+				_ = check(t.Context(), r, Store{Backend: s, Open: s.open, Stat: s.stat, Size: 3000})
+				for _, u := range s.uploads {
+					require.True(t, strings.HasPrefix(u.spec.Name, "backendtest/"), u.spec.Name)
+					require.NotEmpty(t, u.over, u.spec.Name)
+				}
+				for name := range s.files {
+					require.True(t, strings.HasPrefix(name, "backendtest/"), name)
+				}
+			})
+		})
+	}
+}
+
 func TestASlowMemoryBackendBreaksNoRule(t *testing.T) {
 	broken, skips := outcomes(t, func() (Store, func()) {
 		limits := memorybackend.DefaultLimits()

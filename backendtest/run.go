@@ -34,6 +34,9 @@ type Store struct {
 
 const defaultGrace = 5 * time.Second
 
+// home is where the kit's files are.
+const home = "backendtest/"
+
 // Run checks every rule in a subtest, each on a Store that newStore makes for it.
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	for i, r := range rules() {
@@ -102,7 +105,7 @@ func check(ctx context.Context, r rule, s Store) error {
 	}
 	b := &bench{
 		Store: s, ctx: ctx, limits: s.Backend.Limits(),
-		name: "backendtest/" + rand.Text() + "/" + r.name,
+		name: home + rand.Text() + "/" + r.name,
 	}
 	defer b.tidy()
 	return r.check(b)

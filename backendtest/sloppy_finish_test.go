@@ -102,7 +102,10 @@ func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([
 	return data, nil
 }
 
-func (u *sloppyUpload) Cancel(ctx context.Context) error {
+func (u *sloppyUpload) Cancel(ctx context.Context) error { return u.cancel(ctx, false) }
+
+// cancel is refused to who started what another handle has resumed.
+func (u *sloppyUpload) cancel(ctx context.Context, resumed bool) error {
 	s := u.store
 	if err := s.answer(ctx, "Cancel"); err != nil {
 		return err
@@ -110,6 +113,8 @@ func (u *sloppyUpload) Cancel(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case u.taken && !resumed:
+		return errors.New("another handle has it")
 	case u.over == "cancelled" && s.is("second cancel fails"):
 		return errors.New("unknown large file")
 	case u.over == "finished":

@@ -39,6 +39,7 @@ func (s *sloppy) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id s
 		if s.is("stored unsorted") {
 			slices.Reverse(resumed.info.Stored)
 		}
+		u.taken = true
 		return &sloppyHandle{&resumed, u}, nil
 	}
 	if s.is("resume none is plain") {
@@ -59,7 +60,7 @@ func (h *sloppyHandle) Cancel(ctx context.Context) error {
 	if h.store.is("cancels only what it started") {
 		return nil
 	}
-	return h.sloppyUpload.Cancel(ctx)
+	return h.cancel(ctx, true)
 }
 
 func (s *sloppy) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {

@@ -43,6 +43,7 @@ type sloppyUpload struct {
 	spec  sluice.FileSpec
 	ctx   context.Context // of the start
 	over  string          // "finished" or "cancelled"
+	taken bool            // by a handle that resumed it
 	parts map[int]sloppyPart
 	busy  map[int]int // calls under way, by part
 	info  sluice.LargeFileInfo

@@ -139,7 +139,7 @@ func checkUnsupported(b *bench) error {
 	}
 	if !b.limits.Resumable {
 		checked = true
-		if _, err := b.Backend.ResumeLargeFile(b.ctx, b.spec(b.name), ""); !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := b.resume(b.ctx, b.spec(b.name), ""); !errors.Is(err, errors.ErrUnsupported) {
 			return fmt.Errorf("ResumeLargeFile, with Limits.Resumable false: %v", err)
 		}
 		if _, err := b.listed(b.name); !errors.Is(err, errors.ErrUnsupported) {
