@@ -21,7 +21,7 @@ func vocabularyRules() []rule {
 		},
 		{
 			name:  "together",
-			text:  "What an algorithm's Together computes is what its hashes compute one by one, whatever the lengths.",
+			text:  "What an algorithm's Together computes for three to eight hashes is what they compute one by one, whatever the lengths.",
 			check: checkTogether,
 		},
 		{
@@ -72,7 +72,8 @@ func checkLimits(b *bench) error {
 	return nil
 }
 
-// checkTogether writes pieces of uneven lengths, two to every hash.
+// checkTogether writes pieces of even and of uneven lengths to as many hashes as Together is called with: whole blocks
+// while all hashes are at a block's boundary, then what leaves some of them between two.
 func checkTogether(b *bench) error {
 	none := true
 	for _, a := range slices.Concat(b.limits.PartDigests, b.limits.WholeDigests) {
@@ -85,10 +86,10 @@ func checkTogether(b *bench) error {
 			for i := range n {
 				hashes[i], want[i] = a.New(), a.New()
 			}
-			for _, base := range []int{4096, 64, 1000, 0} {
+			for _, length := range []struct{ least, step int64 }{{4096, 64}, {64, 0}, {0, 1}, {4096, 0}, {1000, 1}} {
 				data := make([][]byte, n)
 				for i := range n {
-					data[i] = bytes.Repeat([]byte{byte(n), byte(i), byte(base)}, base/3+i%3)
+					data[i] = b.random(length.least + length.step*int64(i%3))
 					want[i].Write(data[i])
 				}
 				a.Together(hashes, data)

@@ -138,8 +138,9 @@ func (b *Backend) wrap(name string, f sluice.LargeFile, err error) (sluice.Large
 	return &largeFile{backend: b, inner: f, name: name}, nil
 }
 
-// Unfinished is an Op of the kind Unfinished, which begins and ends with the iteration. Where an
-// injector makes it fail, the error is all it yields. With Lose that is after the whole list was read.
+// Unfinished is an Op of the kind Unfinished. It begins with the iteration, and ends when the whole list is read, before
+// the first of it is yielded. Where an injector makes it fail, the error is all it yields; with Lose, too, which lets the
+// list be read.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
 		list, err := call(ctx, b, Op{Kind: Unfinished, Name: prefix}, nil,

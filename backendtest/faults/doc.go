@@ -7,6 +7,7 @@
 //
 //	faults.Fail(nil, faults.Nth(3))                                    // the third call of all
 //	faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(3))  // the third UploadPart
+//	faults.Fail(nil, faults.From(3))                                   // the third call and all after it
 //	faults.Lose(nil, faults.OnKind(faults.Finish))                     // every Finish, after it worked
 //	faults.Delay(time.Second, faults.OnPart(2))
 //

@@ -70,7 +70,7 @@ func Nth(n int) Condition {
 	return func(Op) bool { return asked.Add(1) == int64(n) }
 }
 
-// From holds for the n-th Op that it is asked about and all later ones.
+// From holds for the n-th Op that it is asked about and all later ones: the store is gone, and stays so.
 func From(n int) Condition {
 	var asked atomic.Int64
 	return func(Op) bool { return asked.Add(1) >= int64(n) }
@@ -89,19 +89,6 @@ func OnPart(numbers ...int) Condition {
 // OnName holds for calls about the file of that name.
 func OnName(name string) Condition {
 	return func(o Op) bool { return o.Kind != Unfinished && o.Name == name }
-}
-
-// Any holds where at least one of the conditions does. All of them are asked.
-func Any(conditions ...Condition) Condition {
-	return func(o Op) bool {
-		var holds bool
-		for _, c := range conditions {
-			if c(o) {
-				holds = true
-			}
-		}
-		return holds
-	}
 }
 
 // Not holds where the condition does not.
