@@ -131,7 +131,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	case ctx.Err() != nil:
 		return sluice.File{}, context.Cause(ctx)
 	}
-	f, err := b.start(spec, false)
+	f, err := b.start(spec)
 	if err != nil {
 		return sluice.File{}, err
 	}
@@ -150,23 +150,23 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	f, err := b.start(spec, true)
+	f, err := b.start(spec)
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// start makes the two files of an unfinished file; if it is to be lasting, so that they outlive a power cut.
-func (b *Backend) start(spec sluice.FileSpec, lasting bool) (*largeFile, error) {
-	f, err := b.startUnnamed(spec, lasting)
+// start makes the two files of an unfinished file, so that they outlive a power cut.
+func (b *Backend) start(spec sluice.FileSpec) (*largeFile, error) {
+	f, err := b.startUnnamed(spec)
 	if err != nil {
 		return nil, fmt.Errorf("filebackend: starting %q in %s: %w", spec.Name, b.root.Name(), err)
 	}
 	return f, nil
 }
 
-func (b *Backend) startUnnamed(spec sluice.FileSpec, lasting bool) (*largeFile, error) {
+func (b *Backend) startUnnamed(spec sluice.FileSpec) (*largeFile, error) {
 	if err := b.prepare(spec.Name); err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (b *Backend) startUnnamed(spec sluice.FileSpec, lasting bool) (*largeFile, 
 		return nil, err
 	}
 	_, err = record.Write(head)
-	if err == nil && lasting {
+	if err == nil {
 		err = b.syncFile(record)
 	}
 	var data *os.File
@@ -196,7 +196,7 @@ func (b *Backend) startUnnamed(spec sluice.FileSpec, lasting bool) (*largeFile, 
 	if err == nil {
 		err = data.Close()
 	}
-	if err == nil && lasting {
+	if err == nil {
 		err = b.syncFolders(path.Dir(spec.Name))
 	}
 	if err != nil {

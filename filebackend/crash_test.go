@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,6 +232,40 @@ func TestADamagedRecordIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, id)
 		require.Len(t, files(t, dir), 2, "nothing is removed")
 	}
+}
+
+func TestADamagedRecordHidesNoOther(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir, nil)
+	var damaged []string
+	for _, name := range []string{"a", "b", "c", "sub/d"} {
+		f := start(t, b, name)
+		if name == "a" || name == "c" {
+			record := ".sluice-" + f.Info().ID + ".record"
+			require.NoError(t, os.WriteFile(filepath.Join(dir, record), []byte("what is this\n"), 0o600))
+			damaged = append(damaged, record)
+		}
+	}
+	var names []string
+	var failed error
+	for u, err := range b.Unfinished(context.Background(), "") {
+		require.NoError(t, failed, "an error ends the sequence")
+		if failed = err; err == nil {
+			names = append(names, u.Spec.Name)
+		}
+	}
+	require.Equal(t, []string{"b", "sub/d"}, names)
+	for _, record := range damaged {
+		require.ErrorContains(t, failed, record+": line 1 of the record is damaged")
+	}
+	f, err := b.ResumeLargeFile(context.Background(), spec("b"), "")
+	require.NoError(t, err)
+	require.NoError(t, f.Cancel(context.Background()))
+	_, err = b.ResumeLargeFile(context.Background(), spec("a"), "")
+	require.ErrorIs(t, err, fs.ErrNotExist, "a stream starts anew")
+	require.ErrorContains(t, err, damaged[0])
+	require.Len(t, unfinished(t, b, "sub/"), 1, "a folder without a damaged one")
+	require.Len(t, files(t, dir), 6, "nothing is removed")
 }
 
 func TestAPartLeavesTheRecordBeforeItIsWrittenOver(t *testing.T) {

@@ -38,7 +38,11 @@
 // is written when the data of its part is on the disk, so that a crash at any moment, also while UploadFile
 // runs, leaves what [Backend.Unfinished] lists and [Backend.ResumeLargeFile] goes on with. A crash in the
 // moment between the making or the removal of the two leaves a record alone: that means nothing, and may
-// be deleted.
+// be deleted. So may data alone, which a power cut in that moment leaves where the file system does not keep
+// the order of the two.
+//
+// A record that is damaged hides no other: Unfinished lists them all, and then its error names the path of the
+// damaged one. Nothing goes on with that: it may be deleted, with its data.
 //
 // The CRC-32C of a part is compared when it is written, and when a stream is resumed with the replayed one.
 // It costs next to nothing beside a disk, and finds accidents: another dump, a bit that fell over. It is

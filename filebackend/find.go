@@ -35,7 +35,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 
 func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (*largeFile, error) {
 	if id == "" {
-		found, err := b.search(ctx, path.Dir(spec.Name), false)
+		found, damaged, err := b.search(ctx, path.Dir(spec.Name), false)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (
 			}
 		}
 		if id == "" {
-			return nil, fmt.Errorf("no unfinished large file has that name: %w", fs.ErrNotExist)
+			return nil, errors.Join(fmt.Errorf("no unfinished large file has that name: %w", fs.ErrNotExist), damaged)
 		}
 	}
 	if !validID(id) {
@@ -183,7 +183,8 @@ func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 
 // Unfinished lists what was unfinished when the iteration began. It looks into all folders that names with
 // the prefix can lie in: all of the store for prefix "", only a/b for "a/b/c". It does not follow symbolic
-// links, and passes over folders that it may not read.
+// links, and passes over folders that it may not read. Records that it cannot read are named by the error, which comes
+// after all that it can.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
 		none := sluice.UnfinishedFile{Spec: sluice.FileSpec{Size: sluice.UnknownSize}}
@@ -194,9 +195,12 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 		if !fs.ValidPath(dir) {
 			return // no name begins so
 		}
-		found, err := b.search(ctx, dir, true)
-		if err != nil {
+		fail := func(err error) {
 			yield(none, fmt.Errorf("filebackend: listing unfinished files in %s: %w", b.root.Name(), err))
+		}
+		found, damaged, err := b.search(ctx, dir, true)
+		if err != nil {
+			fail(err)
 			return
 		}
 		for _, u := range found {
@@ -208,13 +212,16 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 				return
 			}
 		}
+		if damaged != nil {
+			fail(damaged)
+		}
 	}
 }
 
-// search returns the unfinished files in a folder, and in those below it, oldest first.
-func (b *Backend) search(ctx context.Context, dir string, below bool) ([]sluice.UnfinishedFile, error) {
-	var found []sluice.UnfinishedFile
-	err := fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+// search returns the unfinished files in a folder, and in those below it, oldest first. damaged names the records that
+// cannot be read: what they are about is not known.
+func (b *Backend) search(ctx context.Context, dir string, below bool) (found []sluice.UnfinishedFile, damaged, err error) {
+	err = fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -229,10 +236,11 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) ([]sluice.
 		if ok {
 			found = append(found, u)
 		}
-		return err
+		damaged = errors.Join(damaged, err)
+		return nil
 	})
 	slices.SortFunc(found, func(x, y sluice.UnfinishedFile) int { return strings.Compare(x.ID, y.ID) })
-	return found, err
+	return found, damaged, err
 }
 
 // look reads what the record of that name is about. It is false if the file is no record, or nothing is

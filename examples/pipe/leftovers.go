@@ -99,21 +99,21 @@ func (r *request) missing(found []sluice.UnfinishedFile) (errs []error) {
 	return errs
 }
 
-// cancel cancels large files and lists them. One that fails does not keep it from trying the others.
+// cancel cancels large files and lists them. One that fails, or cannot be listed, does not keep it from trying the others.
 func cancel(ctx context.Context, r *request, d *destination) error {
 	if err := d.named(r.dest); err != nil && !r.prefix {
 		return err
 	}
 	var found []sluice.UnfinishedFile
+	var errs []error
 	for f, err := range d.backend.Unfinished(ctx, d.name) {
 		if err != nil {
-			return err
-		}
-		if r.selects(f, d.name) {
+			errs = append(errs, err)
+		} else if r.selects(f, d.name) {
 			found = append(found, f)
 		}
 	}
-	errs := r.missing(found)
+	errs = append(errs, r.missing(found)...)
 	for _, f := range found {
 		if err := cancelOne(ctx, d.backend, f); err != nil {
 			errs = append(errs, fmt.Errorf("large file %s: %w", f.ID, err))

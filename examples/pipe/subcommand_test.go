@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/filebackend"
 )
 
 // again makes the next run's output its own.
@@ -114,6 +117,32 @@ func TestGetGoesOnAfterABrokenConnection(t *testing.T) {
 	require.NoError(t, s.Inject(b2test.Fault{Call: "b2_download_file_by_name", Kind: b2test.Truncate}))
 	require.Equal(t, exitDone, tr.run("get", "b2://test-bucket/x"), tr.stderr())
 	require.True(t, bytes.Equal(data, tr.stdout.Bytes()))
+}
+
+func TestADamagedLeftoverKeepsNoOtherFromBeingListedAndCancelled(t *testing.T) {
+	dir := t.TempDir()
+	b, err := filebackend.New(dir, nil)
+	require.NoError(t, err)
+	defer b.Close()
+	var ids []string
+	for _, name := range []string{"a", "b"} {
+		f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: name, Size: sluice.UnknownSize})
+		require.NoError(t, err)
+		ids = append(ids, f.Info().ID)
+	}
+	damaged := ".sluice-" + ids[0] + ".record"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, damaged), []byte("what is this\n"), 0o600))
+	for _, args := range [][]string{
+		{"unfinished", "file://" + dir + "/"}, {"cancel", "-prefix", "-older", "0s", "file://" + dir + "/"},
+	} {
+		tr := realTrial(t)
+		require.Equal(t, exitFailed, tr.run(args...))
+		require.Contains(t, tr.stderr(), damaged+": line 1 of the record is damaged")
+		require.Equal(t, ids[1:], tr.listed())
+	}
+	for u, err := range b.Unfinished(t.Context(), "") {
+		require.Error(t, err, "%s is left", u.ID)
+	}
 }
 
 // failingWriter is a disk that is full.
