@@ -156,6 +156,8 @@ func randomB2Scenario(rng *rand.Rand) *b2Scenario {
 		}
 		if oneIn(rng, 2) {
 			s.doLate(rng)
+		} else if oneIn(rng, 2) {
+			s.hideFinish()
 		}
 		s.texts = append(s.texts, "b2_")
 	}
@@ -187,6 +189,15 @@ func (s *b2Scenario) doLate(rng *rand.Rand) {
 		s.faults = append(s.faults, b2test.Fault{
 			Kind: b2test.Wait, Call: b2Calls[rng.IntN(len(b2Calls))], Skip: rng.IntN(8), Delay: upTo(rng, lateWork),
 		})
+	}
+	s.causes = append(s.causes, sluice.ErrFinishUnknown)
+}
+
+// hideFinish has the service finish, and say nothing of that then or later.
+func (s *b2Scenario) hideFinish() {
+	s.faults = append(s.faults, b2test.Fault{Kind: b2test.LoseAnswer, Call: "b2_finish_large_file", Count: -1})
+	for _, look := range []string{"b2_get_file_info", "b2_list_file_versions", "b2_list_parts"} {
+		s.faults = append(s.faults, b2test.Fault{Kind: b2test.Refuse, Status: 503, Call: look, Count: -1})
 	}
 	s.causes = append(s.causes, sluice.ErrFinishUnknown)
 }
@@ -263,6 +274,10 @@ func (s *b2Scenario) run(t *testing.T, rng *rand.Rand) {
 		}
 	case errors.Is(o.err, sluice.ErrFinishUnknown):
 		require.LessOrEqual(t, len(files), 1)
+		for _, f := range files {
+			tally.doubtfulB2.Add(1)
+			verify(t, read(t, f), s.data)
+		}
 	default:
 		require.Empty(t, files)
 		if o.err.LargeFile == "" && len(unfinished) > 0 {

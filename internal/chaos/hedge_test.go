@@ -20,11 +20,12 @@ import (
 // watchdog gives them up and another attempt is made.
 type stragglers struct {
 	*memorybackend.Backend
-	slow  map[int]bool  // by the number of the attempt
+	seed  uint64
+	oneOf int           // attempts is slow; 0: none
 	stall time.Duration // of such an attempt; 0: it is ten times as slow
 
 	mu       sync.Mutex
-	attempts int
+	attempts map[int]int // by part
 }
 
 // perPage is what a page of a part takes in an attempt that is not slow.
@@ -40,18 +41,21 @@ type straggling struct {
 	store *stragglers
 }
 
-// next tells whether the next attempt is slow.
-func (s *stragglers) next() bool {
+// next tells whether the next attempt at the part is slow, and what it takes beside the usual: part of a millisecond, so
+// that no two attempts take equally long. Both follow from the seed, the part and the attempt. How goroutines run decides
+// only which of several parts that are late at one moment is hedged first.
+func (s *stragglers) next(part int) (slow bool, extra time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.attempts++
-	return s.slow[s.attempts]
+	s.attempts[part]++
+	rng := rand.New(rand.NewPCG(s.seed<<32|uint64(s.oneOf), uint64(part)<<32|uint64(s.attempts[part])))
+	return s.oneOf > 0 && oneIn(rng, s.oneOf), upTo(rng, time.Millisecond)
 }
 
 func (f *straggling) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	s := f.store
-	usual := perPage * time.Duration(p.Size) / page
-	slow := s.next()
+	slow, extra := s.next(p.Number)
+	usual := perPage*time.Duration(p.Size)/page + extra
 	switch {
 	case slow && s.stall > 0:
 		if err := pause(ctx, s.stall); err != nil {
@@ -90,6 +94,7 @@ func follow(t *testing.T, s *stragglers, parts int, repeatable bool) (f tail) {
 	synctest.Test(t, func(t *testing.T) {
 		const partPages, uploads = 16, 8
 		l := sluice.Limits{MinPart: page, MinParts: 2, MaxParts: 10_000, MaxSingle: 1 << 20, Repeatable: repeatable}
+		s.attempts = make(map[int]int)
 		s.Backend = memorybackend.New(&memorybackend.Options{Limits: &l})
 		pool := newPool(t, (uploads+1)*partPages, false)
 		data := contentOf(uint64(parts), parts*partPages*page)
@@ -123,13 +128,8 @@ func TestStragglers(t *testing.T) {
 				ideal := follow(t, &stragglers{}, parts, true)
 				require.Zero(t, ideal.hedges, "without a straggler there is nothing to hedge")
 				for seed := range uint64(streams) {
-					rng := rand.New(rand.NewPCG(seed, uint64(oneOf)))
-					slow := map[int]bool{}
-					for n := range 4 * parts {
-						slow[n+1] = oneIn(rng, oneOf)
-					}
 					for i, repeatable := range []bool{false, true} {
-						f := follow(t, &stragglers{slow: slow, stall: stall}, parts, repeatable)
+						f := follow(t, &stragglers{seed: seed, oneOf: oneOf, stall: stall}, parts, repeatable)
 						total[i] += f.total / streams
 						closing[i] += f.closing / streams
 						worst[i] = max(worst[i], f.closing)
@@ -141,7 +141,7 @@ func TestStragglers(t *testing.T) {
 					closing[0].Seconds(), closing[1].Seconds(), worst[0].Seconds(), worst[1].Seconds(), float64(hedges[1])/streams)
 				require.Zero(t, hedges[0])
 				require.Positive(t, hedges[1])
-				require.LessOrEqual(t, total[1], total[0]+total[0]/20, "a second attempt does no harm; which attempts are slow follows from how goroutines run")
+				require.LessOrEqual(t, total[1], total[0], "a second attempt does no harm")
 			}
 		}
 	}

@@ -22,12 +22,15 @@ var (
 // tally is what the closing line says.
 var tally struct {
 	scenarios, killed, faults, files, bytes, lost atomic.Int64
+
+	doubtful, doubtfulB2 atomic.Int64 // files that were there though their finish was unknown; in memory, and B2's
 }
 
-// leastScenarios and leastKilled are what a whole run has to have.
+// What a whole run has to have.
 const (
 	leastScenarios = 10_000
 	leastKilled    = 200
+	leastDoubtful  = 20 // in memory, and of B2's
 )
 
 func TestMain(m *testing.M) {
@@ -64,11 +67,13 @@ func tooFew() string {
 	var count int64
 	_, _ = fmt.Sscan(get("count"), &count)
 	rounds *= count
-	switch n, k := tally.scenarios.Load(), tally.killed.Load(); {
+	switch n, k, d := tally.scenarios.Load(), tally.killed.Load(), min(tally.doubtful.Load(), tally.doubtfulB2.Load()); {
 	case n < rounds*leastScenarios:
 		return fmt.Sprintf("%d scenarios are fewer than %d", n, rounds*leastScenarios)
 	case k < rounds*leastKilled:
 		return fmt.Sprintf("%d killed processes are fewer than %d", k, rounds*leastKilled)
+	case d < rounds*leastDoubtful:
+		return fmt.Sprintf("%d files of an unknown finish are fewer than %d", d, rounds*leastDoubtful)
 	}
 	return ""
 }

@@ -213,6 +213,11 @@ func (s *memoryScenario) requireNothingFinished(t *testing.T, e *sluice.Error, b
 	switch {
 	case errors.Is(e, sluice.ErrFinishUnknown):
 		require.Zero(t, cancels)
+		if names := memory.Names(); len(names) > 0 {
+			require.Equal(t, []string{"f"}, names)
+			tally.doubtful.Add(1)
+			verify(t, stored(t, memory, "f"), s.data)
+		}
 		return
 	case s.options.OnFailure == sluice.Keep:
 		require.Zero(t, cancels)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,19 @@ import (
 	"github.com/c1508ce4/sluice/backendtest/faults"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
+
+// apart is the test to a goroutine that is not its own: what fails there ends that goroutine, and the test must look.
+type apart struct{ testing.TB }
+
+func (a apart) FailNow() {
+	a.Fail()
+	runtime.Goexit()
+}
+
+func (a apart) Fatalf(format string, args ...any) {
+	a.Errorf(format, args...)
+	runtime.Goexit()
+}
 
 // Up to 64 writers, some of which fail, hang, or are given up, share pages for fewer parts than there are writers.
 func TestSharedPools(t *testing.T) {
@@ -49,13 +63,16 @@ func TestSharedPools(t *testing.T) {
 			}
 			streams[i], stores[i] = s, faults.New(memory, injectors...)
 			writers.Go(func() {
-				outcomes[i] = s.run(t, stores[i], fmt.Sprint(i))
+				outcomes[i] = s.run(apart{t}, stores[i], fmt.Sprint(i))
 				for _, f := range injectors {
 					tally.faults.Add(int64(f.Fired()))
 				}
 			})
 		}
 		writers.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
 		require.Zero(t, pool.InUse(), "all pages are home")
 		finished, kept := 0, 0
 		for i, o := range outcomes {

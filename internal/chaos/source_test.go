@@ -65,7 +65,7 @@ func randomSteps(rng *rand.Rand, n int) []step {
 }
 
 // feed runs one step. release lets a source go on that hangs.
-func (s step) feed(t *testing.T, w *sluice.LargeFileWriter, data []byte, release <-chan struct{}) (int, error) {
+func (s step) feed(t testing.TB, w *sluice.LargeFileWriter, data []byte, release <-chan struct{}) (int, error) {
 	time.Sleep(s.wait)
 	source := bytes.NewReader(data)
 	var from io.Reader = source

@@ -76,7 +76,7 @@ type outcome struct {
 }
 
 // run feeds the stream to its end and checks what holds with any store. A failure to open is an outcome as well.
-func (s *stream) run(t *testing.T, b sluice.Backend, name string) outcome {
+func (s *stream) run(t testing.TB, b sluice.Backend, name string) outcome {
 	pool := s.options.Pool
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -142,7 +142,7 @@ func (s *stream) run(t *testing.T, b sluice.Backend, name string) outcome {
 }
 
 // feed runs the steps and returns how many bytes the writer took.
-func (s *stream) feed(t *testing.T, w *sluice.LargeFileWriter, pool *sluice.Pool, release <-chan struct{}) (accepted int, err error) {
+func (s *stream) feed(t testing.TB, w *sluice.LargeFileWriter, pool *sluice.Pool, release <-chan struct{}) (accepted int, err error) {
 	data := s.data
 	for _, step := range s.steps {
 		piece := data[:min(step.n, len(data))]
@@ -165,7 +165,7 @@ func (s *stream) feed(t *testing.T, w *sluice.LargeFileWriter, pool *sluice.Pool
 }
 
 // check compares a failure with what could cause it. The first one is what every call returns.
-func (s *stream) check(t *testing.T, err, feedErr error) *sluice.Error {
+func (s *stream) check(t testing.TB, err, feedErr error) *sluice.Error {
 	var e *sluice.Error
 	require.ErrorAs(t, err, &e)
 	if feedErr != nil && !errors.Is(err, sluice.ErrFinishUnknown) {
@@ -192,7 +192,7 @@ func (s *stream) check(t *testing.T, err, feedErr error) *sluice.Error {
 	return nil
 }
 
-func requireOrdered(t *testing.T, s sluice.Stats) {
+func requireOrdered(t testing.TB, s sluice.Stats) {
 	require.GreaterOrEqual(t, s.Accepted, s.Hashed)
 	require.GreaterOrEqual(t, s.Hashed, s.Sent)
 	require.GreaterOrEqual(t, s.Sent, s.Acknowledged)
