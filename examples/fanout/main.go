@@ -14,6 +14,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -44,13 +46,27 @@ func demonstrate(ctx context.Context, args []string, stdin io.Reader, stdout, st
 	return run(ctx, []sluice.Backend{bucket, memorybackend.New(nil)}, args, stdin, stdout, stderr)
 }
 
+const usage = `usage: fanout NAME <DATA
+Stores standard input as NAME in two stores at once, reading it once.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args. The files there are go to stdout.
 func run(ctx context.Context, stores []sluice.Backend, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) != 1 {
-		fmt.Fprintln(stderr, "usage: fanout NAME <DATA")
+	flags := flag.NewFlagSet("fanout", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	if err == nil && flags.NArg() != 1 {
+		err = fmt.Errorf("%d arguments, not 1", flags.NArg())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fanout: %v\n%s", err, usage)
 		return 2
 	}
-	files, err := save(ctx, stores, args[0], stdin)
+	files, err := save(ctx, stores, flags.Arg(0), stdin)
 	for i, file := range files {
 		if file.ID != "" {
 			fmt.Fprintf(stdout, "store %d: %s (%s), %d bytes\n", i+1, file.Name, file.ID, file.Size)

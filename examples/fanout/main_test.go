@@ -102,9 +102,21 @@ func TestTheProgramRunsWithNothingConfigured(t *testing.T) {
 	require.Empty(t, stderr.String())
 }
 
-func TestMistakesAreTold(t *testing.T) {
+func TestMistakesAreToldWithTheUsage(t *testing.T) {
+	for text, args := range map[string][]string{"0 arguments, not 1": nil, "-x": {"-x", "f"}} {
+		_, _, both := pair()
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), both, args, strings.NewReader(""), &stdout, &stderr))
+		require.Contains(t, stderr.String(), text)
+		require.Contains(t, stderr.String(), usage)
+		require.Empty(t, stdout.String())
+	}
+}
+
+func TestHelpIsPrinted(t *testing.T) {
 	_, _, both := pair()
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, 2, run(t.Context(), both, nil, strings.NewReader(""), &stdout, &stderr))
-	require.Contains(t, stderr.String(), "usage: fanout NAME")
+	require.Zero(t, run(t.Context(), both, []string{"-h"}, strings.NewReader(""), &stdout, &stderr))
+	require.Equal(t, usage, stdout.String())
+	require.Empty(t, stderr.String())
 }

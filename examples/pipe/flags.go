@@ -21,7 +21,8 @@ type config struct {
 	memory, partSize, size, rate int64 // bytes; rate a second; 0: not given
 	concurrency                  int
 	bufferDir, spool             string
-	level                        int // zstd's, 0: not compressed
+	level                        int    // zstd's, 0: not compressed
+	noLevel                      string // what -z was given instead of one
 	sha256, sha1                 bool
 	keep                         bool
 	timeout                      time.Duration
@@ -54,7 +55,7 @@ func (c *config) flagSet(now time.Time) *flag.FlagSet {
 	fs.IntVar(&c.concurrency, "concurrency", 0, "")
 	fs.StringVar(&c.bufferDir, "buffer-dir", "", "")
 	fs.StringVar(&c.spool, "spool", "", "")
-	fs.Var((*levelValue)(&c.level), "z", "")
+	fs.Var(&levelValue{&c.level, &c.noLevel}, "z", "")
 	fs.BoolVar(&c.sha256, "sha256", false, "")
 	fs.BoolVar(&c.sha1, "sha1", false, "")
 	fs.BoolVar(&c.keep, "keep-on-error", false, "")
@@ -112,6 +113,8 @@ func parseMixed(fs *flag.FlagSet, args []string) (others []string, err error) {
 // check refuses what no destination could make sense of.
 func (c *config) check() error {
 	switch {
+	case c.noLevel != "":
+		return fmt.Errorf("-z=%s: not a level from 1 to %d", c.noLevel, maxLevel)
 	case c.size > 0 && c.level > 0:
 		return errors.New("-size is the number of bytes uploaded, which nobody knows with -z")
 	case c.quiet && c.verbose:
@@ -158,25 +161,26 @@ func (v *sizeValue) Set(s string) error {
 	return nil
 }
 
-// levelValue is -z: alone it is the default level.
-type levelValue int
+// levelValue is -z: alone it is the default level. What is none is left to check: package flag would call it a boolean
+// value.
+type levelValue struct {
+	level *int
+	none  *string
+}
 
-func (v *levelValue) String() string   { return strconv.Itoa(int(*v)) }
+func (v *levelValue) String() string   { return "" }
 func (v *levelValue) IsBoolFlag() bool { return true }
 
 func (v *levelValue) Set(s string) error {
-	switch s {
-	case "true":
-		*v = defaultLevel
-		return nil
-	case "false":
-		*v = 0
-		return nil
+	*v.level, *v.none = 0, ""
+	switch n, err := strconv.Atoi(s); {
+	case s == "true":
+		*v.level = defaultLevel
+	case s == "false":
+	case err != nil || n < 1 || n > maxLevel:
+		*v.none = s
+	default:
+		*v.level = n
 	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxLevel {
-		return fmt.Errorf("must be a level from 1 to %d", maxLevel)
-	}
-	*v = levelValue(n)
 	return nil
 }

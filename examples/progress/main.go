@@ -10,6 +10,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -25,17 +27,31 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	store := memorybackend.New(&memorybackend.Options{Latency: 50 * time.Millisecond, Bandwidth: 10e6})
-	os.Exit(run(ctx, store, time.Tick(time.Second), os.Args[1:], os.Stdin, os.Stderr))
+	os.Exit(run(ctx, store, time.Tick(time.Second), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+const usage = `usage: progress NAME <DATA
+Stores standard input as NAME and shows on standard error how it goes.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, tick <-chan time.Time, args []string, stdin io.Reader, stderr io.Writer) int {
-	if len(args) != 1 {
-		fmt.Fprintln(stderr, "usage: progress NAME <DATA")
+func run(ctx context.Context, store sluice.Backend, tick <-chan time.Time, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("progress", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	if err == nil && flags.NArg() != 1 {
+		err = fmt.Errorf("%d arguments, not 1", flags.NArg())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "progress: %v\n%s", err, usage)
 		return 2
 	}
 	logger := log.New(stderr, "", 0) // may be used concurrently, as the hooks are called
-	file, err := save(ctx, store, tick, args[0], stdin, logger)
+	file, err := save(ctx, store, tick, flags.Arg(0), stdin, logger)
 	if err != nil {
 		logger.Print("progress: nothing is stored: ", err)
 		return 1

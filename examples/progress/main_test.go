@@ -26,7 +26,7 @@ func TestEveryPartAndEveryTickIsShown(t *testing.T) {
 		tick := time.NewTicker(3 * time.Second)
 		defer tick.Stop()
 		var stderr bytes.Buffer
-		require.Zero(t, run(t.Context(), flaky, tick.C, []string{"f"}, strings.NewReader(data), &stderr))
+		require.Zero(t, run(t.Context(), flaky, tick.C, []string{"f"}, strings.NewReader(data), io.Discard, &stderr))
 		for _, line := range []string{
 			"up to 603979776000 bytes fit, in parts of 8388608 bytes at first\n",
 			"large file mem-1 is started\n",
@@ -45,7 +45,7 @@ func TestAPartThatIsSentASecondTimeIsShown(t *testing.T) {
 		store := memorybackend.New(&memorybackend.Options{Latency: time.Second})
 		slow := faults.New(store, faults.Delay(time.Hour, faults.OnPart(3), faults.Nth(1)))
 		var stderr bytes.Buffer
-		require.Zero(t, run(t.Context(), slow, nil, []string{"f"}, strings.NewReader(strings.Repeat(data, 3)), &stderr))
+		require.Zero(t, run(t.Context(), slow, nil, []string{"f"}, strings.NewReader(strings.Repeat(data, 3)), io.Discard, &stderr))
 		require.Contains(t, stderr.String(), "part 3: takes far longer than usual, sent a second time\n")
 		require.Contains(t, stderr.String(), "0 retries, 1 hedges")
 	})
@@ -55,7 +55,7 @@ func TestAPartThatFailsIsShownAndNothingIsStored(t *testing.T) {
 	store := memorybackend.New(nil)
 	var stderr bytes.Buffer
 	broken := faults.New(store, faults.Fail(nil, faults.OnPart(2)))
-	require.Equal(t, 1, run(t.Context(), broken, nil, []string{"f"}, strings.NewReader(data), &stderr))
+	require.Equal(t, 1, run(t.Context(), broken, nil, []string{"f"}, strings.NewReader(data), io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "part 2: failed: faults: injected failure\n")
 	require.Contains(t, stderr.String(), "nothing is stored: sluice: upload part 2 of \"f\": ")
 	require.Empty(t, store.Names())
@@ -67,13 +67,24 @@ func TestASourceThatFailsIsShownAndNothingIsStored(t *testing.T) {
 	r, w := io.Pipe()
 	w.CloseWithError(errors.New("disk is gone"))
 	var stderr bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), store, nil, []string{"f"}, r, &stderr))
+	require.Equal(t, 1, run(t.Context(), store, nil, []string{"f"}, r, io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "disk is gone")
 	require.Empty(t, store.Names())
 }
 
-func TestMistakesAreTold(t *testing.T) {
-	var stderr bytes.Buffer
-	require.Equal(t, 2, run(t.Context(), memorybackend.New(nil), nil, nil, nil, &stderr))
-	require.Contains(t, stderr.String(), "usage: progress NAME")
+func TestMistakesAreToldWithTheUsage(t *testing.T) {
+	for text, args := range map[string][]string{"0 arguments, not 1": nil, "-x": {"-x", "f"}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), memorybackend.New(nil), nil, args, nil, &stdout, &stderr))
+		require.Contains(t, stderr.String(), text)
+		require.Contains(t, stderr.String(), usage)
+		require.Empty(t, stdout.String())
+	}
+}
+
+func TestHelpIsPrinted(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(t.Context(), memorybackend.New(nil), nil, []string{"-h"}, nil, &stdout, &stderr))
+	require.Equal(t, usage, stdout.String())
+	require.Empty(t, stderr.String())
 }

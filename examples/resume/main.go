@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,11 +29,29 @@ func main() {
 	defer stop()
 	server := b2test.NewServer(nil)
 	defer server.Close()
-	os.Exit(run(ctx, server, os.Stderr))
+	os.Exit(run(ctx, server, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program: 0 is success, 1 a failure.
-func run(ctx context.Context, server *b2test.Server, stderr io.Writer) int {
+const usage = `usage: resume
+Stores made-up data on a server of its own, is cut off, and goes on where it was.
+`
+
+// run is the program: 0 is success, 1 a failure, 2 a mistake in args.
+func run(ctx context.Context, server *b2test.Server, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("resume", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	if err == nil && flags.NArg() != 0 {
+		err = fmt.Errorf("%d arguments, not 0", flags.NArg())
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "resume: %v\n%s", err, usage)
+		return 2
+	}
 	bucket, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()},
 		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
 	if err != nil {

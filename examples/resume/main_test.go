@@ -17,7 +17,7 @@ func TestTheSecondRunSendsOnlyWhatIsMissing(t *testing.T) {
 	server := b2test.NewServer(nil)
 	defer server.Close()
 	var stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), server, &stderr), &stderr)
+	require.Zero(t, run(t.Context(), server, nil, io.Discard, &stderr), &stderr)
 	require.Regexp(t, `^resume: first run: .*the line is broken; large file \S+ is kept unfinished\n`+
 		`resume: second run: stored, 20000000 bytes in \d+ parts; [1-9]\d* bytes were there\n$`, stderr.String())
 	file, err := server.File(server.Bucket(), "data")
@@ -36,12 +36,29 @@ func TestAFailureOfTheSecondRunFinishesNothing(t *testing.T) {
 	server.ExpectUnfinished("data")
 	require.NoError(t, server.Inject(b2test.Fault{Call: "b2_finish_large_file", Count: -1, Status: 400, Code: "bad_request", Message: "not today"}))
 	var stderr bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), server, &stderr))
+	require.Equal(t, 1, run(t.Context(), server, nil, io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "second run: sluice: finish \"data\": b2_finish_large_file: 400 bad_request: not today")
 	_, err := server.File(server.Bucket(), "data")
 	require.Error(t, err)
 	require.Len(t, server.Unfinished(), 1)
 	require.NoError(t, server.Check())
+}
+
+func TestMistakesAreToldWithTheUsage(t *testing.T) {
+	for text, args := range map[string][]string{"1 arguments, not 0": {"data"}, "-x": {"-x"}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), nil, args, &stdout, &stderr))
+		require.Contains(t, stderr.String(), text)
+		require.Contains(t, stderr.String(), usage)
+		require.Empty(t, stdout.String())
+	}
+}
+
+func TestHelpIsPrinted(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(t.Context(), nil, []string{"-h"}, &stdout, &stderr))
+	require.Equal(t, usage, stdout.String())
+	require.Empty(t, stderr.String())
 }
 
 // Another source of the same name is not mixed with what is stored of the first: its parts replace those.
