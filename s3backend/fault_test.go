@@ -131,23 +131,6 @@ func TestLostStartIsWarnedOf(t *testing.T) {
 	require.Zero(t, p.count("HeadObject"))
 }
 
-// A start under way when the context ends is waited for, and its upload cancelled.
-func TestStartCutShortIsCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	p := newProxy(t, false, &fault{
-		calls: "CreateMultipartUpload", times: 1,
-		strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
-			cancel()
-			pass.ServeHTTP(w, r)
-		},
-	})
-	b := newBackend(t, p.URL, newBucket(t), nil)
-	_, err := b.StartLargeFile(ctx, sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
-	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, 1, p.count("AbortMultipartUpload"))
-	require.Empty(t, leftovers(t, b))
-}
-
 // A start that fails for good after an answer was lost says that an upload may be left.
 func TestLostStartThatFailsSaysWhatMayBeLeft(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -165,27 +148,6 @@ func TestLostStartThatFailsSaysWhatMayBeLeft(t *testing.T) {
 			require.Equal(t, c.left, len(leftovers(t, b)) == 1)
 		})
 	}
-}
-
-// An upload that was started as the context ended, and cannot be cancelled, is named by the stream's error.
-func TestStartCutShortThatCannotBeCancelledIsNamed(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	p := newProxy(t, false,
-		&fault{calls: "AbortMultipartUpload", strike: answer(http.StatusForbidden, "AccessDenied")},
-		&fault{
-			calls: "CreateMultipartUpload", times: 1,
-			strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
-				cancel()
-				pass.ServeHTTP(w, r)
-			},
-		})
-	b := newBackend(t, p.URL, newBucket(t), nil)
-	_, err := stream(ctx, b, "a", random(minPart+100))
-	require.ErrorIs(t, err, context.Canceled)
-	var e *sluice.Error
-	require.ErrorAs(t, err, &e)
-	require.Equal(t, leftovers(t, b), []string{e.LargeFile})
-	require.ErrorContains(t, e.Cleanup, "AccessDenied")
 }
 
 // A part whose request was given up may arrive after the upload was cancelled, and keep it alive.

@@ -2,16 +2,22 @@ package s3backend
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/pipenet"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // silent answers nothing.
@@ -75,6 +81,102 @@ func TestPartThatIsOutIsWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowStart is a store that answers the start of an upload only when the caller has given up and a while has passed.
+type slowStart struct {
+	giveUp  func()
+	after   time.Duration // the answer; 0: none
+	refuses bool          // to cancel
+	aborted int
+}
+
+func (s *slowStart) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost && r.URL.Query().Has("uploads"):
+		synctest.Wait() // the client knows that all of its request is out
+		s.giveUp()
+		if s.after == 0 {
+			<-r.Context().Done()
+			return
+		}
+		time.Sleep(s.after)
+		fmt.Fprint(w, "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>")
+	case r.Method == http.MethodDelete && s.refuses:
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, xmlError, "AccessDenied")
+	case r.Method == http.MethodDelete:
+		s.aborted++
+		w.WriteHeader(http.StatusNoContent)
+	default: // is the upload gone?
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, xmlError, "NoSuchUpload")
+	}
+}
+
+// overPipes serves the store on a network in memory, until the test ends.
+func overPipes(t *testing.T, store http.Handler) *Backend {
+	var network pipenet.Network
+	l, err := network.Listen("tcp", "127.0.0.1:80")
+	require.NoError(t, err)
+	server := &http.Server{Handler: store}
+	transport := exchange.NewTransport()
+	transport.DialContext = network.Dial
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		require.NoError(t, server.Close())
+		serving.Wait()
+	})
+	b, err := New(t.Context(), "bucket", &Options{
+		Endpoint: "http://127.0.0.1:80", Region: "us-east-1", Transport: transport, Retry: quick,
+		Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
+	})
+	require.NoError(t, err)
+	return b
+}
+
+// A start under way when the context ends is waited for, and its upload cancelled.
+func TestStartCutShortIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		store := &slowStart{giveUp: cancel, after: retry.StartGrace - 1}
+		b := overPipes(t, store)
+		began := time.Now()
+		_, err := b.StartLargeFile(ctx, sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, sluice.ErrLeftBehind)
+		require.Equal(t, 1, store.aborted)
+		require.Equal(t, store.after, time.Since(began))
+	})
+}
+
+// But not for ever: then it says what may be left.
+func TestStartCutShortThatIsNotAnsweredIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := overPipes(t, &slowStart{giveUp: cancel})
+		began := time.Now()
+		_, err := b.StartLargeFile(ctx, sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, sluice.ErrLeftBehind)
+		require.Equal(t, retry.StartGrace, time.Since(began))
+	})
+}
+
+// An upload that was started as the context ended, and cannot be cancelled, is named by the stream's error.
+func TestStartCutShortThatCannotBeCancelledIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := overPipes(t, &slowStart{giveUp: cancel, after: time.Second, refuses: true})
+		_, err := stream(ctx, b, "a", random(minPart+100))
+		require.ErrorIs(t, err, context.Canceled)
+		var e *sluice.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "u1", e.LargeFile)
+		require.ErrorContains(t, e.Cleanup, "AccessDenied")
+	})
 }
 
 func TestADownloadThatStallsGoesOnElsewhere(t *testing.T) {
