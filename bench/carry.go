@@ -38,18 +38,17 @@ func carry(ctx context.Context, j job, b sluice.Backend, requests *counter) (sam
 	if err := group.Wait(); err != nil {
 		return sample{}, err
 	}
-	ended := time.Now()
-	sum := sample{Wall: ended.Sub(began).Seconds(), CPU: lab.CPU() - cpu, RSS: lab.PeakRSS(), Limit: pool.Limit(), Requests: int(requests.n.Load())}
+	sum := sample{Wall: time.Since(began).Seconds(), CPU: lab.CPU() - cpu, Limit: pool.Limit(), Requests: int(requests.n.Load())}
 	if len(streams) > 1 {
 		sum.Least = together.least
 	} else {
 		sum.Allocs = streams[0].half.allocs()
 	}
+	sum.RSS = lab.PeakRSS() // allocates, and so comes last
 	for _, s := range streams {
 		sum.Bytes += s.writer.File().Size
 		sum.Parts += max(1, s.writer.File().Parts)
 		sum.Retries += s.writer.Stats().Retries
-		sum.Uploads += s.writer.Settings().Concurrency
 		sum.Tail = max(sum.Tail, s.ended.Sub(s.last()).Seconds())
 		sum.Pages = max(sum.Pages, s.pages.Load())
 	}
@@ -75,7 +74,7 @@ func (t *together) firstDone() {
 				taken[i] = float64(w.Stats().Accepted)
 			}
 		}
-		t.least = taken.Min() / taken.Max()
+		t.least = taken.Min() / max(1, taken.Max()) // JSON has no 0 / 0
 	})
 }
 
@@ -97,10 +96,14 @@ type stream struct {
 // run carries the stream from its first byte to the end of Close.
 func (s *stream) run(ctx context.Context, b sluice.Backend, taken func()) error {
 	j := s.job
-	source := lab.NewSource(s.page, j.Size, j.Rate, s.half.mark)
-	w, err := sluice.New(ctx, b, s.name, &sluice.Options{
-		PartSize: j.PartSize, Concurrency: j.Concurrency, Pool: s.pool, Hooks: &sluice.Hooks{PartStarted: s.look},
-	})
+	half := s.half.mark
+	if j.writers() > 1 {
+		half = nil // what the process allocates is not one stream's
+	}
+	source := lab.NewSource(s.page, j.Size, j.Rate, half)
+	o := j.options(s.pool)
+	o.Hooks = &sluice.Hooks{PartStarted: s.look}
+	w, err := sluice.New(ctx, b, s.name, o)
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,7 @@ func (s *stream) run(ctx context.Context, b sluice.Backend, taken func()) error 
 		err = source.Pieces(pieceSize, w.Write)
 	case fromPipe:
 		lab.EnlargePipe(os.Stdin)
-		pipe := &watched{Reader: os.Stdin, left: j.Size / 2, half: s.half.mark}
+		pipe := &watched{Reader: os.Stdin, left: j.Size / 2, half: half}
 		s.last = func() time.Time { return pipe.last }
 		_, err = w.ReadFrom(pipe)
 	default:

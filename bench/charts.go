@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/c1508ce4/sluice/bench/internal/lab"
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
@@ -57,10 +58,10 @@ func overLength(all []outcome) string {
 		if !strings.HasPrefix(o.Name, "growth/drop/") {
 			continue
 		}
-		c.lineOf("limit + 24 MiB").add(label, float64(o.Job.Memory+beside)/(1<<20))
+		c.lineOf("limit + 24 MiB").add(label, float64(o.Job.Memory+lab.Beside)/(1<<20))
 		c.lineOf("memory limit").add(label, float64(o.Job.Memory)/(1<<20))
 		c.lineOf("whole process").add(label, o.of(rssMiB).Max())
-		c.lineOf("pages").add(label, o.of(func(s sample) float64 { return float64(s.Pages) / (1 << 20) }).Max())
+		c.lineOf("pages").add(label, o.of(pagesMiB).Max())
 	}
 	return c.svg()
 }

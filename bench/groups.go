@@ -56,7 +56,7 @@ func (g group) of(r result) []outcome {
 const (
 	pathPart    = 16 << 20
 	pathUploads = 4
-	leastPart   = 5 << 20 // B2's is 5,000,000 bytes
+	leastPart   = 5 << 20 // B2's smallest is a little less
 )
 
 // path is a stream as most groups have it.
@@ -109,7 +109,7 @@ func (s settings) far() []row {
 			uploads := resolved(n, part, memory)
 			j := job{
 				To: toB2, From: fromReader, PartSize: part, Concurrency: n, Memory: memory, Link: link,
-				Size: int64(ideal(link, part, uploads) * s.linkTime.Seconds()),
+				Size: max(1, int64(ideal(link, part, uploads)*s.linkTime.Seconds())),
 			}
 			rows = append(rows, s.newRow(fmt.Sprintf("latency/%v/x %s", latency, uploadsText(n)), j))
 		}

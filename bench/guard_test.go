@@ -55,7 +55,7 @@ func TestPagesStayWithinTheLimit(t *testing.T) {
 	for _, size := range []int64{1 << 10, 64 << 20, 1 << 30} {
 		s := measure(t, nil, job{Work: workStream, To: toDrop, From: fromReader, Size: size, PartSize: 4 << 20, Memory: 32 << 20})
 		require.LessOrEqual(t, s.Pages, int64(32<<20), "%d bytes", size)
-		require.LessOrEqual(t, s.RSS, int64(32<<20+beside), "%d bytes", size)
+		require.LessOrEqual(t, s.RSS, int64(32<<20+lab.Beside), "%d bytes", size)
 	}
 }
 
@@ -129,9 +129,9 @@ func TestProcessorTimeIsThatOfTakingHashingAndSending(t *testing.T) {
 	s := defaults()
 	s.size = 512 << 20
 	rows := []row{s.newRow("guard", s.path(toB2, fromReader, s.size))}
-	samples, err := runRounds(t.Context(), jobs(rows), 3, newProgress(io.Discard))
+	samples, err := runRounds(t.Context(), jobs(rows), 3, lab.NewProgress(io.Discard))
 	require.NoError(t, err)
-	o := newResult(rows, 3, samples).Rows[0]
+	o := newResult(nil, rows, 3, samples).Rows[0]
 	require.Less(t, o.CPUOver.Min(), 1.6, "%v: a busy machine disturbs some rounds, a slower program has none that is fast", o.CPUOver)
 }
 
@@ -144,6 +144,6 @@ func TestManyWritersShareOneLimitAndNoneStarves(t *testing.T) {
 		Link: lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6},
 	})
 	require.LessOrEqual(t, s.Pages, int64(64<<20))
-	require.LessOrEqual(t, s.RSS, int64(64<<20+beside))
+	require.LessOrEqual(t, s.RSS, int64(64<<20+lab.Beside))
 	require.Greater(t, s.Least, 0.1, "of what the fastest has, the slowest has; parts are few, and the machine may be busy")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 	"github.com/c1508ce4/sluice/internal/size"
@@ -56,7 +55,8 @@ func (j job) String() string {
 	case workSHA1, workSHA256, workCopy, workRead:
 		return fmt.Sprintf("%s alone, %s", j.Work, size.Format(j.Size))
 	case workPost:
-		return fmt.Sprintf("post alone, %s in %s x %d%s", size.Format(j.Size), size.Format(j.PartSize), j.Concurrency, linkText(j.Link))
+		return fmt.Sprintf("post alone, %s, %s x %d in %s%s",
+			size.Format(j.Size), size.Format(j.PartSize), j.Concurrency, size.Format(j.Memory), linkText(j.Link))
 	default:
 		text := fmt.Sprintf("%s to %s from %s, %s x %s in %s%s", size.Format(j.Size), j.To, j.From,
 			size.Format(j.PartSize), uploadsText(j.Concurrency), size.Format(j.Memory), linkText(j.Link))
@@ -92,33 +92,4 @@ func linkText(l lab.Link) string {
 		text += fmt.Sprintf(", refuses beyond %d", l.Most)
 	}
 	return text
-}
-
-// sample is what one job took. A raw limit has no more than bytes, time and CPU.
-type sample struct {
-	Bytes    int64
-	Wall     float64 // seconds
-	CPU      float64 // seconds of this process, user and system
-	RSS      int64   // peak, bytes
-	Pages    int64   // peak, bytes of the Pool in use
-	Limit    int64   // bytes of the Pool
-	Parts    int
-	Uploads  int     // at most at once, as resolved
-	Allocs   float64 // of the whole process for each part, in the second half of the stream
-	Tail     float64 // seconds from the source's last byte to the end of Close
-	Requests int
-	Retries  int
-	// Least is what the slowest of several writers had taken, as a share of the fastest, when the first was done.
-	Least float64 `json:",omitempty"`
-}
-
-func (s sample) rate() float64 { return float64(s.Bytes) / s.Wall }
-
-// perByte are the seconds that a byte takes, which add up where one rate does not.
-func (s sample) wallPerByte() float64 { return s.Wall / float64(s.Bytes) }
-func (s sample) cpuPerByte() float64  { return s.CPU / float64(s.Bytes) }
-
-// milliseconds writes s seconds for a table.
-func milliseconds(s float64) string {
-	return (time.Duration(s*1e6) * time.Microsecond).Round(100 * time.Microsecond).String()
 }

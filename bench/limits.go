@@ -38,11 +38,17 @@ func playLimit(ctx context.Context, spec json.RawMessage) (any, error) {
 	case workRead:
 		err = readAll(j.Size, begin)
 	case workPost:
-		err = lab.Post(ctx, o.Server, j.Size, j.PartSize, j.Concurrency, begin)
+		var sizes []int64
+		if sizes, err = cuts(ctx, j); err == nil {
+			err = lab.Post(ctx, o.Server, sizes, j.Concurrency, begin)
+		}
 	default:
 		err = fmt.Errorf("no work %q", j.Work)
 	}
-	return sample{Bytes: j.Size, Wall: time.Since(began).Seconds(), CPU: lab.CPU() - cpu, RSS: lab.PeakRSS()}, err
+	if err != nil {
+		return nil, err
+	}
+	return sample{Bytes: j.Size, Wall: time.Since(began).Seconds(), CPU: lab.CPU() - cpu, RSS: lab.PeakRSS()}, nil
 }
 
 func hashing(h hash.Hash) func([]byte) {

@@ -80,7 +80,7 @@ const ofBest = 0.95
 
 // followedTable has a row for each line.
 func followedTable(_ result, all []outcome) []lab.Table {
-	t := lab.Table{Head: []string{"link", "its ideal MB/s", "best fixed", "MB/s", "auto, MB/s", "of the best", "refused", ""}}
+	t := lab.Table{Head: []string{"link", "its ideal MB/s", "best fixed", "MB/s", "auto, MB/s", "of the best", "refused", fmt.Sprintf("at least %.2f", ofBest)}}
 	for _, own := range all {
 		if own.Job.Concurrency != 0 {
 			continue
@@ -91,14 +91,11 @@ func followedTable(_ result, all []outcome) []lab.Table {
 			continue
 		}
 		share := own.of(sample.rate).Over(best.of(sample.rate))
-		verdict := "met"
-		if share.Median() < ofBest {
-			verdict = fmt.Sprintf("MISSED: at least %.2f", ofBest)
-		}
+		verdict := lab.Verdict(share.Median() >= ofBest)
 		t.Add(strings.TrimPrefix(line, "links/"), fmt.Sprintf("%.1f", ideal(own.Job.Link, own.Job.PartSize, fixedUploads[len(fixedUploads)-1])/1e6),
 			fmt.Sprint(best.Job.Concurrency), fmt.Sprintf("%.1f", best.of(sample.rate).Median()/1e6),
-			fmt.Sprintf("%.1f", own.of(sample.rate).Median()/1e6), spread(share, 2),
-			fmt.Sprintf("%.0f", own.of(func(s sample) float64 { return float64(s.Retries) }).Median()), verdict)
+			fmt.Sprintf("%.1f", own.of(sample.rate).Median()/1e6), share.Spread(2),
+			fmt.Sprintf("%.0f", own.of(retries).Median()), verdict)
 	}
 	return []lab.Table{t}
 }

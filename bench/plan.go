@@ -95,11 +95,13 @@ func (s settings) take(from string) job {
 // sole is the limit of one kind of work. All rows share one, whatever the length of their streams.
 func (s settings) sole(work string) job { return job{Work: work, Size: min(s.size, 1<<30)} }
 
-// posting is the limit of sending what j sends.
+// posting is the limit of sending what j sends: the same parts, each posted by whichever upload is free.
 func posting(j job) job {
 	parts := (j.Size + j.PartSize - 1) / j.PartSize
 	uploads := min(int64(resolved(j.Concurrency, j.PartSize, j.Memory)), max(1, parts))
-	return job{Work: workPost, Size: j.Size, PartSize: j.PartSize, Concurrency: int(uploads), Link: j.Link}
+	return job{
+		Work: workPost, Size: j.Size, PartSize: j.PartSize, PageSize: j.PageSize, Memory: j.Memory, Concurrency: int(uploads), Link: j.Link,
+	}
 }
 
 // resolved is how many uploads there are at most if n are asked for: as many as fit in memory beside the part that

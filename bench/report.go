@@ -12,11 +12,8 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// Where a report goes, in the folder of the documents.
-const (
-	reportFile   = "PERFORMANCE.md"
-	reportFolder = "performance" // of the pictures
-)
+// reportFolder is that of the pictures, in the folder of the documents.
+const reportFolder = "performance"
 
 // section is what a run has to say under one name.
 type section struct {
@@ -83,7 +80,7 @@ func report(folder, header string, sections []section) error {
 		if err := s.draw(filepath.Join(folder, reportFolder)); err != nil {
 			return err
 		}
-		if err := lab.WriteSection(filepath.Join(folder, reportFile), s.name, s.markdown(header)); err != nil {
+		if err := lab.WriteSection(folder, s.name, s.markdown(header)); err != nil {
 			return err
 		}
 	}

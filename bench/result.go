@@ -29,6 +29,7 @@ type measured struct {
 type outcome struct {
 	Name string
 	measured
+	limits []job // the raw ones that it is compared with
 	// WallLimit and CPULimit are the seconds that a byte takes by the raw limits together; none where there are none.
 	WallLimit, CPULimit lab.Series
 	// OfLimit is the share of the rate that the raw limits together allow.
@@ -37,9 +38,9 @@ type outcome struct {
 	CPUOver lab.Series
 }
 
-func newResult(rows []row, rounds int, samples map[job][]sample) result {
+func newResult(args []string, rows []row, rounds int, samples map[job][]sample) result {
 	r := result{
-		Machine: lab.Machine(), Command: os.Args[1:], Time: time.Now().UTC().Truncate(time.Second), Rounds: rounds,
+		Machine: lab.Machine(), Command: args, Time: time.Now().UTC().Truncate(time.Second), Rounds: rounds,
 	}
 	for _, j := range jobs(rows) {
 		if j.Work != workStream {
@@ -49,6 +50,7 @@ func newResult(rows []row, rounds int, samples map[job][]sample) result {
 	for _, row := range rows {
 		o := outcome{
 			Name: row.name, measured: measured{row.stream, samples[row.stream]},
+			limits:    slices.Concat(row.wall, row.cpu),
 			WallLimit: r.together(row.wall, sample.wallPerByte), CPULimit: r.together(row.cpu, sample.cpuPerByte),
 		}
 		o.OfLimit = o.WallLimit.Over(o.of(sample.wallPerByte))
@@ -82,9 +84,3 @@ func (r result) writeJSON(path string) error {
 }
 
 func (m measured) of(figure func(sample) float64) lab.Series { return lab.Of(m.Samples, figure) }
-
-func gibPerSecond(s sample) float64 { return s.rate() / (1 << 30) }
-func cpuPerGiB(s sample) float64    { return s.cpuPerByte() * (1 << 30) }
-func rssMiB(s sample) float64       { return float64(s.RSS) / (1 << 20) }
-func allocs(s sample) float64       { return s.Allocs }
-func tail(s sample) float64         { return s.Tail }

@@ -17,11 +17,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// beside is what a client process is allowed beside its pages.
-const beside = 24 << 20
-
-// leastLimit is what the runtime's limit counts as pages where they are simulated, so that the collector is not made to run all the
-// time.
+// leastLimit is what the runtime's limit counts as pages where they are simulated, so that the collector is not made to
+// run all the time.
 const leastLimit = 16 << 20
 
 // pieceSize is that of the pieces of fromWrites.
@@ -40,7 +37,7 @@ func playStream(ctx context.Context, spec json.RawMessage) (any, error) {
 	if err := json.Unmarshal(spec, &o); err != nil {
 		return nil, err
 	}
-	limit := max(o.Job.Memory, leastLimit) + beside
+	limit := max(o.Job.Memory, leastLimit) + lab.Beside
 	if o.Job.To == toMemory {
 		limit += o.Job.Size // the store is in this process as well
 	}

@@ -16,8 +16,8 @@ func withLimits(r result, all []outcome) []lab.Table {
 	}}
 	for _, o := range all {
 		one := o.Samples[len(o.Samples)-1]
-		t.Add(o.Name, spread(o.of(gibPerSecond), 2), gibOf(o.WallLimit), spread(o.OfLimit, 2),
-			fmt.Sprintf("%.2f", o.of(cpuPerGiB).Median()), fmt.Sprintf("%.2f", o.CPULimit.Median()*(1<<30)), spread(o.CPUOver, 2),
+		t.Add(o.Name, o.of(gibPerSecond).Spread(2), gibOf(o.WallLimit), o.OfLimit.Spread(2),
+			fmt.Sprintf("%.2f", o.of(cpuPerGiB).Median()), fmt.Sprintf("%.2f", o.CPULimit.Median()*(1<<30)), o.CPUOver.Spread(2),
 			fmt.Sprintf("%.0f", o.of(rssMiB).Max()), fmt.Sprintf("%.1f", o.of(allocs).Median()),
 			milliseconds(o.of(tail).Median()), fmt.Sprint(one.Parts), fmt.Sprint(one.Requests))
 	}
@@ -28,16 +28,11 @@ func withLimits(r result, all []outcome) []lab.Table {
 func (r result) limitsOf(all []outcome) lab.Table {
 	t := lab.Table{Head: []string{"raw limit", "GiB/s", "CPU s/GiB"}}
 	for _, l := range r.Limits {
-		if slices.ContainsFunc(all, func(o outcome) bool { return o.isLimitedBy(l.Job) }) {
-			t.Add(l.Job.String(), spread(l.of(gibPerSecond), 2), fmt.Sprintf("%.2f", l.of(cpuPerGiB).Median()))
+		if slices.ContainsFunc(all, func(o outcome) bool { return slices.Contains(o.limits, l.Job) }) {
+			t.Add(l.Job.String(), l.of(gibPerSecond).Spread(2), fmt.Sprintf("%.2f", l.of(cpuPerGiB).Median()))
 		}
 	}
 	return t
-}
-
-// isLimitedBy tells whether a raw limit is the stream's: postings are each stream's own.
-func (o outcome) isLimitedBy(limit job) bool {
-	return limit.Work != workPost || o.Job.To == toB2 && limit == posting(o.Job)
 }
 
 // growthTable shows what must not grow with the stream, and what must by no more than the parts.
@@ -62,17 +57,15 @@ func growthTable(_ result, all []outcome) []lab.Table {
 	return []lab.Table{t}
 }
 
-func pagesOfLimit(s sample) float64 { return float64(s.Pages) / float64(s.Limit) }
-
 // fairTable shows how alike many writers fare.
 func fairTable(_ result, all []outcome) []lab.Table {
 	t := lab.Table{Head: []string{"store, writers", "GiB/s together", "least over most", "CPU s/GiB", "pages at most, of limit", "RSS MiB", "limit"}}
 	for _, o := range all {
-		least := "-"
+		slowest := "-"
 		if o.Job.Writers > 1 {
-			least = spread(o.of(func(s sample) float64 { return s.Least }), 2)
+			slowest = o.of(least).Spread(2)
 		}
-		t.Add(strings.TrimPrefix(o.Name, "fair/"), spread(o.of(gibPerSecond), 2), least, fmt.Sprintf("%.2f", o.of(cpuPerGiB).Median()),
+		t.Add(strings.TrimPrefix(o.Name, "fair/"), o.of(gibPerSecond).Spread(2), slowest, fmt.Sprintf("%.2f", o.of(cpuPerGiB).Median()),
 			fmt.Sprintf("%.2f", o.of(pagesOfLimit).Max()), fmt.Sprintf("%.0f", o.of(rssMiB).Max()), size.Format(o.Job.Memory))
 	}
 	return []lab.Table{t}
@@ -84,15 +77,4 @@ func gibOf(perByte lab.Series) string {
 		return fmt.Sprintf("%.2f", 1/m/(1<<30))
 	}
 	return "-"
-}
-
-// spread is the median, with the least and the most of several.
-func spread(s lab.Series, digits int) string {
-	if len(s) == 0 {
-		return "-"
-	}
-	if len(s) == 1 {
-		return fmt.Sprintf("%.*f", digits, s[0])
-	}
-	return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, s.Median(), digits, s.Min(), digits, s.Max())
 }

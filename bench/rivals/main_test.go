@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -18,16 +20,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestEveryContenderUploadsAndIsShownBesideOurs(t *testing.T) {
-	folder := t.TempDir()
-	document := filepath.Join(folder, "PERFORMANCE.md")
-	require.NoError(t, os.WriteFile(document, []byte("<!-- measured: rivals -->\n<!-- end of rivals -->\n"), 0o644))
+	folder := folderWith(t, "<!-- measured: rivals -->\n<!-- end of rivals -->\n")
 	var stdout, stderr bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-rounds", "1", "-size", "40MiB", "-o", folder}, &stdout, &stderr), stderr.String())
-	text, err := os.ReadFile(document)
+	require.Zero(t, run(t.Context(), []string{"-quick", "-size", "40MiB", "-o", folder}, &stdout, &stderr), stderr.String())
+	text, err := os.ReadFile(filepath.Join(folder, lab.Document))
 	require.NoError(t, err)
 	for _, e := range chosen(regexp.MustCompile(""), false) {
 		require.Contains(t, stdout.String(), e.String())
-		beside := `\| [0-9.]+ \([0-9.]+-[0-9.]+\) \|`
+		beside := `\| [0-9]+\.[0-9]+ \| [0-9]+\.[0-9]+ \|`
 		if e.program == ours {
 			beside = `\|  \|`
 		}
@@ -46,8 +46,25 @@ func TestEveryGroupHasOurs(t *testing.T) {
 	}
 }
 
-func TestMistakesAreNamed(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.ErrorContains(t, run(t.Context(), []string{"-only", "nothing like it"}, &stdout, &stderr), "matches no entry")
-	require.ErrorContains(t, run(t.Context(), []string{"-rounds", "0"}, &stdout, &stderr), "measure nothing")
+func TestMistakesAreNamedBeforeAnythingRuns(t *testing.T) {
+	for text, args := range map[string][]string{
+		"matches no entry":              {"-only", "nothing like it"},
+		"0 is not between 1 and 1000":   {"-rounds", "0"},
+		"0 bytes is not between 1 byte": {"-size", "0"},
+		`"stdin" is no flag`:            {"stdin"},
+		"no place for rivals":           {"-o", folderWith(t, "no place")},
+		"no such file":                  {"-o", t.TempDir()},
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), args, &stdout, &stderr), text)
+		require.Contains(t, stderr.String(), text)
+		require.Empty(t, stdout.String())
+	}
+}
+
+// folderWith is a folder with a document of that text.
+func folderWith(t *testing.T, text string) string {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, lab.Document), []byte(text), 0o644))
+	return folder
 }

@@ -4,72 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 	"github.com/c1508ce4/sluice/bench/rivals/contender"
 )
-
-// entry is one contender under one set of conditions.
-type entry struct {
-	group, program string
-	server         string
-	stdin          bool
-	partSize       int64
-	concurrency    int
-	// bound is the most that the wall time of ours may be of this one's; 0 for none.
-	bound float64
-}
-
-func (e entry) String() string { return e.group + "/" + e.program }
-
-// ours is the program that all others in a group are compared with.
-const ours = "sluice"
-
-// Conditions that are the same for all who are given them.
-const (
-	samePart    = 16 << 20
-	sameUploads = 4
-)
-
-// chosen are the entries whose names match, in the order in which they take turns. What stands for S3 is a sink, which
-// costs little; the real server, over plain HTTP and a folder, is measured where its name is asked for.
-func chosen(only *regexp.Regexp, real bool) []entry {
-	same := func(group, program string, stdin bool, bound float64) entry {
-		return entry{group: group, program: program, server: toB2, stdin: stdin, partSize: samePart, concurrency: sameUploads, bound: bound}
-	}
-	all := []entry{
-		same("reader", ours, false, 0), same("reader", "naive", false, 0.90), same("reader", "blazer", false, 0.72),
-		same("stdin", ours, true, 0), same("stdin", "naive", true, 0),
-		same("stdin", "blazer", true, 0.60), same("stdin", "rclone", true, 0.55),
-	}
-	for _, program := range []string{ours, "blazer", "rclone"} {
-		all = append(all, entry{group: "own defaults", program: program, server: toB2, stdin: true})
-	}
-	servers := []string{toSink}
-	if real {
-		servers = append(servers, toVersity)
-	}
-	for _, server := range servers {
-		for _, program := range []string{ours, "minio", "aws"} {
-			all = append(all, entry{group: server, program: program, server: server, partSize: samePart, concurrency: sameUploads})
-		}
-		for _, program := range []string{ours, "minio", "aws"} {
-			all = append(all, entry{group: server + " own defaults", program: program, server: server})
-		}
-	}
-	var kept []entry
-	for _, e := range all {
-		if only.MatchString(e.String()) {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}
 
 // result is an entry with what it took in every round.
 type result struct {
@@ -77,31 +18,27 @@ type result struct {
 	usage []lab.Usage
 }
 
-// race runs every entry once a round, after a shorter round that warms up and is forgotten.
-func race(ctx context.Context, bin string, entries []entry, length int64, rounds int, talk io.Writer) ([]result, error) {
-	servers := servers{running: make(map[string]lab.Address)}
-	defer servers.stop()
-	results := make([]result, len(entries))
-	for round := range rounds + 1 {
+// race runs every entry in every round. talk gets what there is to say meanwhile.
+func race(ctx context.Context, bin string, entries []entry, length int64, rounds int, talk *lab.Progress) ([]result, error) {
+	var servers lab.Servers
+	defer servers.Stop()
+	usage, err := lab.Rounds(entries, rounds, talk, func(e entry, warming bool) (lab.Usage, error) {
 		n := length
-		if round == 0 {
-			n = min(length, max(length/16, 2*samePart))
+		if warming {
+			n = lab.WarmUp(length, 2*samePart)
 		}
-		fmt.Fprintf(talk, "round %d of %d\n", round, rounds)
-		for i, e := range entries {
-			server, err := servers.at(ctx, e.server)
-			if err != nil {
-				return nil, err
-			}
-			u, err := runOne(ctx, bin, e, server, n)
-			if err != nil {
-				return nil, fmt.Errorf("%v: %w", e, err)
-			}
-			results[i].entry = e
-			if round > 0 {
-				results[i].usage = append(results[i].usage, u)
-			}
+		server, err := servers.At(ctx, e.server, lab.Link{})
+		if err != nil {
+			return lab.Usage{}, err
 		}
+		return runOne(ctx, bin, e, server, n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	results := make([]result, len(entries))
+	for i, e := range entries {
+		results[i] = result{e, usage[i]}
 	}
 	return results, nil
 }

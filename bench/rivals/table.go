@@ -20,9 +20,9 @@ func table(results []result, length int64) lab.Table {
 				continue
 			}
 			ratio := o.of(wall).Over(r.of(wall))
-			cells[4], cells[5] = spread(ratio), spread(o.of(cpu).Over(r.of(cpu)))
+			cells[4], cells[5] = ratio.Spread(2), o.of(cpu).Over(r.of(cpu)).Spread(2)
 			if r.bound > 0 {
-				cells[6] = fmt.Sprintf("at most %.2f: %s", r.bound, verdict(ratio.Median() <= r.bound))
+				cells[6] = fmt.Sprintf("at most %.2f: %s", r.bound, lab.Verdict(ratio.Median() <= r.bound))
 			}
 		}
 		t.Add(cells...)
@@ -35,14 +35,3 @@ func (r result) of(figure func(lab.Usage) float64) lab.Series { return lab.Of(r.
 func wall(u lab.Usage) float64 { return u.Wall }
 func cpu(u lab.Usage) float64  { return u.CPU }
 func rss(u lab.Usage) float64  { return float64(u.RSS) }
-
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "MISSED"
-}
-
-func spread(s lab.Series) string {
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median(), s.Min(), s.Max())
-}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 // Header says what a run was: its command, its machine, its day and its rounds.
 func Header(command string, rounds int) string {
-	return fmt.Sprintf("`%s`, %s, %s, rounds: %d; medians (least-most).", command, time.Now().UTC().Format("2 January 2006"), Machine(), rounds)
+	return fmt.Sprintf("%s, %s, %s, rounds: %d; medians (least-most).", code(command), time.Now().UTC().Format("2 January 2006"), Machine(), rounds)
 }
 
 // Machine says what was measured on.
@@ -37,13 +38,28 @@ func processor() string {
 	return ""
 }
 
+// plain is a word that a shell takes as it is.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
 // Shell writes a command as it is typed.
 func Shell(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		if quoted[i] = word; strings.ContainsAny(word, " ^$|*()[]'\"\\") {
+		if quoted[i] = word; !plain.MatchString(word) {
 			quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
 	return strings.Join(quoted, " ")
+}
+
+// code is text as a code span of Markdown: between more backquotes than it has in a row.
+func code(text string) string {
+	fence := "`"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	if len(fence) > 1 {
+		text = " " + text + " "
+	}
+	return fence + text + fence
 }

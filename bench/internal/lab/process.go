@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,6 +40,18 @@ func (r Roles) Play(args []string) bool {
 	return true
 }
 
+// Main is the main of a program that has roles: it plays the one that it was started for, else runs until it is interrupted,
+// and exits with what run returns.
+func Main(roles Roles, run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+	if roles.Play(os.Args) {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
@@ -57,6 +70,9 @@ func Command(ctx context.Context, role string, spec any) (*exec.Cmd, error) {
 	return exec.CommandContext(ctx, program, rolePrefix+role, string(text)), nil
 }
 
+// Beside is the memory in bytes that a client's process is allowed beside its pages, as examples/pipe has it.
+const Beside = 24 << 20
+
 // Usage is what a whole process took, seen from outside.
 type Usage struct {
 	Wall float64 // seconds
@@ -67,46 +83,54 @@ type Usage struct {
 // Run runs cmd to its end and decodes what it prints into result, if that is not nil. produce, if not nil, runs
 // meanwhile with its output on cmd's stdin.
 func Run(cmd, produce *exec.Cmd, result any) (Usage, error) {
-	var out, talk strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &talk
+	var out, said, saidBefore strings.Builder // one for each process: they write at the same time
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if produce != nil {
+		produce.Stderr = &saidBefore
+	}
 	began := time.Now()
-	if err := runPiped(cmd, produce); err != nil {
-		// Not its arguments: they carry the server's key.
-		return Usage{}, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, strings.TrimSpace(talk.String()))
+	ended, endedBefore := runPiped(cmd, produce)
+	u := Usage{Wall: time.Since(began).Seconds()}
+	if err := errors.Join(because(cmd, ended, &said), because(produce, endedBefore, &saidBefore)); err != nil {
+		return Usage{}, err
 	}
-	u := Usage{
-		Wall: time.Since(began).Seconds(),
-		CPU:  (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(),
-		RSS:  peakOf(cmd.ProcessState),
-	}
+	u.CPU, u.RSS = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), peakOf(cmd.ProcessState)
 	if result == nil {
 		return u, nil
 	}
 	return u, json.Unmarshal([]byte(out.String()), result)
 }
 
-func runPiped(cmd, produce *exec.Cmd) error {
+// because adds to err which process it is about and what that said, not its arguments: they carry the server's key.
+func because(cmd *exec.Cmd, err error, said fmt.Stringer) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, strings.TrimSpace(said.String()))
+}
+
+// runPiped returns how each of the two ended.
+func runPiped(cmd, produce *exec.Cmd) (ended, endedBefore error) {
 	if produce == nil {
-		return cmd.Run()
+		return cmd.Run(), nil
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return err, nil
 	}
 	cmd.Stdin, produce.Stdout = r, w
-	produce.Stderr = cmd.Stderr
 	err = cmd.Start()
 	_ = r.Close() // cmd has its own
 	if err != nil {
 		_ = w.Close()
-		return err
+		return err, nil
 	}
 	err = produce.Start()
 	_ = w.Close()
 	if err != nil {
-		return errors.Join(err, cmd.Wait())
+		return cmd.Wait(), err
 	}
-	return errors.Join(cmd.Wait(), produce.Wait())
+	return cmd.Wait(), produce.Wait()
 }
 
 // Service is a process that serves until Stop.

@@ -1,6 +1,9 @@
 package lab
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Series is one figure over the rounds.
 type Series []float64
@@ -59,4 +62,16 @@ func Of[T any](samples []T, figure func(T) float64) Series {
 		s[i] = figure(x)
 	}
 	return s
+}
+
+// Spread writes the median, with the least and the most of several, and "-" for no figures.
+func (s Series) Spread(digits int) string {
+	switch len(s) {
+	case 0:
+		return "-"
+	case 1:
+		return fmt.Sprintf("%.*f", digits, s[0])
+	default:
+		return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, s.Median(), digits, s.Min(), digits, s.Max())
+	}
 }

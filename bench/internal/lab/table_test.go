@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,21 +14,4 @@ func TestATableIsTextAndMarkdown(t *testing.T) {
 	require.NoError(t, table.Text(&text))
 	require.Equal(t, "a     long head\ncell  1\n", text.String())
 	require.Equal(t, "| a | long head |\n|---|---|\n| cell | 1 |\n", table.Markdown())
-}
-
-func TestASectionTakesThePlaceOfTheOneBefore(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "doc.md")
-	const before, after = "# Title\n\n<!-- measured: x -->\n", "\n<!-- end of x -->\n\nmore\n"
-	require.NoError(t, os.WriteFile(file, []byte(before+"old"+after), 0o644))
-	for range 2 {
-		require.NoError(t, WriteSection(file, "x", "new\n\n"))
-	}
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, before+"new"+after, string(text))
-	require.ErrorContains(t, WriteSection(file, "y", ""), "no place for y")
-}
-
-func TestACommandIsWrittenAsItIsTyped(t *testing.T) {
-	require.Equal(t, `go run ./bench -only '^a/b x$'`, Shell("go", "run", "./bench", "-only", "^a/b x$"))
 }

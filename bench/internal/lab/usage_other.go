@@ -4,6 +4,9 @@ package lab
 
 import "os"
 
+// Measured is whether the figures of this file are measured on this system.
+const Measured = false
+
 // CPU is not measured on this system.
 func CPU() float64 { return 0 }
 

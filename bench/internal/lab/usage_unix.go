@@ -4,11 +4,14 @@ package lab
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 )
+
+// Measured is whether the figures of this file are measured on this system.
+const Measured = true
 
 // CPU is the seconds of processor time, user and system, that this process has used.
 func CPU() float64 {
@@ -19,13 +22,13 @@ func CPU() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// PeakRSS is the most bytes of memory this process has had resident. Linux is asked for VmHWM, because its
-// getrusage counts the moment before exec as well, when the memory was the parent's.
+// PeakRSS is the peak of this process's resident memory in bytes, 0 if the system does not tell. On Linux it is VmHWM:
+// getrusage there counts the parent's memory as well, which a process shares until exec.
 func PeakRSS() int64 {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil {
 		for line := range bytes.Lines(status) {
-			if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
-				kib, _ := strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
+			var kib int64
+			if n, _ := fmt.Sscanf(string(line), "VmHWM: %d kB", &kib); n == 1 {
 				return kib << 10
 			}
 		}
@@ -37,6 +40,7 @@ func PeakRSS() int64 {
 	return maxRSS(&u)
 }
 
+// peakOf is the peak of a process that has ended. On Linux it is at least what this process had when it started that one.
 func peakOf(state *os.ProcessState) int64 {
 	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
 		return maxRSS(u)

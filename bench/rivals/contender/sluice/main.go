@@ -20,7 +20,7 @@ import (
 func main() { contender.Main(upload) }
 
 func upload(ctx context.Context, t contender.Task, stream io.Reader) error {
-	debug.SetMemoryLimit(sluice.DefaultMemoryLimit + 24<<20)
+	debug.SetMemoryLimit(sluice.DefaultMemoryLimit + lab.Beside)
 	if t.Size == 0 {
 		lab.EnlargePipe(os.Stdin)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/c1508ce4/sluice/b2backend/b2test"
@@ -37,14 +35,8 @@ func (l Link) listen() func(network, address string) (net.Listener, error) {
 	return open
 }
 
-// Address is what a client needs to know of a server.
-type Address struct {
-	URL, KeyID, Key, Bucket string
-	Certificate             []byte // PEM, nil for a plain server
-}
-
 // PlayB2 is the role of a B2 server. It drops what it receives and believes the digests it is told, so that it
-// costs as little as a server can. It ends with its stdin.
+// costs as little as a server can.
 func PlayB2(_ context.Context, spec json.RawMessage) (any, error) {
 	var link Link
 	if err := json.Unmarshal(spec, &link); err != nil {
@@ -69,44 +61,5 @@ func PlayB2(_ context.Context, spec json.RawMessage) (any, error) {
 	if c := server.Certificate(); c != nil {
 		a.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
-		return nil, err
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return nil, err
-}
-
-// Servers starts B2 servers as they are needed; each goes on until Stop.
-type Servers struct {
-	services  []*Service
-	addresses map[Link]Address
-}
-
-// At returns the server behind a link.
-func (s *Servers) At(ctx context.Context, link Link) (Address, error) {
-	if a, ok := s.addresses[link]; ok {
-		return a, nil
-	}
-	cmd, err := Command(ctx, "b2", link)
-	if err != nil {
-		return Address{}, err
-	}
-	var a Address
-	service, err := Serve(cmd, &a)
-	if err != nil {
-		return Address{}, err
-	}
-	if s.addresses == nil {
-		s.addresses = make(map[Link]Address)
-	}
-	s.services = append(s.services, service)
-	s.addresses[link] = a
-	return a, nil
-}
-
-// Stop ends all of them. Their ends say nothing of what was measured.
-func (s *Servers) Stop() {
-	for _, service := range s.services {
-		_ = service.Stop()
-	}
+	return nil, a.Announce()
 }

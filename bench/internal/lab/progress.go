@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress is told what goes on: on a terminal in one line, which is written over; elsewhere now and then.
-type progress struct {
+// Progress is told what goes on: on a terminal in one line, which is written over; elsewhere now and then.
+type Progress struct {
 	w        io.Writer
 	terminal bool
 	said     time.Time
@@ -19,23 +19,24 @@ type progress struct {
 // saidEvery is how long a run may go on without a word where every word is a line.
 const saidEvery = 20 * time.Second
 
-func newProgress(w io.Writer) *progress {
+// NewProgress returns one that writes to w.
+func NewProgress(w io.Writer) *Progress {
 	f, ok := w.(*os.File)
-	return &progress{w, ok && term.IsTerminal(int(f.Fd())), time.Now()}
+	return &Progress{w, ok && term.IsTerminal(int(f.Fd())), time.Now()}
 }
 
-// now says what begins.
-func (p *progress) now(format string, a ...any) {
+// Now says what begins.
+func (p *Progress) Now(format string, a ...any) {
 	switch {
 	case p.terminal:
 		fmt.Fprintf(p.w, "\r\x1b[K"+format, a...)
 	case time.Since(p.said) >= saidEvery:
-		p.done(format, a...)
+		p.Done(format, a...)
 	}
 }
 
-// done says what has happened.
-func (p *progress) done(format string, a ...any) {
+// Done says what has happened.
+func (p *Progress) Done(format string, a ...any) {
 	if p.terminal {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
