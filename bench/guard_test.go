@@ -30,6 +30,7 @@ func TestAPartAllocatesNothingFromAnySource(t *testing.T) {
 			Work: workStream, To: toDrop, From: from, Size: 256 << 20, PartSize: 1 << 20, Concurrency: 4, Memory: 16 << 20,
 		})
 		require.Equal(t, 256, s.Parts)
+		require.Positive(t, s.Allocs, "%s: the runtime has some, so none were not counted", from)
 		require.Less(t, s.Allocs, 1.0, from)
 	}
 }
@@ -54,8 +55,25 @@ func TestRequestsArePartsAndAConstant(t *testing.T) {
 func TestPagesStayWithinTheLimit(t *testing.T) {
 	for _, size := range []int64{1 << 10, 64 << 20, 1 << 30} {
 		s := measure(t, nil, job{Work: workStream, To: toDrop, From: fromReader, Size: size, PartSize: 4 << 20, Memory: 32 << 20})
-		require.LessOrEqual(t, s.Pages, int64(32<<20), "%d bytes", size)
-		require.LessOrEqual(t, s.RSS, int64(32<<20+lab.Beside), "%d bytes", size)
+		requireWithin(t, s, 32<<20)
+		require.LessOrEqual(t, min(size, 32<<20)-8<<20, s.Pages, "of a long stream nearly all is in use")
+	}
+}
+
+// requireWithin requires that pages were in use, and no more than limit; and so the process's memory, with what it has
+// beside them.
+func requireWithin(t *testing.T, s sample, limit int64) {
+	require.Positive(t, s.Pages)
+	require.LessOrEqual(t, s.Pages, limit, "%d bytes", s.Bytes)
+	requireMeasured(t)
+	require.Positive(t, s.RSS)
+	require.LessOrEqual(t, s.RSS, limit+lab.Beside, "%d bytes", s.Bytes)
+}
+
+// requireMeasured skips the rest of a test where the system does not tell what a process takes.
+func requireMeasured(t *testing.T) {
+	if !lab.Measured {
+		t.Skip("NOT TESTED: processor time and memory are not measured on this system")
 	}
 }
 
@@ -70,6 +88,7 @@ func TestNothingIsCopiedBetweenTheSourceAndTheStore(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 
+	require.NotEmpty(t, source.sent)
 	copied := int64(size)
 	for page := range source.read {
 		if source.sent[page] {
@@ -126,24 +145,27 @@ var _ io.Writer = sees{}
 // Taking, hashing and sending cannot be had cheaper than they are alone. Half as much again would be a second hash, or
 // copies through small buffers.
 func TestProcessorTimeIsThatOfTakingHashingAndSending(t *testing.T) {
+	requireMeasured(t)
 	s := defaults()
 	s.size = 512 << 20
 	rows := []row{s.newRow("guard", s.path(toB2, fromReader, s.size))}
 	samples, err := runRounds(t.Context(), jobs(rows), 3, lab.NewProgress(io.Discard))
 	require.NoError(t, err)
 	o := newResult(nil, rows, 3, samples).Rows[0]
+	require.Len(t, o.CPUOver, 3)
+	require.Positive(t, o.CPUOver.Min())
 	require.Less(t, o.CPUOver.Min(), 1.6, "%v: a busy machine disturbs some rounds, a slower program has none that is fast", o.CPUOver)
 }
 
 // Over a link memory is what all wait for.
-func TestManyWritersShareOneLimitAndNoneStarves(t *testing.T) {
+func TestManyWritersShareOneLimit(t *testing.T) {
 	var servers lab.Servers
 	defer servers.Stop()
+	const limit, writers = 64 << 20, 8
 	s := measure(t, &servers, job{
-		Work: workStream, To: toB2, From: fromReader, Size: 512 << 20, PartSize: 5 << 20, Concurrency: 4, Memory: 64 << 20, Writers: 8,
+		Work: workStream, To: toB2, From: fromReader, Size: 512 << 20, PartSize: 5 << 20, Concurrency: 4, Memory: limit, Writers: writers,
 		Link: lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6},
 	})
-	require.LessOrEqual(t, s.Pages, int64(64<<20))
-	require.LessOrEqual(t, s.RSS, int64(64<<20+lab.Beside))
-	require.Greater(t, s.Least, 0.1, "of what the fastest has, the slowest has; parts are few, and the machine may be busy")
+	require.GreaterOrEqual(t, s.Parts, writers*(512/5/writers))
+	requireWithin(t, s, limit)
 }
