@@ -103,13 +103,13 @@ func (s *shares) add(took float64, stack []string) {
 func (s shares) cells() []string {
 	cells := []string{fmt.Sprintf("%.1f", s.total)}
 	percent := func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v/s.total) }
-	rest := s.total
 	for _, k := range kinds {
 		cells = append(cells, percent(s.of[k.name]))
-		rest -= s.of[k.name]
 	}
+	rest := 0.0
 	most := make([]string, 0, len(s.rest))
-	for name := range s.rest {
+	for name, took := range s.rest {
+		rest += took
 		most = append(most, name)
 	}
 	slices.SortFunc(most, func(a, b string) int { return cmp.Or(cmp.Compare(s.rest[b], s.rest[a]), cmp.Compare(a, b)) })

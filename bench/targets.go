@@ -54,11 +54,11 @@ func (s settings) targets() []target {
 		{text: "peak RSS of the longest stream", row: longest, figure: peak, bound: held, unit: " MiB"},
 		{text: "peak RSS of 4 KiB to B2 over TLS", row: s.newRow("targets/small", small), figure: peak, bound: 14, unit: " MiB"},
 		{
-			text: fmt.Sprintf("8 uploads of %s, 100 ms each: share of the ideal throughput", size.Format(busy.PartSize)), row: s.newRow("targets/busy", busy),
+			text: ideally(busy), row: s.newRow("targets/busy", busy),
 			figure: each(waits), bound: 0.95, atLeast: true,
 		},
 		{
-			text: fmt.Sprintf("8 uploads of %s, 100 ms each: likewise", size.Format(brisk.PartSize)), row: s.newRow("targets/brisk", brisk),
+			text: ideally(brisk), row: s.newRow("targets/brisk", brisk),
 			figure: each(waits), bound: 0.95, atLeast: true,
 		},
 		{text: "tail after the last byte, link of 50 ms and 100 MB/s", row: s.newRow("targets/tail", last), figure: each(tail), bound: due, unit: " s"},
@@ -68,6 +68,11 @@ func (s settings) targets() []target {
 			row:  s.newRow("targets/writes", s.path(toDrop, fromWrites, s.size)), figure: each(allocs), bound: 1,
 		},
 	}
+}
+
+// ideally is the promise of a stream of uploads that wait for a link.
+func ideally(j job) string {
+	return fmt.Sprintf("%d uploads of %s, %v each: share of the ideal throughput", j.Concurrency, size.Format(j.PartSize), j.Link.Latency)
 }
 
 // over is a figure of the stream over the sum of those of raw limits, round by round. A promise names its limits, which
