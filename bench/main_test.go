@@ -83,6 +83,18 @@ func TestEveryRowIsMeasuredShownAndReported(t *testing.T) {
 	}
 }
 
+func TestTargetsTakeThePlaceOfThoseReportedBefore(t *testing.T) {
+	folder := documents(t)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), append(tiny, "-targets", "-o", folder), &stdout, &stderr)
+	require.Equal(t, 1, code, "so short a stream keeps no promise: %s", stderr.String())
+	report, err := os.ReadFile(filepath.Join(folder, lab.Document))
+	require.NoError(t, err)
+	for _, target := range quick().targets() {
+		require.Equal(t, 1, strings.Count(string(report), "| "+target.text+" | "), target.text)
+	}
+}
+
 func requireXML(t *testing.T, file string) {
 	picture, err := os.Open(file)
 	require.NoError(t, err)

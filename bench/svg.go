@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,7 @@ func (c chart) svg() string {
 	if len(c.lines) == 0 {
 		return ""
 	}
+	labels := c.labels()
 	most := 0.0
 	for _, l := range c.lines {
 		for _, p := range l.points {
@@ -54,33 +56,50 @@ func (c chart) svg() string {
 	step := tick(most)
 	most = step * max(1, math.Ceil(most/step))
 	y := func(v float64) float64 { return height - bottom - v/most*(height-top-bottom) }
-	x := func(i, n int) float64 { return left + (float64(i)+0.5)/float64(n)*(width-left-right) }
-
+	x := func(label string) float64 {
+		return left + (float64(slices.Index(labels, label))+0.5)/float64(len(labels))*(width-left-right)
+	}
 	var s drawing
 	s.open(height, c.title)
 	for v := 0.0; v <= most*1.001; v += step {
 		s.f(`<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, left, width-right, y(v), y(v))
 		s.text(left-8, y(v)+4, "end", fmt.Sprintf("%g", math.Round(v/step)*step))
 	}
-	for i, p := range c.lines[0].points {
-		s.text(x(i, len(c.lines[0].points)), height-bottom+20, "middle", p.label)
+	for _, label := range labels {
+		s.text(x(label), height-bottom+20, "middle", label)
 	}
 	s.text((left+width-right)/2, height-14, "middle", c.x)
 	const middle = (top + height - bottom) / 2
 	s.f(`<text transform="translate(22 %d) rotate(-90)" text-anchor="middle">%s</text>`, middle, html.EscapeString(c.y))
 	for i, l := range c.lines {
-		colour := colours[i%len(colours)]
-		var path []string
-		for k, p := range l.points {
-			path = append(path, fmt.Sprintf("%.1f,%.1f", x(k, len(l.points)), y(p.value)))
-			s.f(`<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`, x(k, len(l.points)), y(p.value), colour)
-		}
-		s.f(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(path, " "), colour)
-		at := float64(top + 20*i)
-		s.f(`<rect x="%d" y="%.1f" width="12" height="12" fill="%s"/>`, width-right+15, at, colour)
-		s.text(width-right+33, at+11, "start", l.name)
+		s.line(l, colours[i%len(colours)], float64(top+20*i), x, y)
 	}
 	return s.close()
+}
+
+// labels are those of all lines, one of which may lack a few.
+func (c chart) labels() []string {
+	var all []string
+	for _, l := range c.lines {
+		for _, p := range l.points {
+			if !slices.Contains(all, p.label) {
+				all = append(all, p.label)
+			}
+		}
+	}
+	return all
+}
+
+// line draws one, and its entry of the legend at a height.
+func (s *drawing) line(l line, colour string, at float64, x func(label string) float64, y func(value float64) float64) {
+	var path []string
+	for _, p := range l.points {
+		path = append(path, fmt.Sprintf("%.1f,%.1f", x(p.label), y(p.value)))
+		s.f(`<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`, x(p.label), y(p.value), colour)
+	}
+	s.f(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(path, " "), colour)
+	s.f(`<rect x="%d" y="%.1f" width="12" height="12" fill="%s"/>`, width-right+15, at, colour)
+	s.text(width-right+33, at+11, "start", l.name)
 }
 
 // barsSVG draws a horizontal bar for each value, over an axis from 0 with its unit; "" for none.
