@@ -32,19 +32,19 @@ func (c *command) check(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
-	if c.json != "" {
-		f, err := os.OpenFile(c.json, os.O_CREATE|os.O_WRONLY, 0o644) // which keeps what an earlier run wrote
-		if err != nil {
-			return err
-		}
-		if err := f.Close(); err != nil {
+	if c.docs != "" {
+		if err := lab.CheckSections(c.docs, c.sections()...); err != nil {
 			return err
 		}
 	}
-	if c.docs == "" {
+	if c.json == "" {
 		return nil
 	}
-	return lab.CheckSections(c.docs, c.sections()...)
+	f, err := os.OpenFile(c.json, os.O_CREATE|os.O_WRONLY, 0o644) // which keeps what an earlier run wrote
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // sections are the names of what the run reports.

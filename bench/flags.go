@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,7 +73,7 @@ func settingFlags(flags *flag.FlagSet) func(*settings) {
 	sizes("parts", "part `sizes` (default 5MiB,16MiB)", minPart, maxPart, func(s *settings) *[]int64 { return &s.parts })
 	numbers("concurrency", "uploads at once, 0 for what the writer chooses: `numbers` (default 1,4,16,0)", 0,
 		func(s *settings) *[]int { return &s.concurrency })
-	sizes("memory", "memory `limits` (default 128MiB,64MiB,512MiB); the first is also that of the other groups", 2*minPart, math.MaxInt64,
+	sizes("memory", "memory `limits` (default 128MiB,64MiB,512MiB); the first is also that of the other groups", 2*minPart, 1<<40,
 		func(s *settings) *[]int64 { return &s.memory })
 	setting(flags, &given, "latency", "of the simulated links: `durations` (default 10ms,50ms,200ms)",
 		lab.List(lab.Duration(0, time.Minute)), func(s *settings) *[]time.Duration { return &s.latencies })

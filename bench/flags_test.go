@@ -30,7 +30,7 @@ func TestMistakesInFlagsAreNamedWithTheirLimits(t *testing.T) {
 		"flag -parts: 0 bytes is not between 5 MB and 5 GB":                  {"-parts", "5MiB,0"},
 		"flag -parts: 6 GB is not between 5 MB and 5 GB":                     {"-parts", "6GB"},
 		"flag -concurrency: -1 is not between 0 and 10000":                   {"-concurrency", "4,-1"},
-		"flag -memory: 0 bytes is not between 10 MB":                         {"-memory", "0"},
+		"flag -memory: 0 bytes is not between 10 MB and 1 TiB":               {"-memory", "0"},
 		"flag -latency: -1s is not between 0s and 1m0s":                      {"-latency", "-1s"},
 		"flag -bandwidth: 0 bytes is not between 1 kB":                       {"-bandwidth", "0"},
 		"flag -writers: 0 is not between 1 and 10000":                        {"-writers", "0"},
@@ -55,6 +55,16 @@ func TestWhatWouldFailAfterHoursIsFoundAtOnce(t *testing.T) {
 		"PERFORMANCE.md": {"-o", t.TempDir()},
 	} {
 		require.Contains(t, mistake(t, args...), text)
+	}
+}
+
+func TestEveryStreamThatIsMeasuredByDefaultCanBe(t *testing.T) {
+	for _, args := range [][]string{names(), {"-targets"}, append([]string{"-quick"}, names()...), {"-quick", "-targets"}, {"-profile", "p"}} {
+		var stderr bytes.Buffer
+		c, err := parse(args, &stderr)
+		require.NoError(t, err)
+		require.NoError(t, c.check(t.Context()))
+		require.NotEmpty(t, c.rows)
 	}
 }
 
