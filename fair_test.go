@@ -55,12 +55,13 @@ func sideBySide(t *testing.T, size int64, writers []*sluice.LargeFileWriter) []i
 }
 
 func TestWritersOnOnePoolAdvanceAtOnePace(t *testing.T) {
-	const memory = 16 * part
-	for _, n := range []int{2, 8, 64} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+	const part = 5 * page
+	for _, c := range []struct{ writers, memory int }{{2, 16}, {8, 6}, {8, 16}, {8, 40}, {64, 6}, {64, 25}} {
+		t.Run(fmt.Sprintf("%d writers in memory for %d parts", c.writers, c.memory), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k := newLink(10*time.Millisecond, 100*time.Millisecond, 0, 0)
 				k.lanes = make(chan struct{}, 1000)
+				memory := int64(c.memory) * part
 				pool, err := sluice.NewPool(memory, page)
 				require.NoError(t, err)
 				var mu sync.Mutex
@@ -70,18 +71,20 @@ func TestWritersOnOnePoolAdvanceAtOnePace(t *testing.T) {
 					defer mu.Unlock()
 					most = max(most, pool.InUse())
 				}
-				random := rand.New(rand.NewPCG(1, uint64(n)))
+				random := rand.New(rand.NewPCG(1, uint64(c.writers)))
 				var writers []*sluice.LargeFileWriter
-				for range n {
+				for range c.writers {
 					time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
-					w, err := sluice.New(t.Context(), k, "f", &sluice.Options{Pool: pool, PartSize: part, MaxSize: 100 * part, Hooks: &sluice.Hooks{PartStarted: look}})
+					w, err := sluice.New(t.Context(), k, "f", &sluice.Options{
+						Pool: pool, PartSize: part, MaxSize: 100 * part, Concurrency: 4, Hooks: &sluice.Hooks{PartStarted: look},
+					})
 					require.NoError(t, err)
 					writers = append(writers, w)
 				}
 				advanced := sideBySide(t, 100*part, writers)
 				require.GreaterOrEqual(t, float64(slices.Min(advanced)), 0.75*float64(slices.Max(advanced)), "%v", advanced)
-				require.LessOrEqual(t, most, int64(memory))
-				require.Greater(t, most, int64(memory)*9/10)
+				require.LessOrEqual(t, most, memory)
+				require.Greater(t, most, memory*8/10)
 			})
 		})
 	}

@@ -3,6 +3,7 @@ package sluice
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,8 +28,9 @@ const (
 // some writer goes on as long as a claimed part fills from a live source or uploads. A source or a store
 // that may hang for ever gets a Pool of its own.
 //
-// A writer's first part is granted in order of arrival; further ones only within an equal share of
-// the pages among the writers that hold or await a claim.
+// Claims are granted in turn: of those who wait, who was served longest ago comes first. A writer that holds no part has
+// its turn whatever the others hold; one that holds some has it only within an equal share of the pages among the writers
+// that hold or await a claim.
 //
 // A Pool keeps its pages until it is garbage. All methods may be called concurrently.
 type Pool struct {
@@ -42,7 +44,8 @@ type Pool struct {
 	claimed int        // pages of parts with a claim, filling or uploading; first+claimed <= pages
 	sharers int        // accounts that hold or await a claim
 	starts  []*account // await a first page, in order of arrival
-	claims  []*account // await a claim, in order of arrival
+	claims  []*account // await a claim, who was served longest ago first
+	served  uint64     // claims so far, counting each writer's arrival as one
 	free    [][]byte   // memory; of a file pool only what fills first pages
 }
 
@@ -119,6 +122,7 @@ type account struct {
 	pool    *Pool
 	held    int           // pages of this writer's claims; under pool.mu
 	want    int           // pages of the claim it awaits, 0 for none; under pool.mu
+	served  uint64        // pool.served at its last claim, 0 before the first; under pool.mu
 	granted atomic.Int64  // pages of first page and claims together; written under pool.mu
 	ready   chan struct{} // capacity 1: the grant
 	waiting func(bool)    // told before and after a wait that blocks
@@ -144,7 +148,14 @@ func (a *account) claim(ctx context.Context, n int) error {
 	p := a.pool
 	p.mu.Lock()
 	p.hold(a, 0, n)
-	p.claims = append(p.claims, a)
+	if a.served == 0 {
+		p.serve(a)
+	}
+	at := slices.IndexFunc(p.claims, func(w *account) bool { return w.served > a.served })
+	if at < 0 {
+		at = len(p.claims)
+	}
+	p.claims = slices.Insert(p.claims, at, a)
 	return a.wait(ctx, &p.claims, a.unclaim)
 }
 
@@ -254,6 +265,12 @@ func (p *Pool) hold(a *account, add, want int) {
 	}
 }
 
+// serve puts a behind all others.
+func (p *Pool) serve(a *account) {
+	p.served++
+	a.served = p.served
+}
+
 // due reports whether a may have the claim it awaits: its first part always, a further one only
 // within an equal share of the pages.
 func (p *Pool) due(a *account) bool {
@@ -276,6 +293,7 @@ func (p *Pool) grant() {
 		p.claims = append(p.claims[:i], p.claims[i+1:]...)
 		a.dropFirst(0)
 		p.hold(a, a.want, 0)
+		p.serve(a)
 		a.ready <- struct{}{}
 	}
 	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages {

@@ -105,6 +105,44 @@ func TestACancelledWaitLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+func TestClaimsAreGrantedToWhomWasServedLongestAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPool(t, 11)
+		page := []page{{mem: make([]byte, 16)}}
+		accounts := map[string]*account{"early": p.testAccount(), "late": p.testAccount()}
+		var served []string
+		var waiting sync.WaitGroup
+		claim := func(name string) {
+			a := accounts[name]
+			_, err := a.firstPage(t.Context())
+			require.NoError(t, err)
+			waiting.Go(func() {
+				require.NoError(t, a.claim(t.Context(), 6))
+				served = append(served, name)
+			})
+			synctest.Wait()
+		}
+		claim("late")
+		accounts["late"].release(page, 6)
+		claim("early")
+		claim("early") // over its share, while it holds the first
+		other := p.testAccount()
+		_, err := other.firstPage(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, other.claim(t.Context(), 3))
+		claim("late")
+		require.Equal(t, []string{"late", "early"}, served)
+		accounts["early"].release(page, 6)
+		synctest.Wait()
+		require.Equal(t, []string{"late", "early", "late"}, served, "though it asked later")
+		accounts["late"].release(page, 6)
+		waiting.Wait()
+		accounts["early"].release(page, 6)
+		other.release(page, 3)
+		require.Zero(t, p.InUse())
+	})
+}
+
 // stream is what a writer does to its pool: first page, claim, upload elsewhere, again and again.
 func runStream(ctx context.Context, t testing.TB, p *Pool, rng *rand.Rand, parts int, fill, upload func() time.Duration) error {
 	a := p.testAccount()

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +32,7 @@ func carry(ctx context.Context, j job, b sluice.Backend, requests *counter) (sam
 	began, cpu := time.Now(), lab.CPU()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range streams {
-		group.Go(func() error { return s.run(ctx, b, together.firstDone) })
+		group.Go(func() error { return s.run(ctx, b, together) })
 	}
 	if err := group.Wait(); err != nil {
 		return sample{}, err
@@ -58,26 +57,6 @@ func carry(ctx context.Context, j job, b sluice.Backend, requests *counter) (sam
 	return sum, nil
 }
 
-// together are streams on one Pool.
-type together struct {
-	streams []*stream
-	once    sync.Once
-	least   float64
-}
-
-// firstDone is called by each stream whose bytes have all been taken. The first one sees how far the others are.
-func (t *together) firstDone() {
-	t.once.Do(func() {
-		taken := make(lab.Series, len(t.streams))
-		for i, s := range t.streams {
-			if w := s.opened.Load(); w != nil {
-				taken[i] = float64(w.Stats().Accepted)
-			}
-		}
-		t.least = taken.Min() / max(1, taken.Max()) // JSON has no 0 / 0
-	})
-}
-
 // stream is one stream of a job.
 type stream struct {
 	job    job
@@ -86,6 +65,7 @@ type stream struct {
 	page   []byte // that its source repeats
 	opened atomic.Pointer[sluice.LargeFileWriter]
 	pages  atomic.Int64 // of the Pool, at most
+	begun  atomic.Bool  // the store has a part
 
 	writer *sluice.LargeFileWriter
 	half   halfway
@@ -94,7 +74,7 @@ type stream struct {
 }
 
 // run carries the stream from its first byte to the end of Close.
-func (s *stream) run(ctx context.Context, b sluice.Backend, taken func()) error {
+func (s *stream) run(ctx context.Context, b sluice.Backend, t *together) error {
 	j := s.job
 	half := s.half.mark
 	if j.writers() > 1 {
@@ -102,7 +82,11 @@ func (s *stream) run(ctx context.Context, b sluice.Backend, taken func()) error 
 	}
 	source := lab.NewSource(s.page, j.Size, j.Rate, half)
 	o := j.options(s.pool)
-	o.Hooks = &sluice.Hooks{PartStarted: s.look}
+	o.Hooks = &sluice.Hooks{PartStarted: s.look, PartDone: func(_ sluice.PartEvent, err error) {
+		if err == nil && !s.begun.Swap(true) {
+			t.begins()
+		}
+	}}
 	w, err := sluice.New(ctx, b, s.name, o)
 	if err != nil {
 		return err
@@ -126,9 +110,9 @@ func (s *stream) run(ctx context.Context, b sluice.Backend, taken func()) error 
 	if err != nil {
 		return err
 	}
-	taken()
 	err = w.Close()
 	s.ended = time.Now()
+	t.ends()
 	return err
 }
 

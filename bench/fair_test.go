@@ -27,11 +27,10 @@ func (d distant) UploadPart(_ context.Context, p *sluice.Part) (sluice.Receipt, 
 	return sluice.Receipt{Number: p.Number, Size: p.Size}, nil
 }
 
-// In virtual time nothing but the order in which writers are given memory makes one fall behind. With less memory than a
-// part for each it is first come, first served that keeps them together, with more it is the equal share.
+// In virtual time nothing but the order in which writers are given memory makes one fall behind.
 func TestManyWritersOnOnePoolFareAlike(t *testing.T) {
 	const writers, parts, part = 8, 100, 80 << 10
-	for memory, least := range map[int64]float64{6 * part: 0.3, 12 * part: 0.75, 40 * part: 0.65} {
+	for _, memory := range []int64{6 * part, 12 * part, 40 * part} {
 		synctest.Test(t, func(t *testing.T) {
 			s, err := carry(t.Context(), job{
 				Work: workStream, To: toDrop, From: fromReader, Size: writers * parts * part, PartSize: part, PageSize: 16 << 10,
@@ -41,7 +40,8 @@ func TestManyWritersOnOnePoolFareAlike(t *testing.T) {
 			require.GreaterOrEqual(t, s.Parts, writers*parts)
 			require.Positive(t, s.Pages)
 			require.LessOrEqual(t, s.Pages, memory)
-			require.Greater(t, s.Least, least, "of what the fastest has, the slowest has, in %d bytes", memory)
+			t.Logf("%.2f", s.Least)
+			require.Greater(t, s.Least, 0.7, "of what the fastest has, the slowest has, in %d bytes", memory)
 		})
 	}
 }

@@ -170,6 +170,7 @@ func (s settings) fair() []row {
 		} {
 			j := to.job
 			j.Writers, j.PartSize = n, s.parts[0]
+			j.Size = max(j.Size, 2*j.Memory*int64(n)) // so that they are under way together for most of the time
 			if strings.HasSuffix(to.name, "/s") {
 				j.Link = lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6}
 			}

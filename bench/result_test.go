@@ -31,7 +31,10 @@ func TestAResultInWhichNothingWasTakenCanBeWritten(t *testing.T) {
 	for i := range none.streams {
 		none.streams[i] = new(stream)
 	}
-	none.firstDone()
+	for range none.streams {
+		none.begins()
+	}
+	none.ends()
 	s := quick()
 	rows := []row{s.newRow("paths/b2", s.path(toB2, fromReader, s.size))}
 	samples := make(map[job][]sample)

@@ -15,7 +15,7 @@ type sample struct {
 	Tail     float64 // seconds from the source's last byte to the end of Close
 	Requests int
 	Retries  int
-	// Least is what the slowest of several writers had taken, as a share of the fastest, when the first was done.
+	// Least is how far the slowest of several writers came, as a share of the fastest, while all were under way.
 	Least float64 `json:",omitempty"`
 }
 
