@@ -120,17 +120,25 @@ func (j *job) upload(ctx context.Context) result {
 
 // feed streams r into w. It returns when r has ended, or with w's failure, even while r hangs in Read.
 func feed(w *sluice.LargeFileWriter, r io.Reader) error {
-	ended := make(chan error, 1)
-	go func() {
+	return attend(func() error {
 		_, err := w.ReadFrom(r)
-		ended <- err
-	}()
+		return err
+	}, w.Done(), func() error {
+		_, err := w.Write(nil) // does not wait, and returns the failure
+		return err
+	})
+}
+
+// attend returns what read returns, or, once gone is closed, what why does, even while read hangs. Then read ends with its
+// source, or with the process.
+func attend(read func() error, gone <-chan struct{}, why func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- read() }()
 	select {
 	case err := <-ended:
 		return err
-	case <-w.Done():
-		_, err := w.Write(nil) // does not wait, and returns the failure
-		return err
+	case <-gone:
+		return why()
 	}
 }
 

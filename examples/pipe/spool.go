@@ -14,7 +14,7 @@ type spooled struct {
 	size int64
 }
 
-// spool reads the whole source. If it fails nothing has been sent.
+// spool reads the whole source, until ctx ends. If it fails nothing has been sent.
 func (j *job) spool(ctx context.Context) (_ *spooled, err error) {
 	f, err := os.CreateTemp(j.config.spool, "pipe-*")
 	if err != nil {
@@ -32,7 +32,11 @@ func (j *job) spool(ctx context.Context) (_ *spooled, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := io.Copy(f, r)
+	var n int64
+	err = attend(func() (err error) {
+		n, err = io.Copy(f, r)
+		return err
+	}, ctx.Done(), func() error { return context.Cause(ctx) })
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
