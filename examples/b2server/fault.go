@@ -24,6 +24,7 @@ A fault is key=value pairs between commas, for example
                what is answered; 502 and 504 without a code are HTML
   rate         bytes per second of slow-body
   delay        how long the request waits before it is worked on, 2s for example
+
 `
 
 // parseFault reads a fault from the text of a flag.

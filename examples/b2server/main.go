@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 )
 
 func main() {
@@ -26,28 +26,15 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+const usage = `usage: b2server [flags]
+Serves the Backblaze B2 native API from memory until it is interrupted.
+` + faultHelp
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts, faults, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2 // parse has said why
-	}
-	if err := serve(ctx, opts, faults, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "b2server:", err)
-		return 1
-	}
-	return 0
-}
-
-// parse reads the flags, and writes what is wrong with them, or the help asked for, to stderr.
-func parse(args []string, stderr io.Writer) (*b2test.Options, []b2test.Fault, error) {
 	opts := &b2test.Options{}
 	var faults []b2test.Fault
 	flags := flag.NewFlagSet("b2server", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "`address` of the authorize endpoint; the others take free ports of its host")
 	flags.StringVar(&opts.Bucket, "bucket", "demo-bucket", "`name` of the bucket")
 	flags.BoolVar(&opts.Discard, "discard", false, "keep sizes and digests, not content")
@@ -60,21 +47,14 @@ func parse(args []string, stderr io.Writer) (*b2test.Options, []b2test.Fault, er
 		faults = append(faults, fault)
 		return err
 	})
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: b2server [flags]")
-		fmt.Fprintln(stderr, "Serves the Backblaze B2 native API from memory until it is interrupted.")
-		flags.PrintDefaults()
-		fmt.Fprint(stderr, faultHelp)
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
-	if err := flags.Parse(args); err != nil {
-		return nil, nil, err
-	}
-	if flags.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	if err := serve(ctx, opts, faults, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "b2server:", err)
-		return nil, nil, err
+		return 1
 	}
-	return opts, faults, nil
+	return 0
 }
 
 // serve runs the server until ctx ends.

@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -53,18 +53,8 @@ Stores standard input as NAME in two stores at once, reading it once.
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args. The files there are go to stdout.
 func run(ctx context.Context, stores []sluice.Backend, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("fanout", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	if err == nil && flags.NArg() != 1 {
-		err = fmt.Errorf("%d arguments, not 1", flags.NArg())
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "fanout: %v\n%s", err, usage)
-		return 2
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
 	files, err := save(ctx, stores, flags.Arg(0), stdin)
 	for i, file := range files {

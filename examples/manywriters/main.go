@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -34,21 +36,26 @@ const memory = 64 << 20
 // the memory is the same for any number.
 const atOnce = 100
 
+const usage = `usage: manywriters FILE...
+Stores the files, each under its path, all at once under one memory limit.
+`
+
 // run is the program: 0 is success, 1 a failure of any file, 2 a mistake in args. What is stored goes to stdout.
 func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		fmt.Fprintln(stderr, "usage: manywriters FILE...")
-		return 2
+	flags := flag.NewFlagSet("manywriters", flag.ContinueOnError)
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1, More: true}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
+	paths := flags.Args()
 	pool, err := sluice.NewPool(memory, 0)
 	if err != nil {
 		fmt.Fprintln(stderr, "manywriters:", err)
 		return 1
 	}
-	files, errs := make([]sluice.File, len(args)), make([]error, len(args))
+	files, errs := make([]sluice.File, len(paths)), make([]error, len(paths))
 	var streams errgroup.Group
 	streams.SetLimit(atOnce)
-	for i, path := range args {
+	for i, path := range paths {
 		streams.Go(func() error {
 			files[i], errs[i] = save(ctx, store, pool, path)
 			return nil // the others go on

@@ -8,27 +8,33 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+const usage = `usage: ownbackend FOLDER NAME <DATA
+Stores standard input as NAME in FOLDER, which must exist.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, args []string, stdin io.Reader, stderr io.Writer) int {
-	if len(args) != 2 {
-		fmt.Fprintln(stderr, "usage: ownbackend FOLDER NAME <DATA")
-		return 2
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("ownbackend", flag.ContinueOnError)
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 2}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
-	file, err := sluice.Upload(ctx, folder{root: args[0]}, args[1], nil, func(w io.Writer) error {
+	file, err := sluice.Upload(ctx, folder{root: flags.Arg(0)}, flags.Arg(1), nil, func(w io.Writer) error {
 		_, err := io.Copy(w, stdin)
 		return err
 	})

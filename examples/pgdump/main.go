@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -19,22 +20,27 @@ import (
 	"syscall"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
 }
 
+const usage = `usage: pgdump NAME COMMAND [ARGUMENT...]
+Stores what COMMAND writes as NAME, if it exits 0.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
-	if len(args) < 2 {
-		fmt.Fprintln(stderr, "usage: pgdump NAME COMMAND [ARGUMENT...]")
-		return 2
+func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("pgdump", flag.ContinueOnError)
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 2, More: true}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
-	file, err := save(ctx, store, args[0], args[1:], stderr)
+	file, err := save(ctx, store, flags.Arg(0), flags.Args()[1:], stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "pgdump: nothing is stored:", err)
 		return 1

@@ -10,9 +10,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -37,18 +36,8 @@ Stores standard input as NAME and shows on standard error how it goes.
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
 func run(ctx context.Context, store sluice.Backend, tick <-chan time.Time, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("progress", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	if err == nil && flags.NArg() != 1 {
-		err = fmt.Errorf("%d arguments, not 1", flags.NArg())
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "progress: %v\n%s", err, usage)
-		return 2
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
 	logger := log.New(stderr, "", 0) // may be used concurrently, as the hooks are called
 	file, err := save(ctx, store, tick, flags.Arg(0), stdin, logger)

@@ -27,13 +27,14 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // Time that is waited for others.
@@ -42,17 +43,17 @@ const (
 	farewell = 10 * time.Second // for requests under way when the server is to end
 )
 
+const usage = `usage: relay [flags]
+Stores the body of each PUT request under the name in its path, until it is interrupted.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
+func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("relay", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:0", "`address` to serve at")
 	memory := flags.Int64("memory", sluice.DefaultMemoryLimit, "`bytes` of page memory for all requests together")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2 // Parse has said why
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
 	if err := serve(ctx, store, *addr, *memory, log.New(stderr, "relay: ", 0)); err != nil {
 		fmt.Fprintln(stderr, "relay:", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 )
 
 func main() {
@@ -39,18 +40,8 @@ Stores made-up data on a server of its own, is cut off, and goes on where it was
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
 func run(ctx context.Context, server *b2test.Server, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("resume", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	if err == nil && flags.NArg() != 0 {
-		err = fmt.Errorf("%d arguments, not 0", flags.NArg())
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "resume: %v\n%s", err, usage)
-		return 2
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
 	bucket, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()},
 		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service

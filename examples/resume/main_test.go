@@ -45,7 +45,7 @@ func TestAFailureOfTheSecondRunFinishesNothing(t *testing.T) {
 }
 
 func TestMistakesAreToldWithTheUsage(t *testing.T) {
-	for text, args := range map[string][]string{"1 arguments, not 0": {"data"}, "-x": {"-x"}} {
+	for text, args := range map[string][]string{`unexpected argument "data"`: {"data"}, "-x": {"-x"}} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, 2, run(t.Context(), nil, args, &stdout, &stderr))
 		require.Contains(t, stderr.String(), text)

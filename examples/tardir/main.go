@@ -12,6 +12,7 @@ package main
 import (
 	"archive/tar"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,22 +23,27 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
 }
 
+const usage = `usage: tardir FOLDER
+Stores FOLDER as one archive, compressed by zstd.
+`
+
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
-	if len(args) != 1 {
-		fmt.Fprintln(stderr, "usage: tardir FOLDER")
-		return 2
+func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("tardir", flag.ContinueOnError)
+	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
+		return exit
 	}
-	folder, err := filepath.Abs(args[0])
+	folder, err := filepath.Abs(flags.Arg(0))
 	if err != nil {
 		fmt.Fprintln(stderr, "tardir:", err)
 		return 1
