@@ -86,16 +86,11 @@ type finishes struct {
 }
 
 // complain files that a request came too late, unless its client has hung up: one that was cut off, and then overtaken
-// by what the client did next, is no fault of the client's. That a connection has ended is noticed after its last byte,
-// in some turns of the scheduler.
+// by what the client did next, is no fault of the client's.
 func (x *exchange) complain(err error) {
-	if _, answered := errors.AsType[*apiError](err); x.late == "" || err != nil && !answered || x.drain(-1) != nil {
+	_, answered := errors.AsType[*apiError](err)
+	if x.late == "" || err != nil && !answered || x.drain(-1) != nil || !x.s.endpoints.Stays(x.r) {
 		return
-	}
-	for range 100 {
-		if !x.s.sleep(x.r.Context(), 10*time.Millisecond) {
-			return
-		}
 	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 )
 
 // violate notes what no correct client does; the lock is held.
@@ -21,21 +20,11 @@ type lateError struct {
 func (e *lateError) Unwrap() error { return e.error }
 
 // complain files that a request came too late, unless its client has hung up: one that was cut off, and then overtaken
-// by what the client did next, is no fault of the client's. That a connection has ended is noticed in some turns of the
-// scheduler.
+// by what the client did next, is no fault of the client's.
 func (s *Server) complain(r *http.Request, err error) {
 	late, ok := errors.AsType[*lateError](err)
-	if !ok {
+	if !ok || !s.endpoints.Stays(r) {
 		return
-	}
-	for range 100 {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-s.endpoints.Closing():
-			return
-		case <-time.After(10 * time.Millisecond):
-		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,6 +56,21 @@ func (e *Endpoints) Serve(l net.Listener, link *http.Server) {
 // Closing is closed when Close is called: what waits must not wait any longer.
 func (e *Endpoints) Closing() <-chan struct{} { return e.closing }
 
+// Stays waits for a second, and reports whether the client of a request is there to the end of it, and the server open.
+// The request has been read. That a client has hung up is noticed in some turns of the scheduler, so the second has many.
+func (e *Endpoints) Stays(r *http.Request) bool {
+	for range 100 {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-r.Context().Done():
+			return false
+		case <-e.closing:
+			return false
+		}
+	}
+	return true
+}
+
 // Close closes every listener and every connection, and returns when all handlers have. A second call does nothing
 // but wait.
 func (e *Endpoints) Close() {

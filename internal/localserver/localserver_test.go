@@ -1,11 +1,13 @@
 package localserver
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +88,30 @@ func TestServeDuringCloseLeavesNothing(t *testing.T) {
 func httpGet(l net.Listener) *http.Request {
 	req, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil) // an address is a host
 	return req
+}
+
+func TestAClientStaysUntilItHangsUpOrTheServerIsClosed(t *testing.T) {
+	for name, c := range map[string]struct {
+		end   func(e *Endpoints, hangUp func())
+		stays bool
+		after time.Duration
+	}{
+		"there":            {func(*Endpoints, func()) {}, true, time.Second},
+		"hangs up":         {func(_ *Endpoints, hangUp func()) { hangUp() }, false, time.Second / 2},
+		"server is closed": {func(e *Endpoints, _ func()) { e.Close() }, false, time.Second / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := NewEndpoints()
+				ctx, hangUp := context.WithCancel(t.Context())
+				defer hangUp()
+				time.AfterFunc(time.Second/2, func() { c.end(e, hangUp) })
+				began := time.Now()
+				require.Equal(t, c.stays, e.Stays((&http.Request{}).WithContext(ctx)))
+				require.Equal(t, c.after, time.Since(began))
+			})
+		})
+	}
 }
 
 func TestAClockIsMovedOn(t *testing.T) {
