@@ -85,3 +85,10 @@ func TestALibraryFileIsGotByItsID(t *testing.T) {
 		require.Contains(t, tr.stderr(), "bv:// has no subcommand "+command)
 	}
 }
+
+func TestAnEmptyLibraryFileIsRefusedForItsSize(t *testing.T) {
+	tr, s := bvTrial(t)
+	require.Equal(t, exitFailed, tr.run("-spool", t.TempDir(), "bv://talk.mp4"))
+	require.Contains(t, tr.stderr(), "size 0: the service takes no file of fewer than 1 byte")
+	require.Empty(t, s.Sessions())
+}

@@ -81,9 +81,13 @@ func (j *job) upload(ctx context.Context) result {
 		if options.Size == 0 {
 			options.Size = whole.size
 		}
+		// To New a size of 0 is none that is known.
+		if err := dest.backend.Check(sluice.FileSpec{Name: dest.name, Size: whole.size}); err != nil {
+			return failure(err)
+		}
 	}
 	w, err := sluice.New(ctx, dest.backend, dest.name, options)
-	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Op == "open" {
+	if e, ok := errors.AsType[*sluice.Error](err); ok && e.Op == "open" && whole == nil {
 		return failure(usageError{err}) // the arguments; of the rest the store was asked
 	}
 	if err != nil {

@@ -10,6 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Wrong usage is what starts nothing, and the command was run.
+func TestWhatIsFoundWrongAfterSpoolingIsAFailure(t *testing.T) {
+	tr := newTrial(t)
+	require.Equal(t, exitFailed, tr.run("-spool", t.TempDir(), "-part-size", "1TB", "mem://x", "--", "echo", "x"))
+	require.Contains(t, tr.stderr(), "-part-size 1 TB is not between")
+	tr.requireNothing()
+}
+
 // The source is a command that says nothing, or standard input that does not end.
 func TestASignalAndATimeoutEndASpoolThatWaitsForItsSource(t *testing.T) {
 	for name, command := range map[string][]string{
