@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +82,7 @@ func TestFlagsOfPipeThatDocumentsNameExist(t *testing.T) {
 		if sub != "" {
 			args = append([]string{sub}, args...)
 		}
-		out, _ := exec.CommandContext(context.Background(), pipe, args...).CombinedOutput()
+		out, _ := exec.CommandContext(t.Context(), pipe, args...).CombinedOutput()
 		return !strings.Contains(string(out), unknown)
 	}
 	require.False(t, known("", "-nonesuch"))

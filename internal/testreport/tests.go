@@ -44,11 +44,10 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 		events++
 		of := [2]string{e.Package, e.Test}
 		switch e.Action {
-		case "output", "build-output":
-			if e.Action == "build-output" {
-				fmt.Fprint(out, e.Output)
-				continue
-			}
+		case "build-output":
+			fmt.Fprint(out, e.Output)
+			continue
+		case "output":
 			output[of] += e.Output
 			continue
 		case "fail":
