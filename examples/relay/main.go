@@ -20,7 +20,6 @@ import (
 	"io"
 	"log"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -72,9 +71,7 @@ func serve(ctx context.Context, store sluice.Backend, addr string, memory int64,
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(pattern, &relay{store: store, pool: pool, patience: patience, log: logger})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: patience, ErrorLog: logger}
+	server := (&relay{store: store, pool: pool, patience: patience, log: logger}).server()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	logger.Printf("serving at http://%s", listener.Addr())

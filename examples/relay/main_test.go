@@ -129,26 +129,31 @@ func TestAClientThatHangsUpLeavesNoFile(t *testing.T) {
 	}
 }
 
-// exchange sends a request to a relay over a connection in memory, so that a bubble of testing/synctest can
-// hold them, and returns the first line of the answer.
-func exchange(t *testing.T, store sluice.Backend, request string) string {
+// talk sends a request to a relay over a connection in memory, so that a bubble of testing/synctest can hold them, and
+// reads what comes back by read.
+func talk(t *testing.T, store sluice.Backend, request string, read func(*bufio.Reader) error) {
 	pool, err := sluice.NewPool(4<<20, 64<<10)
 	require.NoError(t, err)
 	client, accepted := net.Pipe()
 	listener := &oneConn{conn: accepted, closed: make(chan struct{})}
-	mux := http.NewServeMux()
-	mux.Handle(pattern, &relay{store: store, pool: pool, patience: patience, log: log.New(t.Output(), "", 0)})
-	server := &http.Server{Handler: mux}
+	server := (&relay{store: store, pool: pool, patience: patience, log: log.New(t.Output(), "", 0)}).server()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	_, err = io.WriteString(client, request)
 	require.NoError(t, err)
-	line, err := bufio.NewReader(client).ReadString('\n')
-	require.NoError(t, err)
+	require.NoError(t, read(bufio.NewReader(client)))
 	require.NoError(t, client.Close())
 	require.NoError(t, server.Close())
 	require.ErrorIs(t, <-served, http.ErrServerClosed)
 	require.Zero(t, pool.InUse())
+}
+
+// exchange is talk with the first line of the answer.
+func exchange(t *testing.T, store sluice.Backend, request string) (line string) {
+	talk(t, store, request, func(r *bufio.Reader) (err error) {
+		line, err = r.ReadString('\n')
+		return err
+	})
 	return line
 }
 
@@ -176,6 +181,17 @@ func TestAClientThatFallsSilentIsGivenUp(t *testing.T) {
 		require.Contains(t, exchange(t, store, "PUT /f HTTP/1.1\r\nHost: relay\r\nContent-Length: 100\r\n\r\nhello"), "400")
 		require.Equal(t, patience, time.Since(begun))
 		require.Empty(t, store.Names())
+	})
+}
+
+func TestAClientThatAsksForNothingMoreIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		talk(t, memorybackend.New(nil), "PUT /f HTTP/1.1\r\nHost: relay\r\nContent-Length: 5\r\n\r\nhello", func(r *bufio.Reader) error {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		})
+		require.Equal(t, patience, time.Since(begun))
 	})
 }
 

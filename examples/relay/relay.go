@@ -17,9 +17,16 @@ const pattern = "PUT /{name...}"
 // relay stores the body of a request under the name in its path.
 type relay struct {
 	store    sluice.Backend
-	pool     *sluice.Pool // for all requests: when it is used up, clients wait
-	patience time.Duration
+	pool     *sluice.Pool  // for all requests: when it is used up, clients wait
+	patience time.Duration // for the next bytes of a client
 	log      *log.Logger
+}
+
+// server serves h, and gives up clients that fall silent.
+func (h *relay) server() *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle(pattern, h)
+	return &http.Server{Handler: mux, ReadHeaderTimeout: h.patience, IdleTimeout: h.patience, ErrorLog: h.log}
 }
 
 func (h *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
