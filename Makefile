@@ -1,4 +1,7 @@
 # Everything in one line each; `make check` is what the gate runs.
+# A report of tests that fail fails too.
+SHELL = bash
+.SHELLFLAGS = -o pipefail -c
 tool := go tool -modfile=tools/go.mod
 TIME = 30s
 
