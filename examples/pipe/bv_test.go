@@ -41,6 +41,17 @@ func TestALibraryFileIsSpooledForItsSize(t *testing.T) {
 	require.NoError(t, s.Check())
 }
 
+// A system that removes no open file is one that lets the spool have its name.
+func TestASpoolThatHasANameIsRemovedWhenItIsClosed(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.CreateTemp(dir, "")
+	require.NoError(t, err)
+	require.NoError(t, (&spooled{File: f, named: true}).Close())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 func TestALibraryFileOfUnknownSizeIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	tr, s := bvTrial(t)
 	tr.stdin(noise(100))

@@ -2,16 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 )
 
-// spooled is a stream that is stored in a temporary file without a name, for a store that must know the size
-// before the first byte.
+// spooled is a stream that is stored in a temporary file, for a store that must know the size before the first
+// byte. The file has no name, so that nothing is left of it however pipe ends; but Windows removes no open file.
 type spooled struct {
 	*os.File
-	size int64
+	size  int64
+	named bool
+}
+
+// Close closes the file, and removes it if it has a name.
+func (s *spooled) Close() error {
+	err := s.File.Close()
+	if s.named {
+		err = errors.Join(err, os.Remove(s.Name()))
+	}
+	return err
 }
 
 // spool reads the whole source, until ctx ends. If it fails nothing has been sent.
@@ -20,21 +31,18 @@ func (j *job) spool(ctx context.Context) (_ *spooled, err error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("-spool: %w", err)}
 	}
+	s := &spooled{File: f, named: os.Remove(f.Name()) != nil}
 	defer func() {
 		if err != nil {
-			_ = f.Close()
+			_ = s.Close()
 		}
 	}()
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, fmt.Errorf("-spool: %w", err)
-	}
 	r, err := j.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var n int64
 	err = attend(func() (err error) {
-		n, err = io.Copy(f, r)
+		s.size, err = io.Copy(f, r)
 		return err
 	}, ctx.Done(), func() error { return context.Cause(ctx) })
 	if err == nil {
@@ -45,5 +53,5 @@ func (j *job) spool(ctx context.Context) (_ *spooled, err error) {
 		j.source.wait()
 		return nil, fmt.Errorf("before anything was sent: %w", err)
 	}
-	return &spooled{f, n}, nil
+	return s, nil
 }
