@@ -175,9 +175,13 @@ func (g *governor) refused(p *Part) {
 	g.running--
 	g.resting++
 	g.kept++
-	if p.epoch != g.epoch {
-		return
+	if p.epoch == g.epoch {
+		g.fall()
 	}
+	g.admit() // another one, whose wait is over
+}
+
+func (g *governor) fall() {
 	if g.probing {
 		g.limit.Add(-1)
 		g.patience = min(2*g.patience, mostPatience)

@@ -233,6 +233,17 @@ func TestARefusedUploadGoesOnWhenThereIsRoomBeforeNewParts(t *testing.T) {
 	require.Empty(t, letIn(g))
 }
 
+func TestARefusalMakesRoomForAnUploadWhoseWaitIsOver(t *testing.T) {
+	g, _ := newTestGovernor(2, true)
+	one, two := offered(t, g, 1), offered(t, g, 2)
+	g.refused(one)
+	require.Equal(t, 1, g.allowed())
+	first := g.comeBack(one)
+	require.False(t, isDone(first.turn), "part 2 is under way")
+	g.refused(two) // perhaps for an hour
+	require.True(t, isDone(first.turn))
+}
+
 func TestTheEndOfItsContextEndsARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newTestGovernor(2, true)
