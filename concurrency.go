@@ -137,13 +137,11 @@ func (g *governor) leave(acknowledged bool) {
 	g.running--
 	if acknowledged {
 		g.kept = max(0, g.kept-1)
-	}
-	if acknowledged && g.allowed() < g.max {
 		g.quiet++
 		if g.probing && g.quiet >= g.allowed() {
 			g.probing, g.patience = false, 1
 		}
-		if g.quiet >= g.allowed()*g.patience {
+		if g.quiet >= g.allowed()*g.patience && g.allowed() < g.max {
 			g.quiet, g.probing = 0, true
 			g.limit.Add(1)
 		}

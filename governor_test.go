@@ -165,6 +165,16 @@ func TestAStepUpThatLastsIsFollowedByTheNextAtOnce(t *testing.T) {
 	require.Equal(t, 9, g.allowed())
 }
 
+func TestAStepUpToTheMostThatLastsIsNotTakenBack(t *testing.T) {
+	g, _ := newTestGovernor(4, true)
+	epoch := refuse(g, 0)
+	acknowledge(t, g, 2+3)
+	require.Equal(t, 4, g.allowed())
+	acknowledge(t, g, 4) // a stretch
+	refuse(g, epoch)
+	require.Equal(t, 2, g.allowed(), "halved: the line has changed")
+}
+
 func TestWhatWasUnderWayIsNotHeldAgainstTheNewNumber(t *testing.T) {
 	g, _ := newTestGovernor(8, true)
 	epoch := refuse(g, 0)
