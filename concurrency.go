@@ -220,6 +220,7 @@ func (g *governor) resume(r *returning) {
 	g.kept = min(g.kept, g.resting)
 	g.running++
 	r.part.epoch = g.epoch
+	r.part.tried.from(time.Now())
 	close(r.turn)
 }
 

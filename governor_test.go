@@ -254,6 +254,20 @@ func TestARefusalMakesRoomForAnUploadWhoseWaitIsOver(t *testing.T) {
 	require.True(t, isDone(first.turn))
 }
 
+// A hedger that looks before the uploader has gone on must not take the wait for an upload that is late.
+func TestAnAttemptIsUnderWayFromWhenItsPartGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newTestGovernor(2, true)
+		one := offered(t, g, 1)
+		offered(t, g, 2)
+		g.refused(one)
+		g.comeBack(one)
+		time.Sleep(time.Hour) // for room
+		g.leave(true)
+		require.Zero(t, one.tried.underWay())
+	})
+}
+
 func TestTheEndOfItsContextEndsARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newTestGovernor(2, true)

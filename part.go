@@ -74,9 +74,7 @@ func (p *Part) Backoff(ctx context.Context, err error, wait time.Duration) error
 	if p.uploads == nil || !errors.Is(err, ErrSlowDown) {
 		return sleep.For(ctx, wait)
 	}
-	err = p.uploads.rest(ctx, p, wait)
-	p.tried.from(time.Now())
-	return err
+	return p.uploads.rest(ctx, p, wait)
 }
 
 // count files n bytes read up to the offset end of the part: the first time as sent, else as resent.
