@@ -31,7 +31,7 @@ func (a *attempts) body() *Body {
 }
 
 // reset forgets all but the unused bodies.
-func (a *attempts) reset() { a.made, a.sent = 0, 0 }
+func (a *attempts) reset() { a.made, a.since, a.sent = 0, time.Time{}, 0 }
 
 // from says when the attempt under way began, or when the next one will.
 func (a *attempts) from(since time.Time) {

@@ -33,7 +33,7 @@ var (
 
 // Error is what a failed upload returns: what failed, and what is left behind. It unwraps to the cause.
 type Error struct {
-	Op       string // "open", "resume", "read", "write", "buffer", "start", "upload", "cancel", "finish"
+	Op       string // "open", "resume", "read", "write", "buffer", "start", "upload", "finish"
 	Name     string // of the file
 	Part     int    // part number, 0 if the failure is not one part's
 	Attempts int    // how often the part was tried

@@ -28,7 +28,7 @@ type Part struct {
 	tried attempts
 
 	meter   *meter    // counts what is sent; nil for a part made by NewPart
-	uploads *governor // lets it in, and hears of slowing down; nil for one that is a whole file, and likewise
+	uploads *governor // lets it in, and hears of slowing down; nil for a whole file, and for a part made by NewPart
 	epoch   int       // of uploads, in which the attempt under way began; under its lock
 }
 
