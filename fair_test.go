@@ -1,6 +1,7 @@
 package sluice_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -31,11 +32,11 @@ func sideBySide(t *testing.T, size int64, writers []*sluice.LargeFileWriter) []i
 		ended  atomic.Bool
 		finish []int64
 	)
-	for _, w := range writers {
+	errs := make([]error, len(writers))
+	for i, w := range writers {
 		group.Go(func() {
-			_, err := io.Copy(w, io.LimitReader(endless{}, size))
-			require.NoError(t, err)
-			require.NoError(t, w.Close())
+			_, _ = io.Copy(w, io.LimitReader(endless{}, size)) // Close says whether it failed
+			errs[i] = w.Close()
 			first.Do(func() {
 				finish = acknowledged()
 				ended.Store(true)
@@ -48,6 +49,7 @@ func sideBySide(t *testing.T, size int64, writers []*sluice.LargeFileWriter) []i
 		start = acknowledged()
 	}
 	group.Wait()
+	require.NoError(t, errors.Join(errs...))
 	for i, n := range start {
 		finish[i] -= n
 	}
