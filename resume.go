@@ -95,8 +95,8 @@ func (r *resumption) tailPiece(p *Part, minPart, page int64, numbers int) int64 
 	if r.stored[p.Number].Size == p.Size {
 		return p.Size
 	}
-	// All pieces but the last are equal: one of them is known if any but the last is stored. Else it follows
-	// from how many there were.
+	// All pieces but the last are equal: one of them is known if any but the last is stored. Else, and if the store
+	// says no sizes, it follows from how many there were.
 	pieces := int64(r.last - p.Number + 1)
 	var piece int64
 	for n, part := range r.stored {
@@ -104,7 +104,7 @@ func (r *resumption) tailPiece(p *Part, minPart, page int64, numbers int) int64 
 			piece = max(piece, part.Size)
 		}
 	}
-	if piece%page != 0 || ceilDiv(p.Size, piece) != pieces {
+	if piece == 0 || piece%page != 0 || ceilDiv(p.Size, piece) != pieces {
 		piece = roundUp(ceilDiv(p.Size, pieces), page)
 	}
 	if piece < max(minPart, page) || ceilDiv(p.Size, piece) > int64(numbers) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -174,6 +175,35 @@ func TestAReplayThatFitsOnePartCancelsTheLargeFile(t *testing.T) {
 	require.Zero(t, w.File().Parts)
 	require.Equal(t, content(part), readBack(t, memory, "f"))
 	require.Empty(t, memory.Leftovers(""))
+}
+
+// unsized is a store that does not say how large stored parts are.
+type unsized struct{ sluice.Backend }
+
+func (u unsized) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
+	large, err := u.Backend.ResumeLargeFile(ctx, spec, id)
+	return unsizedFile{large}, err
+}
+
+type unsizedFile struct{ sluice.LargeFile }
+
+func (f unsizedFile) Info() sluice.LargeFileInfo {
+	info := f.LargeFile.Info()
+	info.Stored = slices.Clone(info.Stored)
+	for i := range info.Stored {
+		info.Stored[i].Size = 0
+	}
+	return info
+}
+
+func TestStoredPartsOfUnknownSizeAreSentAgain(t *testing.T) {
+	memory, data := store(smallLimits()), content(3*part)
+	interrupt(t, memory, content(4*part), 4, func(o *sluice.Options) { o.Concurrency = 1 })
+	o := resumeOptions()
+	o.Concurrency = 1
+	_, err := sluice.Upload(t.Context(), unsized{memory}, "f", o, writeAll(data))
+	require.NoError(t, err)
+	require.Equal(t, data, readBack(t, memory, "f"))
 }
 
 func TestAStoreThatCannotResumeSaysSo(t *testing.T) {
