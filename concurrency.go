@@ -97,17 +97,10 @@ func (g *governor) left() []*Part {
 	defer g.mu.Unlock()
 	parts := g.waiting
 	g.waiting = nil
-	for {
-		select {
-		case p := <-g.admitted:
-			if p != nil {
-				parts = append(parts, p)
-				continue
-			}
-		default:
-		}
-		return parts
+	for len(g.admitted) > 0 {
+		parts = append(parts, <-g.admitted)
 	}
+	return parts
 }
 
 // enterAfter lets in an upload beside those of the parts up to last, if all of these are let in and there is room.

@@ -12,7 +12,7 @@ type Hooks struct {
 	// PartStarted is called when a part is hashed and is about to be sent. A part that the store has from an earlier run is
 	// started and done without an attempt.
 	PartStarted func(PartEvent)
-	// PartRetrying is called when an attempt failed with err and another follows after wait.
+	// PartRetrying is called when an attempt failed with err and another follows, after wait at least.
 	PartRetrying func(p PartEvent, err error, wait time.Duration)
 	// PartHedged is called when a part whose upload takes far longer than usual is about to be sent a second time, beside
 	// the first; see [Limits].Repeatable.

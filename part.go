@@ -64,8 +64,8 @@ func (p *Part) Attempt() *Body {
 }
 
 // Backoff reports that an attempt failed with err, and waits until the next one may begin: for wait, and if err matches
-// [ErrSlowDown], until no more uploads run than the stream has then come down to. It is how Stats, [Hooks] and [Error]
-// know of retries. If ctx ends before, its error is returned.
+// [ErrSlowDown], which makes uploads fewer, until there is room for one more. It is how Stats and [Hooks] know of
+// retries. If ctx ends before, its error is returned.
 func (p *Part) Backoff(ctx context.Context, err error, wait time.Duration) error {
 	if p.meter != nil {
 		p.tried.from(time.Now().Add(wait))
