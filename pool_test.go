@@ -105,7 +105,7 @@ func TestACancelledWaitLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-func TestClaimsAreGrantedToWhomWasServedLongestAgo(t *testing.T) {
+func TestClaimsAreGrantedToWhoeverWasServedLongestAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPool(t, 11)
 		page := []page{{mem: make([]byte, 16)}}
