@@ -69,7 +69,7 @@ func (f *LargeFile) CopyPart(ctx context.Context, number int, source Source) (sl
 	if err := f.backend.client.callFor(ctx, copyPart, request, &stored, check, nil); err != nil {
 		return sluice.Receipt{}, err
 	}
-	return stored.receipt()
+	return stored.receipt(), nil
 }
 
 // CopyFile copies an existing file, or a range of it, to a new one of the bucket, by b2_copy_file. Content type and

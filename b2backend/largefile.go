@@ -192,7 +192,7 @@ func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	if err := u.run(ctx, ctx, f.backend.client, &stored); err != nil {
 		return sluice.Receipt{}, err
 	}
-	return stored.receipt()
+	return stored.receipt(), nil
 }
 
 // checkNumber refuses a number that no part has.

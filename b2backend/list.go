@@ -31,7 +31,8 @@ func (b *Backend) unfinished(ctx context.Context, prefix string) iter.Seq2[fileO
 		request := listUnfinishedRequest{BucketID: b.bucket.ID, NamePrefix: prefix, MaxFileCount: unfinishedPage}
 		for {
 			var page listFilesAnswer
-			if err := b.client.call(ctx, listUnfinished, request, &page); err != nil {
+			check := func() error { return page.check(listUnfinished.name, request.StartFileID) }
+			if err := b.client.callFor(ctx, listUnfinished, request, &page, check, nil); err != nil {
 				yield(fileObject{}, err)
 				return
 			}
@@ -41,10 +42,6 @@ func (b *Backend) unfinished(ctx context.Context, prefix string) iter.Seq2[fileO
 				}
 			}
 			if page.NextFileID == "" {
-				return
-			}
-			if page.NextFileID == request.StartFileID {
-				yield(fileObject{}, unusable(listUnfinished.name, "the next page is the same"))
 				return
 			}
 			request.StartFileID = page.NextFileID
@@ -58,7 +55,8 @@ func (b *Backend) versions(ctx context.Context, name string) iter.Seq2[fileObjec
 		request := listVersionsRequest{BucketID: b.bucket.ID, StartFileName: name, Prefix: name, MaxFileCount: versionsPage}
 		for {
 			var page listFilesAnswer
-			if err := b.client.call(ctx, listVersions, request, &page); err != nil {
+			check := func() error { return page.check(listVersions.name, request.StartFileID) }
+			if err := b.client.callFor(ctx, listVersions, request, &page, check, nil); err != nil {
 				yield(fileObject{}, err)
 				return
 			}
@@ -71,13 +69,17 @@ func (b *Backend) versions(ctx context.Context, name string) iter.Seq2[fileObjec
 			if page.NextFileName != name || page.NextFileID == "" {
 				return
 			}
-			if page.NextFileID == request.StartFileID {
-				yield(fileObject{}, unusable(listVersions.name, "the next page is the same"))
-				return
-			}
 			request.StartFileID = page.NextFileID
 		}
 	}
+}
+
+// check says why a page that was asked for from a file on is not usable.
+func (a *listFilesAnswer) check(call, from string) error {
+	if from != "" && a.NextFileID == from {
+		return unusable(call, "the next page is the same")
+	}
+	return nil
 }
 
 // parts lists the parts of an unfinished large file by rising number.
@@ -86,41 +88,48 @@ func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, er
 	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}
 	for {
 		var page listPartsAnswer
-		if err := b.client.call(ctx, listParts, request, &page); err != nil {
+		check := func() error { return page.check(request.StartPartNumber) }
+		if err := b.client.callFor(ctx, listParts, request, &page, check, nil); err != nil {
 			return nil, err
 		}
 		for i := range page.Parts {
 			p := &page.Parts[i]
-			if n := len(parts); n > 0 && parts[n-1].Number >= p.PartNumber {
-				return nil, unusable(listParts.name, "part %d follows part %d", p.PartNumber, parts[n-1].Number)
-			}
-			r, err := p.receipt()
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, sluice.StoredPart{Receipt: r, Stored: time.UnixMilli(p.Uploaded).UTC()})
+			parts = append(parts, sluice.StoredPart{Receipt: p.receipt(), Stored: time.UnixMilli(p.Uploaded).UTC()})
 		}
 		if page.NextPartNumber == nil {
 			return parts, nil
-		}
-		if *page.NextPartNumber <= request.StartPartNumber {
-			return nil, unusable(listParts.name, "the next page is the same")
 		}
 		request.StartPartNumber = *page.NextPartNumber
 	}
 }
 
+// check says why a page that was asked for from a number on is not usable.
+func (a *listPartsAnswer) check(from int) error {
+	due := max(1, from)
+	for i := range a.Parts {
+		switch p := &a.Parts[i]; {
+		case p.PartNumber > maxParts || p.ContentLength < 1:
+			return unusable(listParts.name, "part %d of %d bytes", p.PartNumber, p.ContentLength)
+		case p.PartNumber < due:
+			return unusable(listParts.name, "part %d where part %d or a later one is due", p.PartNumber, due)
+		default:
+			due = p.PartNumber + 1
+		}
+	}
+	if next := a.NextPartNumber; next != nil && (*next < due || *next <= from) {
+		return unusable(listParts.name, "the next page is the same")
+	}
+	return nil
+}
+
 // receipt is the part in the writer's terms. A digest that the service did not verify cannot be used to finish
 // with, so it is left out.
-func (p *partObject) receipt() (sluice.Receipt, error) {
-	if p.PartNumber < 1 || p.PartNumber > maxParts || p.ContentLength < 1 {
-		return sluice.Receipt{}, unusable(listParts.name, "part %d of %d bytes", p.PartNumber, p.ContentLength)
-	}
+func (p *partObject) receipt() sluice.Receipt {
 	r := sluice.Receipt{Number: p.PartNumber, Size: p.ContentLength}
 	if sum, err := hex.DecodeString(p.ContentSHA1); err == nil && len(sum) == 20 {
 		r.Digests = sluice.Digests{{Name: "sha1", Sum: sum}}
 	}
-	return r, nil
+	return r
 }
 
 // canList tells whether the key may list files, unfinished ones included.
