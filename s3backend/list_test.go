@@ -92,6 +92,28 @@ func TestListsThatDoNotEndAreErrors(t *testing.T) {
 	}
 }
 
+// A page that went wrong on the way is a failed attempt, like any other wrong answer.
+func TestAWrongPageIsAskedForAgain(t *testing.T) {
+	for text, list := range map[string]string{
+		`<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>`:                               "ListMultipartUploads",
+		`<ListMultipartUploadsResult><EncodingType>url</EncodingType><Upload><Key>%</Key></Upload></ListMultipartUploadsResult>`: "ListMultipartUploads",
+		`<ListPartsResult><IsTruncated>true</IsTruncated></ListPartsResult>`:                                                     "ListParts",
+		`<ListPartsResult><Part><PartNumber>2</PartNumber></Part><Part><PartNumber>2</PartNumber></Part></ListPartsResult>`:      "ListParts",
+	} {
+		p := newProxy(t, false, &fault{calls: list, times: 1, strike: func(_ *testing.T, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			fmt.Fprint(w, text)
+		}})
+		b := newBackend(t, p.URL, newBucket(t), nil)
+		spec := sluice.FileSpec{Name: "a", Size: sluice.UnknownSize}
+		f, err := b.StartLargeFile(t.Context(), spec)
+		require.NoError(t, err)
+		again, err := b.ResumeLargeFile(t.Context(), spec, "")
+		require.NoError(t, err)
+		require.Equal(t, f.Info(), again.Info())
+		require.Equal(t, 2, p.count(list))
+	}
+}
+
 func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil)
 	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})

@@ -3,7 +3,6 @@ package s3backend
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -13,12 +12,8 @@ import (
 	"strconv"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
-
-// errNoProgress means that a list goes round in circles.
-var errNoProgress = errors.New("the list goes on where it began")
 
 // Unfinished lists unfinished multipart uploads, those of other programs included, oldest first, as far as the
 // store's clock tells them apart: many tell whole seconds. It takes the permission
@@ -52,28 +47,26 @@ func (b *Backend) uploads(ctx context.Context, prefix string) ([]sluice.Unfinish
 	}
 	for {
 		var page listUploadsAnswer
-		k := &call{name: "ListMultipartUploads", method: http.MethodGet, query: query, read: decoder(&page)}
+		k := &call{name: "ListMultipartUploads", method: http.MethodGet, query: query}
+		k.read = func(h http.Header, body []byte) error {
+			if err := decoder(&page)(h, body); err != nil {
+				return err
+			}
+			return page.settle(query)
+		}
 		if err := b.client.do(ctx, k); err != nil {
 			return nil, err
 		}
 		for _, u := range page.Uploads {
-			name, err := page.key(u.Key)
-			if err != nil {
-				return nil, &exchange.AnswerError{Call: k.name, Detail: "a key that is not escaped as was asked"}
-			}
 			found = append(found, sluice.UnfinishedFile{
 				ID: u.UploadID, Started: u.Initiated,
-				Spec: sluice.FileSpec{Name: name, Size: sluice.UnknownSize},
+				Spec: sluice.FileSpec{Name: u.Key, Size: sluice.UnknownSize},
 			})
 		}
 		if !page.IsTruncated {
 			return found, nil
 		}
-		marker, err := page.key(page.NextKeyMarker)
-		if err != nil || marker == "" || marker == query.Get("key-marker") && page.NextUploadIDMarker == query.Get("upload-id-marker") {
-			return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
-		}
-		query.Set("key-marker", marker)
+		query.Set("key-marker", page.NextKeyMarker)
 		query.Set("upload-id-marker", page.NextUploadIDMarker)
 	}
 }
@@ -147,14 +140,16 @@ func (f *largeFile) parts(ctx context.Context) ([]sluice.StoredPart, error) {
 		if last > 0 {
 			k.query.Set("part-number-marker", strconv.Itoa(last))
 		}
-		k.read = decoder(&page)
+		k.read = func(h http.Header, body []byte) error {
+			if err := decoder(&page)(h, body); err != nil {
+				return err
+			}
+			return page.check(last)
+		}
 		if err := f.backend.client.do(ctx, k); err != nil {
 			return nil, err
 		}
 		for _, p := range page.Parts {
-			if p.PartNumber <= last {
-				return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
-			}
 			last = p.PartNumber
 			r := sluice.Receipt{Number: p.PartNumber, Size: p.Size, Tag: p.ETag}
 			for name, text := range map[string]string{"sha256": p.ChecksumSHA256, "crc32c": p.ChecksumCRC32C} {
@@ -166,9 +161,6 @@ func (f *largeFile) parts(ctx context.Context) ([]sluice.StoredPart, error) {
 		}
 		if !page.IsTruncated {
 			return found, nil
-		}
-		if len(page.Parts) == 0 {
-			return nil, &exchange.AnswerError{Call: k.name, Detail: errNoProgress.Error()}
 		}
 	}
 }

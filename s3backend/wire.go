@@ -40,10 +40,9 @@ type completeAnswer struct {
 }
 
 type listPartsAnswer struct {
-	XMLName              xml.Name `xml:"ListPartsResult"`
-	IsTruncated          bool
-	NextPartNumberMarker int
-	Parts                []struct {
+	XMLName     xml.Name `xml:"ListPartsResult"`
+	IsTruncated bool
+	Parts       []struct {
 		PartNumber     int
 		ETag           string
 		Size           int64
@@ -78,12 +77,42 @@ func decoder[T any](answer *T) func(http.Header, []byte) error {
 	}
 }
 
-// key decodes a key as a list has it.
-func (a *listUploadsAnswer) key(text string) (string, error) {
-	if a.EncodingType != "url" {
-		return text, nil
+// errNoProgress means that a list goes round in circles.
+var errNoProgress = errors.New("the list goes on where it began")
+
+// settle decodes the keys of a page, and says why one that was asked for by the query is not usable.
+func (a *listUploadsAnswer) settle(query url.Values) error {
+	if a.EncodingType == "url" {
+		keys := []*string{&a.NextKeyMarker}
+		for i := range a.Uploads {
+			keys = append(keys, &a.Uploads[i].Key)
+		}
+		for _, key := range keys {
+			var err error
+			if *key, err = url.QueryUnescape(*key); err != nil {
+				return errors.New("a key that is not escaped as was asked")
+			}
+		}
 	}
-	return url.QueryUnescape(text)
+	same := a.NextKeyMarker == query.Get("key-marker") && a.NextUploadIDMarker == query.Get("upload-id-marker")
+	if a.IsTruncated && (a.NextKeyMarker == "" || same) {
+		return errNoProgress
+	}
+	return nil
+}
+
+// check says why a page of the parts behind a number is not usable.
+func (a *listPartsAnswer) check(last int) error {
+	if a.IsTruncated && len(a.Parts) == 0 {
+		return errNoProgress
+	}
+	for _, p := range a.Parts {
+		if p.PartNumber <= last {
+			return errNoProgress
+		}
+		last = p.PartNumber
+	}
+	return nil
 }
 
 // stored is what the answer to bytes says of them.
