@@ -40,13 +40,17 @@ func redact(text string, secrets ...string) string {
 	return text
 }
 
-// CleanURL keeps of a URL what may be shown: scheme, host and path.
+// CleanURL keeps of a URL what may be shown: scheme, host and path. Of a mistyped one, which has no host, net/url finds the
+// user in the path, or nowhere: what stands before an @ is cut.
 func CleanURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "[unreadable URL]"
 	}
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+	if u.Host == "" {
+		u.Opaque, u.Path, u.RawPath = u.Opaque[strings.LastIndexByte(u.Opaque, '@')+1:], u.Path[strings.LastIndexByte(u.Path, '@')+1:], ""
+	}
 	return u.String()
 }
 

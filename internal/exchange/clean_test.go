@@ -64,6 +64,11 @@ func TestCheckURLRefusesToSendCredentialsInTheClear(t *testing.T) {
 		"":                                     `"" is not a URL with a host`,
 		"https://":                             `"https:" is not a URL with a host`,
 		"https://store.test:port?s=" + canary:  `"[unreadable URL]" is not a URL with a host`,
+		"me:" + canary + "@store.test:9000":    `"me:store.test:9000" is not a URL with a host`,
+		"me:x@" + canary + "@store.test?y":     `"me:store.test" is not a URL with a host`,
+		"https:/me:" + canary + "@store.test":  `"https:store.test" is not a URL with a host`,
+		"https//me:" + canary + "@store.test":  `"store.test" is not a URL with a host`,
+		"localhost:9000":                       `"localhost:9000" is not a URL with a host`,
 	} {
 		_, err := CheckURL(raw, false)
 		require.EqualError(t, err, want, raw)
