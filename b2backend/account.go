@@ -70,6 +70,13 @@ func (s *session) expire(a *account) {
 	}
 }
 
+// alive is the account whose token is not known to be dead, nil if there is none.
+func (s *session) alive() *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
 // account returns one whose token is not known to be dead, logging in if need be. Of concurrent callers one
 // logs in. If it gives up because its own context ended, another takes over.
 func (c *client) account(ctx context.Context) (*account, error) {

@@ -34,15 +34,16 @@ type urlList struct {
 
 // begin is called before the upload of a part, and what it returns after it. An upload that need not fetch a URL for itself
 // fetches one beside it for another to come, until there are as many as uploads may run at once: at its end a stream is cut
-// over all of them, and would wait for their URLs. A stream that keeps them all busy has them already.
+// over all of them, and would wait for their URLs. A stream that keeps them all busy has them already. Nobody logs in for
+// that: a login is tried again for as long as the policy says, and the part would wait for it.
 func (l *urlList) begin(ctx context.Context) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var fetching sync.WaitGroup
-	if len(l.free) > 0 && l.asked < l.most {
+	if a := l.client.session.alive(); a != nil && len(l.free) > 0 && l.asked < l.most {
 		l.asked++
 		fetching.Go(func() {
-			if u, err := l.fetchOnce(ctx); err == nil { // else who needs one asks again
+			if u, err := l.fetchOnce(ctx, a); err == nil { // else who needs one asks again
 				l.keep(u)
 			}
 		})
@@ -71,13 +72,9 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 }
 
 // fetchOnce fetches a URL in one attempt. That the account's token is dead is not kept from the calls that follow.
-func (l *urlList) fetchOnce(ctx context.Context) (uploadURL, error) {
-	a, err := l.client.account(ctx)
-	if err != nil {
-		return uploadURL{}, err
-	}
+func (l *urlList) fetchOnce(ctx context.Context, a *account) (uploadURL, error) {
 	var answer uploadURLAnswer
-	err = l.client.post(ctx, a, l.method, l.request, &answer)
+	err := l.client.post(ctx, a, l.method, l.request, &answer)
 	if err == nil {
 		err = l.check(&answer)
 	} else if decide(apiEndpoint, err).login {

@@ -62,6 +62,32 @@ func TestATokenFoundDeadByAURLAskedForAheadIsReplacedBeforeTheNextCall(t *testin
 	require.Equal(t, 1, refused)
 }
 
+// What nobody waits for makes nobody wait: a URL is asked for ahead only while there is a token to ask with.
+func TestAPartThatIsStoredWaitsForNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(t)
+		defer p.close(t)
+		b, err := p.dial(t)
+		require.NoError(t, err)
+		file := spec("file")
+		file.Uploads = 4
+		large, err := b.StartLargeFile(t.Context(), file)
+		require.NoError(t, err)
+		put(t, large, 1, content(minPart))
+		inject(t, p.Server,
+			b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.ExpireToken},
+			b2test.Fault{Call: "b2_authorize_account", Status: 503, RetryAfter: "60"})
+		began := time.Now()
+		for n := range 3 {
+			put(t, large, 2+n, content(minPart))
+		}
+		require.Zero(t, time.Since(began))
+		require.Equal(t, []int{1, 0}, p.Fired())
+		require.NoError(t, large.Cancel(t.Context()))
+		require.Equal(t, time.Minute, time.Since(began), "who needs a token logs in")
+	})
+}
+
 // At the end of a stream whose source is the slower side, the last part is cut over uploads that had nothing to do: what
 // remains is their time and the finish's, and no time for URLs.
 func TestTheTailWaitsForNoURL(t *testing.T) {
