@@ -42,7 +42,8 @@ func (s *Server) ExpectUnfinished(names ...string) {
 //   - an account token sent to an upload host,
 //   - an upload URL, a part or a cancel for a large file after its finish was answered with success; to repeat the finish or to
 //     look the file up is fair, because the server cannot know that the answer arrived,
-//   - a cancel, or a delete, while the outcome of a finish is open: at work, or its answer lost and not looked up since,
+//   - a cancel, or a delete, while the outcome of a finish is open: at work, or its answer lost and the file not looked up,
+//     nor shown by a list, since,
 //   - more than [Options.MaxAuthorize] authorize calls within a minute of the server's time,
 //   - more than [Options.MaxUploadURLs] upload URLs,
 //   - a large file left unfinished that [Server.ExpectUnfinished] does not name.
@@ -147,11 +148,9 @@ func (x *exchange) settle(status int, delivered bool) {
 			f.unsettled = false
 		}
 	}
-	if x.listed != nil && told {
-		for _, f := range x.s.files {
-			if f.bucket == x.listed && f.finishing == 0 {
-				f.unsettled = false
-			}
+	for _, f := range x.listed {
+		if told && f.finishing == 0 {
+			f.unsettled = false
 		}
 	}
 }

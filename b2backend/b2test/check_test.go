@@ -85,7 +85,10 @@ func TestLookingUpSettlesAFinish(t *testing.T) {
 		"info":     func(c *client, id string) { c.call("b2_get_file_info", fields{"fileId": id}) },
 		"parts":    func(c *client, id string) { c.call("b2_list_parts", fields{"fileId": id}) },
 		"versions": func(c *client, _ string) { c.call("b2_list_file_versions", fields{"bucketId": c.bucket}) },
-		"again":    func(c *client, id string) { c.finish(id, nil) },
+		"unfinished": func(c *client, _ string) {
+			c.call("b2_list_unfinished_large_files", fields{"bucketId": c.bucket})
+		},
+		"again": func(c *client, id string) { c.finish(id, nil) },
 		"head": func(c *client, id string) {
 			c.download(http.MethodHead, "/b2api/v4/b2_download_file_by_id?fileId="+id)
 		},
@@ -97,6 +100,31 @@ func TestLookingUpSettlesAFinish(t *testing.T) {
 			look(c, id)
 			c.cancel(id)
 			require.NoError(t, s.Check())
+		})
+	}
+}
+
+func TestAListSettlesTheFinishesOfTheFilesThatItShows(t *testing.T) {
+	for name, list := range map[string]func(c *client){
+		"another page": func(c *client) {
+			c.must("b2_list_file_versions", fields{"bucketId": c.bucket, "startFileName": "a", "maxFileCount": 1})
+		},
+		"another prefix": func(c *client) {
+			c.must("b2_list_unfinished_large_files", fields{"bucketId": c.bucket, "namePrefix": "a"})
+		},
+		"finished files": func(c *client) { c.must("b2_list_file_names", fields{"bucketId": c.bucket}) },
+		"a folder": func(c *client) {
+			c.must("b2_list_file_versions", fields{"bucketId": c.bucket, "delimiter": "/"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, c := faulty(t, b2test.Fault{Call: "b2_finish_large_file", Kind: b2test.Drop})
+			c.upload("a", "x")
+			id := c.start("dir/l")
+			c.finish(id, c.parts(id, ten, "x"))
+			list(c)
+			c.cancel(id)
+			require.ErrorContains(t, s.Check(), "outcome of the finish of dir/l")
 		})
 	}
 }

@@ -76,7 +76,7 @@ type exchange struct {
 	fault   Fault   // what is done to it; Kind is none when nothing is
 	large   *file   // the large file that a finish is about
 	wasOpen bool    // its finish was unresolved before this one
-	listed  *bucket // whose files the answer lists, which settles finishes in it
+	listed  []*file // that the answer shows, which settles their finishes
 	late    string  // what is wrong with it if its client is still there
 	due     time.Time
 	log     Request

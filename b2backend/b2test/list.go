@@ -50,7 +50,7 @@ func (x *exchange) listUnfinished() (any, error) {
 	if from != "" && !fileIDPattern.MatchString(from) {
 		return nil, errInvalidFileID(from)
 	}
-	b, err := x.listable(bucketID, prefix)
+	b, err := x.bucketUnder(bucketID, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -70,16 +70,9 @@ func (x *exchange) listUnfinished() (any, error) {
 			next = f.id
 			break
 		}
-		files = append(files, x.fileObject(f))
+		files = append(files, x.listedObject(f))
 	}
 	return object{"files": files, "nextFileId": next, "nextFileName": nil}, nil
-}
-
-// listable finds a bucket to list.
-func (x *exchange) listable(bucketID, prefix string) (*bucket, error) {
-	b, err := x.bucketUnder(bucketID, prefix)
-	x.listed = b
-	return b, err
 }
 
 // bucketUnder is bucketFor, for files under a prefix; a key with a prefix must ask for one at least as narrow (documented).
@@ -120,7 +113,7 @@ func (x *exchange) listPage(versions bool) (page, error) {
 	}
 	err := a.done()
 	if err == nil {
-		p.bucket, err = x.listable(bucketID, p.prefix)
+		p.bucket, err = x.bucketUnder(bucketID, p.prefix)
 	}
 	return p, err
 }
@@ -188,9 +181,15 @@ func (x *exchange) list(p page, sorted []*file) (list, *file) {
 			files = append(files, x.ofVersion(x.folderObject(p.bucket.ID, folder)))
 			continue
 		}
-		files = append(files, x.ofVersion(x.fileObject(f)))
+		files = append(files, x.ofVersion(x.listedObject(f)))
 	}
 	return files, nil
+}
+
+// listedObject is a file that a list shows.
+func (x *exchange) listedObject(f *file) object {
+	x.listed = append(x.listed, f)
+	return x.fileObject(f)
 }
 
 // ofVersion is a file or folder as lists of the request's version show it: version 1 says the length as size too, which
