@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -124,6 +125,27 @@ func TestAnUntaggedFileCarriesNoTag(t *testing.T) {
 	file, err := streamed(t.Context(), dial(t, s).With(b2backend.FileOptions{Untagged: true}), "file", content(10))
 	require.NoError(t, err)
 	require.Empty(t, object(t, s, file.ID)["fileInfo"])
+}
+
+// Ten keys were the most, and may be still. The tag is not the eleventh.
+func TestTenKeysAreTakenByTheOldLimits(t *testing.T) {
+	s := newServer(t, &b2test.Options{Uncertain: b2test.Uncertain{OldLimits: true}})
+	b := dial(t, s)
+	info := map[string]string{}
+	for n := range 10 {
+		info[fmt.Sprint("k", n)] = "v"
+	}
+	_, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Info: info}, part(0, nil))
+	require.NoError(t, err)
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, Info: info})
+	require.NoError(t, err)
+	require.NoError(t, f.Cancel(t.Context()))
+	delete(info, "k9")
+	_, err = b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Info: info}, part(0, nil))
+	require.NoError(t, err)
+	stored, err := s.File(s.Bucket(), "file")
+	require.NoError(t, err)
+	require.Contains(t, stored.Info, "sluice-id")
 }
 
 func TestAHandleDoesNotChangeTheOther(t *testing.T) {

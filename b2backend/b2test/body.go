@@ -33,10 +33,7 @@ func (x *exchange) readBody() (received, error) {
 	in.length = r.ContentLength
 	claim := r.Header.Get("X-Bz-Content-Sha1")
 	atEnd := claim == "hex_digits_at_end"
-	unverified := claim == "do_not_verify"
-	if unverified && x.log.Call == "b2_upload_part" && x.s.opts.Uncertain.RefuseUnverifiedParts {
-		return in, badRequest("Invalid X-Bz-Content-Sha1: do_not_verify")
-	}
+	unverified := claim == "do_not_verify" // of parts too, where it is uncertain
 	switch {
 	case claim == "":
 		return in, badRequest("Missing header: X-Bz-Content-Sha1")

@@ -37,13 +37,9 @@ func (s *Server) version(id string) (*file, error) {
 // listUnfinished answers a bucket's unfinished large files, oldest first, from startFileId on. The null nextFileName
 // is recorded, and not documented.
 func (x *exchange) listUnfinished() (any, error) {
-	pageLimit := int64(100)
-	if x.s.opts.Uncertain.LargeUnfinishedPages {
-		pageLimit = 1000
-	}
 	a := x.args
 	bucketID, prefix, from := a.required("bucketId"), a.optional("namePrefix"), a.optional("startFileId")
-	most := a.number("maxFileCount", 100, 1, pageLimit)
+	most := a.number("maxFileCount", 100, 1, 100) // documented; one passage implies up to 1000
 	if err := a.done(); err != nil {
 		return nil, err
 	}

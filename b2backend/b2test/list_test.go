@@ -193,14 +193,11 @@ func TestAPageBeginsWithNoUnknownFile(t *testing.T) {
 	c.refused("b2_list_file_versions", in, 400, "invalid_file_id", want)
 }
 
-func TestUnfinishedPagesAreASwitch(t *testing.T) {
-	in := fields{"maxFileCount": 1000}
+func TestAPageHasAtMostAHundredUnfinishedFiles(t *testing.T) {
 	c := login(t, newServer(t, nil))
-	in["bucketId"] = c.bucket
-	require.Equal(t, 400, c.call("b2_list_unfinished_large_files", in).status)
-	c = login(t, newServer(t, &b2test.Options{Uncertain: b2test.Uncertain{LargeUnfinishedPages: true}}))
-	in["bucketId"] = c.bucket
-	c.must("b2_list_unfinished_large_files", in)
+	c.must("b2_list_unfinished_large_files", fields{"bucketId": c.bucket, "maxFileCount": 100})
+	in := fields{"bucketId": c.bucket, "maxFileCount": 101}
+	c.refused("b2_list_unfinished_large_files", in, 400, "out_of_range", "maxFileCount 101 is not within 1 and 100")
 }
 
 func TestFileInfoOfUnfinishedIsAnError(t *testing.T) {

@@ -88,12 +88,6 @@ type Uncertain struct {
 	// in names, segments of at most 250 bytes, at most 10 keys in fileInfo.
 	OldLimits bool
 
-	// LargeUnfinishedPages allows maxFileCount up to 1000 in place of 100 for unfinished large files.
-	LargeUnfinishedPages bool
-
-	// RefuseUnverifiedParts refuses do_not_verify for parts.
-	RefuseUnverifiedParts bool
-
 	// LoginUnauthorized answers a bad login with the code unauthorized in place of bad_auth_token (recorded on v2).
 	LoginUnauthorized bool
 
