@@ -122,10 +122,8 @@ func TestEarlyCloseStoresNothing(t *testing.T) {
 	s := newServer(t, nil)
 	c := login(t, s)
 	pr, pw := io.Pipe()
-	req, err := http.NewRequest(http.MethodPost, c.fileURL().url, pr)
-	require.NoError(t, err)
 	u := c.fileURL()
-	req.URL, err = req.URL.Parse(u.url)
+	req, err := http.NewRequest(http.MethodPost, u.url, pr)
 	require.NoError(t, err)
 	req.ContentLength = 100
 	req.Header = headers("Authorization", u.token, "X-Bz-File-Name", "f", "Content-Type", "a/b", "X-Bz-Content-Sha1", sum("x"))
