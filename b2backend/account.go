@@ -19,7 +19,7 @@ const authorizeAccount = "b2_authorize_account"
 // account is what one login answered. It is not changed afterwards.
 type account struct {
 	id     string
-	token  string // valid for at most 24 hours (b2-api: documented)
+	token  string // valid for at most 24 hours (documented)
 	apiURL string
 	// downloadURL is checked where it is used: uploads need none.
 	downloadURL string
@@ -42,7 +42,7 @@ func (a *account) can(capability string) bool {
 	return len(a.capabilities) == 0 || slices.Contains(a.capabilities, capability)
 }
 
-// session holds the account token and renews it. Logins are rated at some 20 a minute (b2-api: third party), so
+// session holds the account token and renews it. Logins are rated at some 20 a minute (reported), so
 // any number of calls that meet a dead token share one, be its outcome a token or a failure.
 type session struct {
 	credentials Credentials
@@ -170,7 +170,7 @@ func (c *client) authorize(ctx context.Context) (*account, error) {
 	return a, err
 }
 
-// authorizeAnswer is the answer of version 4 (b2-api: documented).
+// authorizeAnswer is the answer of version 4 (documented).
 type authorizeAnswer struct {
 	AccountID          string `json:"accountId"`
 	AuthorizationToken string `json:"authorizationToken"`

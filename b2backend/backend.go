@@ -17,7 +17,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// Limits of the service (b2-api: documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
+// Limits of the service (documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
 const (
 	maxPart  = 5_000_000_000
 	minParts = 2
@@ -70,14 +70,14 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		MinParts: minParts, MaxParts: maxParts,
 		MaxFile: maxFile, MaxSingle: maxPart,
 		Resumable:   true,
-		Repeatable:  true, // b2-api: documented
+		Repeatable:  true, // documented
 		PartDigests: []sluice.Algorithm{lanes.SHA1()},
 	}
 	return b, nil
 }
 
 // findBucket resolves the name. The list of a restricted key is in its login; asking for it again would be
-// refused (b2-api: sdk).
+// refused (reported).
 func (b *Backend) findBucket(ctx context.Context, name string) error {
 	if !b.first.anyBucket {
 		i := slices.IndexFunc(b.first.buckets, func(allowed bucket) bool { return allowed.Name == name })

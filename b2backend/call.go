@@ -15,7 +15,7 @@ import (
 )
 
 // apiVersion is 4 because keys made by it with a bucket restriction cannot log in on older versions, while it
-// takes keys of every age (b2-api: third party).
+// takes keys of every age (reported).
 const apiVersion = "/b2api/v4/"
 
 // maxAnswer bounds what is read of an answer, in bytes. The longest are pages of 1000 parts and of 100 files with
@@ -25,7 +25,7 @@ const maxAnswer = 4 << 20
 // method is an API call.
 type method struct {
 	name string
-	slow bool // the server moves a file's bytes meanwhile, for 20 minutes perhaps (b2-api: sdk)
+	slow bool // the server moves a file's bytes meanwhile, for 20 minutes perhaps (reported)
 }
 
 // Calls that may be made again though the answer to the first was lost.

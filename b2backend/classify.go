@@ -51,7 +51,7 @@ var (
 
 // rules is the whole of what is known about failures: the first row that fits decides. Codes have changed
 // while texts stayed, so both are looked at; a 401 is judged by its code, since logging in again does not help
-// an unauthorized key (b2-api: documented, sdk).
+// an unauthorized key (documented, reported).
 var rules = []rule{
 	{noAnswer, noAnswer, nil, "", decision{action: retry.BackOff, lost: true}, decision{action: retry.AtOnce, lost: true}},
 	// A success that is garbled or about other bytes.

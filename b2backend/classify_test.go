@@ -48,7 +48,7 @@ func in(at endpoint, d decision) string {
 	}
 }
 
-// The service's answers as far as they are known (b2-api: documented, recorded, third party), and what follows.
+// The service's answers as far as they are known (documented, recorded, reported), and what follows.
 func TestEveryKnownAnswerIsClassified(t *testing.T) {
 	for _, c := range []struct {
 		status        int

@@ -72,5 +72,6 @@
 // login, which is 5,000,000 bytes. A large file has at least two parts, so what fits one part goes in a single call. Names
 // have up to 1024 bytes of UTF-8. Name and metadata together have up to 7000 bytes, 2048 with encryption or Object Lock.
 //
-// For tests there is a faithful server in package b2test.
+// For tests there is a faithful server in package b2test. Its documentation says what "documented", "recorded" and "reported"
+// mean in the comments of both packages.
 package b2backend

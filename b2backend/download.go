@@ -170,7 +170,7 @@ func (d *downloading) accept(resp *http.Response, offset int64) error {
 	return nil
 }
 
-// storedSHA1 is what the headers of a download say of the whole file (b2-api: recorded). nil if nothing.
+// storedSHA1 is what the headers of a download say of the whole file (recorded). nil if nothing.
 func storedSHA1(h http.Header) []byte {
 	text := strings.TrimPrefix(h.Get("X-Bz-Content-Sha1"), "unverified:")
 	if text == "none" {

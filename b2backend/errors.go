@@ -28,7 +28,7 @@ func (e *Error) Error() string { return exchange.Refusal(e.Call, e.Status, e.Cod
 // fewer parts at once.
 func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
 
-// quotedToken matches the token in the message about concurrent use (b2-api: sdk). It is cut even if the
+// quotedToken matches the token in the message about concurrent use (reported). It is cut even if the
 // token is not one of ours.
 var quotedToken = regexp.MustCompile(`(?i)(auth(?:orization)? token:? )[^\s()]*[0-9_=/+][^\s()]*`)
 

@@ -117,7 +117,7 @@ func (f *LargeFile) look(ctx context.Context, size int64, lost bool) life.State 
 		case err == nil:
 			return life.Open
 		case isRefusal(err):
-			// It knows finished files only (b2-api: documented).
+			// It knows finished files only (documented).
 			return f.unfinishedState(ctx)
 		}
 	}

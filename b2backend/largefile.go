@@ -161,7 +161,7 @@ func (f *LargeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "b2 l
 // Info is the file's ID and, of a resumed one, the parts that are stored.
 func (f *LargeFile) Info() sluice.LargeFileInfo { return f.info }
 
-// UploadPart stores a part by b2_upload_part. A repeat replaces it (b2-api: documented).
+// UploadPart stores a part by b2_upload_part. A repeat replaces it (documented).
 func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	if err := f.life.Require(life.Open, life.Open); err != nil {
 		return sluice.Receipt{}, err
@@ -243,9 +243,9 @@ func (f *LargeFile) Cancel(ctx context.Context) error {
 }
 
 // cancel cancels a large file that no finish is open for. One that is gone already is no error: the service
-// refuses a repeat with a text of several wordings (b2-api: documented).
+// refuses a repeat with a text of several wordings (documented).
 func (b *Backend) cancel(ctx context.Context, id string) error {
-	var gone fileRequest // the answer names the file too (b2-api: documented)
+	var gone fileRequest // the answer names the file too (documented)
 	check := func() error {
 		if gone.FileID != id {
 			return unusable(cancelLargeFile.name, "it is about another file")

@@ -10,7 +10,7 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// Page sizes: the most that each call takes (b2-api: documented). Versions are billed by the thousand.
+// Page sizes: the most that each call takes (documented). Versions are billed by the thousand.
 const (
 	unfinishedPage = 100
 	partsPage      = 1000
@@ -18,7 +18,7 @@ const (
 )
 
 // unfinished lists the unfinished large files whose names begin with prefix, oldest first. A key restricted to a
-// prefix must say so (b2-api: documented).
+// prefix must say so (documented).
 func (b *Backend) unfinished(ctx context.Context, prefix string) iter.Seq2[fileObject, error] {
 	return func(yield func(fileObject, error) bool) {
 		switch own := b.first.namePrefix; {

@@ -10,7 +10,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// Limits of names and metadata, in bytes (b2-api: documented).
+// Limits of names and metadata, in bytes (documented).
 const (
 	maxName = 1024
 	maxKey  = 50
@@ -90,7 +90,7 @@ func headerBytes(name string, info map[string]string) int {
 }
 
 // encode percent-encodes a name or a value for a header. url.PathEscape would leave a plus, which the service
-// reads as a space (b2-api: documented).
+// reads as a space (documented).
 func encode(s string) string {
 	return exchange.Escape(s, "._-/~!$'()*;=:@")
 }

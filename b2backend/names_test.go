@@ -11,7 +11,7 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// What may stay as it is and what may not is the service's table (b2-api: documented).
+// What may stay as it is and what may not is the service's table (documented).
 func TestEncodeFollowsTheServicesTable(t *testing.T) {
 	const plain = "ABCXYZabcxyz0189._-/~!$'()*;=:@"
 	require.Equal(t, plain, encode(plain))

@@ -162,7 +162,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	}, nil
 }
 
-// fileHeader is the header of b2_upload_file (b2-api: documented).
+// fileHeader is the header of b2_upload_file (documented).
 func (b *Backend) fileHeader(d *description, sum string) http.Header {
 	h := http.Header{}
 	h.Set("X-Bz-File-Name", encode(d.name))

@@ -14,7 +14,7 @@ type uploadURL struct {
 	fetched    time.Time
 }
 
-// urlAge is when an upload URL is given up unasked: the service ends it after 24 hours (b2-api: documented), and
+// urlAge is when an upload URL is given up unasked: the service ends it after 24 hours (documented), and
 // a part would be sent in vain to learn so.
 const urlAge = 23 * time.Hour
 

@@ -2,7 +2,7 @@ package b2backend
 
 import "time"
 
-// fileObject is a file as all calls answer it (b2-api: recorded). Fields of no use here are left out.
+// fileObject is a file as all calls answer it (recorded). Fields of no use here are left out.
 type fileObject struct {
 	Action                string            `json:"action"` // "start", "upload", "copy", "hide", "folder"
 	ContentLength         int64             `json:"contentLength"`
