@@ -18,8 +18,9 @@ import (
 type Policy struct {
 	// Attempts is the most attempts of one call; 0 means as many as Budget allows.
 	Attempts int
-	// Budget is the total time of one call: no attempt starts later than that after the first one began.
-	// 0 means no limit.
+	// Budget is the total time of one call: no wait is begun that would end later than that after the first
+	// attempt began. 0 means no limit. What makes an attempt later still, a [Backoff] that waits for its turn or a
+	// Prepare that retries by itself, is not cut short.
 	Budget time.Duration
 
 	// Base is the longest first wait. Each following one is at most twice the one before, up to MaxWait.
