@@ -12,9 +12,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// UploadFile stores a whole file by PutObject. A repeat replaces what an attempt before it has stored, so an
-// answer that was lost is no reason not to try again, except with CreateOnly. An upload that ends in failure
-// after an answer was lost is looked for by HeadObject; if it cannot be seen there, the outcome is
+// UploadFile stores a whole file by PutObject. After an answer that was lost it tries again: a repeat replaces what the
+// attempt before it has stored, or, with CreateOnly, is refused for it. An upload that then ends in failure is looked for
+// by HeadObject, but not with CreateOnly, since the file may be another's; if it is not seen there, the outcome is
 // [sluice.ErrFinishUnknown].
 func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice.Part) (sluice.File, error) {
 	if ctx.Err() != nil {
