@@ -18,6 +18,9 @@ type uploadURL struct {
 // a part would be sent in vain to learn so.
 const urlAge = 23 * time.Hour
 
+// aheadTime is how long a URL is waited for that nobody needs yet: the part beside it may be stored long since.
+const aheadTime = 10 * time.Second
+
 // urlList is the upload URLs of a large file, or of the bucket, that no upload uses. There are as many as there
 // were uploads at once.
 type urlList struct {
@@ -71,8 +74,10 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 	return answer.uploadURL(), nil
 }
 
-// fetchOnce fetches a URL in one attempt. That the account's token is dead is not kept from the calls that follow.
+// fetchOnce fetches a URL in one short attempt. That the account's token is dead is not kept from the calls that follow.
 func (l *urlList) fetchOnce(ctx context.Context, a *account) (uploadURL, error) {
+	ctx, cancel := context.WithTimeout(ctx, aheadTime)
+	defer cancel()
 	var answer uploadURLAnswer
 	err := l.client.post(ctx, a, l.method, l.request, &answer)
 	if err == nil {

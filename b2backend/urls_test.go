@@ -88,6 +88,28 @@ func TestAPartThatIsStoredWaitsForNoLogin(t *testing.T) {
 	})
 }
 
+func TestAPartThatIsStoredWaitsNotForLongForAURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(t)
+		defer p.close(t)
+		b, err := p.dial(t)
+		require.NoError(t, err)
+		file := spec("file")
+		file.Uploads = 2
+		large, err := b.StartLargeFile(t.Context(), file)
+		require.NoError(t, err)
+		put(t, large, 1, content(minPart))
+		inject(t, p.Server, b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.Stall})
+		began := time.Now()
+		put(t, large, 2, content(minPart))
+		require.Equal(t, 10*time.Second, time.Since(began))
+		require.Equal(t, []int{1}, p.Fired())
+		put(t, large, 3, content(minPart))
+		require.Equal(t, 10*time.Second, time.Since(began))
+		require.NoError(t, large.Cancel(t.Context()))
+	})
+}
+
 // At the end of a stream whose source is the slower side, the last part is cut over uploads that had nothing to do: what
 // remains is their time and the finish's, and no time for URLs.
 func TestTheTailWaitsForNoURL(t *testing.T) {
