@@ -35,7 +35,7 @@ type Options struct {
 	// finish; 0 means 5,000,000.
 	MinPartSize int64
 
-	// RecommendedPartSize is advertised in authorize; 0 means 100,000,000.
+	// RecommendedPartSize is advertised in authorize; 0 means 100,000,000, or MinPartSize where that is more.
 	RecommendedPartSize int64
 
 	// Discard keeps sizes and digests only. Downloads of such content, and copies of a range of it, answer 500.
