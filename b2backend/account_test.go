@@ -81,6 +81,8 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{`b2backend: bucket "x": b2_list_buckets: 401 unauthorized`, newKey(t, s, b2test.Key{Capabilities: []string{"writeFiles"}}), "x", fine},
 		{"b2backend: endpoint: URL http://b2.test: plain http would show the credentials to the network; use https", key, "x", at(func(o *b2backend.Options) { o.Endpoint = "http://b2.test" })},
 		{`b2backend: endpoint: "b2.test" is not a URL with a host`, key, "x", at(func(o *b2backend.Options) { o.Endpoint = "b2.test" })},
+		{"b2backend: endpoint: URL https://b2.test/ has a query or a fragment", key, "x", at(func(o *b2backend.Options) { o.Endpoint = "https://b2.test/?key=SECRET" })},
+		{"b2backend: bucket name is empty", key, "", fine},
 		{"b2backend: retry policy: Attempts -1 is negative", key, "x", at(func(o *b2backend.Options) { o.Retry.Attempts = -1 })},
 		{"b2backend: retry policy: Stall -1 is negative", key, "x", at(func(o *b2backend.Options) { o.Retry.Stall = -1 })},
 	} {

@@ -47,6 +47,9 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 	if fips140.Enforced() {
 		return nil, errors.New("b2backend: the service takes no digest but SHA-1, which GODEBUG=fips140=only forbids; fips140=on allows it")
 	}
+	if bucketName == "" {
+		return nil, errors.New("b2backend: bucket name is empty")
+	}
 	o, err := options.resolve()
 	if err != nil {
 		return nil, err

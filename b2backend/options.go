@@ -62,7 +62,7 @@ func (o *Options) resolve() (Options, error) {
 	if r.Endpoint == "" {
 		r.Endpoint = DefaultEndpoint
 	}
-	if _, err := exchange.CheckURL(r.Endpoint, r.AllowPlainHTTP); err != nil {
+	if _, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
 		return r, fmt.Errorf("b2backend: endpoint: %w", err)
 	}
 	if err := retry.Of(r.Retry).Validate(); err != nil {

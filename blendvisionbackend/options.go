@@ -89,12 +89,9 @@ func checkEndpoint(raw string, plainHTTP bool) (string, error) {
 	if raw == "" {
 		return "", errors.New("it is empty; set it to the URL of the API")
 	}
-	u, err := exchange.CheckURL(raw, plainHTTP)
+	u, err := exchange.CheckEndpoint(raw, plainHTTP)
 	if err != nil {
 		return "", err
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("%s has a query or a fragment", exchange.CleanURL(raw))
 	}
 	return strings.TrimSuffix((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String(), "/"), nil
 }

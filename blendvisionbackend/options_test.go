@@ -23,14 +23,14 @@ func TestNewRefusesWhatIsMissingOrOutOfRange(t *testing.T) {
 		"a character in Credentials.Token that no header carries": {
 			blendvisionbackend.Credentials{Token: "token\n", OrgID: "org"}, &blendvisionbackend.Options{Endpoint: endpoint},
 		},
-		"Options.Endpoint: it is empty; set it to the URL of the API":    {good, nil},
-		`Options.Endpoint: "api.test" is not a URL with a host`:          {good, &blendvisionbackend.Options{Endpoint: "api.test"}},
-		"Options.Endpoint: https://api.test/x has a query or a fragment": {good, &blendvisionbackend.Options{Endpoint: "https://api.test/x?y"}},
-		"Options.Endpoint: URL https://api.test carries a user":          {good, &blendvisionbackend.Options{Endpoint: "https://u:p@api.test"}},
-		"Options.Endpoint: URL ftp://a.b: scheme is neither":             {good, &blendvisionbackend.Options{Endpoint: "ftp://a.b"}},
-		"Options.Endpoint: URL http://api.test: plain http would show":   {good, &blendvisionbackend.Options{Endpoint: "http://api.test"}},
-		"retry policy: Attempts -1 is negative":                          {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Attempts: -1}}},
-		"retry policy: Stall -1000000000 is negative":                    {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Stall: -time.Second}}},
+		"Options.Endpoint: it is empty; set it to the URL of the API":        {good, nil},
+		`Options.Endpoint: "api.test" is not a URL with a host`:              {good, &blendvisionbackend.Options{Endpoint: "api.test"}},
+		"Options.Endpoint: URL https://api.test/x has a query or a fragment": {good, &blendvisionbackend.Options{Endpoint: "https://api.test/x?y"}},
+		"Options.Endpoint: URL https://api.test carries a user":              {good, &blendvisionbackend.Options{Endpoint: "https://u:p@api.test"}},
+		"Options.Endpoint: URL ftp://a.b: scheme is neither":                 {good, &blendvisionbackend.Options{Endpoint: "ftp://a.b"}},
+		"Options.Endpoint: URL http://api.test: plain http would show":       {good, &blendvisionbackend.Options{Endpoint: "http://api.test"}},
+		"retry policy: Attempts -1 is negative":                              {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Attempts: -1}}},
+		"retry policy: Stall -1000000000 is negative":                        {good, &blendvisionbackend.Options{Endpoint: endpoint, Retry: sluice.Retry{Stall: -time.Second}}},
 	} {
 		_, err := blendvisionbackend.New(v.credentials, v.opts)
 		require.ErrorContains(t, err, "blendvisionbackend: "+text)

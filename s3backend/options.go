@@ -95,10 +95,7 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	if err := r.ask(ctx); err != nil {
 		return nil, r, err
 	}
-	endpoint, err := exchange.CheckURL(r.Endpoint, r.AllowPlainHTTP)
-	if err == nil && (endpoint.RawQuery != "" || endpoint.Fragment != "") {
-		err = fmt.Errorf("URL %s has a query or a fragment", exchange.CleanURL(r.Endpoint))
-	}
+	endpoint, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP)
 	if err == nil && r.UnsignedPayload && endpoint.Scheme != "https" {
 		err = fmt.Errorf("URL %s: with Options.UnsignedPayload it must be https", exchange.CleanURL(r.Endpoint))
 	}

@@ -99,6 +99,15 @@ func CheckURL(raw string, plainHTTP bool) (*url.URL, error) {
 	return u, nil
 }
 
+// CheckEndpoint is CheckURL for a URL that paths are put behind, so it has neither query nor fragment.
+func CheckEndpoint(raw string, plainHTTP bool) (*url.URL, error) {
+	u, err := CheckURL(raw, plainHTTP)
+	if err == nil && (u.RawQuery != "" || u.Fragment != "") {
+		return nil, fmt.Errorf("URL %s has a query or a fragment", CleanURL(raw))
+	}
+	return u, err
+}
+
 // loopback tells whether a host is this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
