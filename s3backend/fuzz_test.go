@@ -3,6 +3,7 @@ package s3backend
 import (
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,7 +107,8 @@ func FuzzCheck(f *testing.F) {
 func FuzzOptions(f *testing.F) {
 	f.Add("https://store.test", "data", "r", int64(0), 0, int64(0))
 	f.Add("http://localhost:9000/x", "my.data", "", int64(-1), -1, int64(1))
-	f.Add("http://127.0.0.1.store.test", "a/b", "r", int64(1), 1, int64(-1))
+	f.Add("http://127.0.0.1.store.test", "my.data", "r", int64(1), 1, int64(1))
+	f.Add("https://store.test", "a/b", "r", int64(1), 1, int64(-1))
 	f.Fuzz(func(t *testing.T, endpoint, bucket, region string, maxFile int64, maxParts int, budget int64) {
 		if endpoint == "" || region == "" {
 			return // the environment is asked
@@ -119,8 +121,8 @@ func FuzzOptions(f *testing.F) {
 			return
 		}
 		base := b.client.base
-		require.True(t, base.Scheme == "https" || base.Hostname() == "localhost" || strings.HasPrefix(base.Hostname(), "127.") || base.Hostname() == "::1" ||
-			strings.HasSuffix(base.Hostname(), ".localhost") || strings.Contains(base.Hostname(), ":"), "%s", base.Host)
+		ip := net.ParseIP(base.Hostname())
+		require.True(t, base.Scheme == "https" || base.Hostname() == "localhost" || ip != nil && ip.IsLoopback(), "%s", base.Host)
 		require.Nil(t, base.User)
 		require.Positive(t, b.Limits().MaxParts)
 		require.Positive(t, b.Limits().MaxFile)
