@@ -31,7 +31,7 @@ type FileOptions struct {
 	Expires            time.Time
 
 	// UploadTimestamp is stored in place of the time of the upload. The service must have enabled it for the
-	// account.
+	// account. An unfinished large file may then be listed as started at that time (uncertain).
 	UploadTimestamp time.Time
 
 	// Retention and LegalHold are Object Lock. The bucket must have it enabled, and the key the capabilities

@@ -119,7 +119,8 @@ type Stale struct {
 	// Prefix of the name; "" is all.
 	Prefix string
 	// Before is the time that they were started before. The zero time selects none: a large file may be one that
-	// somebody is uploading just now.
+	// somebody is uploading just now. One with a FileOptions.UploadTimestamp may count as started
+	// then (uncertain).
 	Before time.Time
 	// Foreign selects those of other programs too, which do not carry this package's tag.
 	Foreign bool
