@@ -116,16 +116,17 @@ func isGone(err error) bool { return hasCode(err, "NoSuchUpload") }
 
 // judge applies decisions to a call: it remembers what may not happen twice.
 type judge struct {
+	passing   string // code that is worth another attempt of this call, whatever it is of others; "" for none
 	expired   func() // has the credentials fetched anew
 	refreshed bool
 }
 
 func (j *judge) verdict(err error) retry.Verdict {
 	v := retry.Verdict{Action: retry.Stop}
-	switch decide(err) {
-	case again:
+	switch d := decide(err); {
+	case d == again || j.passing != "" && hasCode(err, j.passing):
 		v.Action = retry.BackOff
-	case refresh:
+	case d == refresh:
 		if !j.refreshed {
 			j.refreshed = true
 			j.expired()

@@ -43,6 +43,8 @@ type call struct {
 	query  url.Values
 	header http.Header
 	slow   bool // it assembles a file, which may take several minutes (S3 API reference: documented)
+	// passing is the code of a failure that is worth another attempt of this call alone, "" for none.
+	passing string
 
 	body []byte       // or
 	part *sluice.Part // with sum
@@ -77,7 +79,7 @@ func (c *client) do(ctx context.Context, k *call) error {
 // retry tries a call by the policy. prepare is run before each attempt and may be nil; try is one attempt, as
 // once makes it.
 func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.Context) error) error {
-	j := judge{expired: c.expire}
+	j := judge{expired: c.expire, passing: k.passing}
 	var backoff retry.Backoff
 	if k.part != nil {
 		backoff = k.part.Backoff

@@ -208,6 +208,19 @@ func TestExpiredCredentialsAreFetchedAnewOnce(t *testing.T) {
 	}
 }
 
+func TestCreateOnlyTriesAgainAfterAConflict(t *testing.T) {
+	conflict := answer(http.StatusConflict, "ConditionalRequestConflict")
+	p := newProxy(t, false, &fault{calls: "PutObject", times: 2, strike: conflict},
+		&fault{calls: "CompleteMultipartUpload", times: 1, strike: conflict})
+	b := newBackend(t, p.URL, newBucket(t), nil).With(FileOptions{CreateOnly: true})
+	_, err := stream(t.Context(), b, "single", []byte("data"))
+	require.NoError(t, err)
+	require.Equal(t, 3, p.count("PutObject"))
+	_, err = stream(t.Context(), b, "large", random(minPart+1))
+	require.ErrorContains(t, err, "ConditionalRequestConflict", "its parts would have to be sent again")
+	require.Equal(t, 1, p.count("CompleteMultipartUpload"))
+}
+
 func TestCreateOnly(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil).With(FileOptions{CreateOnly: true})
 	data := random(minPart + 1)

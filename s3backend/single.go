@@ -37,7 +37,10 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	k := &call{
 		name: "PutObject", method: http.MethodPut, key: spec.Name, header: h, secrets: b.options.Encryption.secrets(),
 		part: p, sum: b.checksum.payload(sum),
-		read: func(h http.Header, _ []byte) error { return said.read(h, b.checksum, sum) },
+		// Somebody else was at work on the same name. A repeat tells whether there is a file now. Of a large file its
+		// parts would have to be sent again (S3 API reference, PutObject and CompleteMultipartUpload: documented).
+		passing: "ConditionalRequestConflict",
+		read:    func(h http.Header, _ []byte) error { return said.read(h, b.checksum, sum) },
 	}
 	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
 	defer cancel()
