@@ -61,9 +61,6 @@ func (c *command) sections() []string {
 
 // check asks the writer whether it takes the settings, and carries as much.
 func (j job) check(ctx context.Context) error {
-	if j.Size < int64(j.writers()) {
-		return fmt.Errorf("%d writers are more than the %s that they share", j.writers(), size.Format(j.Size))
-	}
 	pool, err := sluice.NewPool(j.Memory, j.PageSize)
 	if err != nil {
 		return err

@@ -50,7 +50,6 @@ func TestWhatWouldFailAfterHoursIsFoundAtOnce(t *testing.T) {
 	for text, args := range map[string][]string{
 		"settings/16 MiB x 1 in 16 MiB: sluice: open \"bench\": Options.PartSize 16 MiB is not between 5 MB and 8 MiB": {"-memory", "16MiB", "settings"},
 		"a stream of 1 TB is over 603.9 GB, the most that 128 MiB of memory carry":                                     {"-lengths", "1TB", "growth"},
-		"64 writers are more than the 20 bytes that they share":                                                        {"-size", "10", "-writers", "64", "fair"},
 		"result.json":    {"-json", filepath.Join(t.TempDir(), "none", "result.json")},
 		"PERFORMANCE.md": {"-o", t.TempDir()},
 	} {
