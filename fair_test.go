@@ -91,3 +91,24 @@ func TestWritersOnOnePoolAdvanceAtOnePace(t *testing.T) {
 		})
 	}
 }
+
+// A page that waits beside a claim is missing where parts are sent.
+func TestTheMemoryOfManyWritersIsMostlyOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const own, parts, memory = 5 * page, 100, 25 // of their own size
+		k := newLink(0, 100*time.Millisecond, 0, 0)
+		k.lanes = make(chan struct{}, 1000)
+		pool, err := sluice.NewPool(memory*own, page)
+		require.NoError(t, err)
+		var writers []*sluice.LargeFileWriter
+		for range 64 {
+			w, err := sluice.New(t.Context(), k, "f", &sluice.Options{Pool: pool, PartSize: own, MaxSize: parts * own})
+			require.NoError(t, err)
+			writers = append(writers, w)
+		}
+		start := time.Now()
+		sideBySide(t, parts*own, writers)
+		alone := 64 * parts * k.perPart * own / part // one after the other
+		require.Greater(t, float64(alone)/float64(time.Since(start)), 0.82*memory, "parts at once")
+	})
+}

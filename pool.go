@@ -30,7 +30,8 @@ const (
 //
 // Claims are granted in turn: of those who wait, who was served longest ago comes first. A writer that holds no part has
 // its turn whatever the others hold; one that holds some has it only within an equal share of the pages among the writers
-// that hold or await a claim.
+// that hold or await a claim. First pages are granted in order of arrival, as long as few claims wait for nothing but
+// pages.
 //
 // A Pool keeps its pages until it is garbage. All methods may be called concurrently.
 type Pool struct {
@@ -277,6 +278,20 @@ func (p *Pool) due(a *account) bool {
 	return a.held == 0 || a.held+a.want <= p.pages/p.sharers
 }
 
+// dueWaiting is how many claims wait for nothing but pages.
+func (p *Pool) dueWaiting() int {
+	n := 0
+	for _, a := range p.claims {
+		if p.due(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// patient is at how many of them first pages wait too: the page that each holds is missing where parts are sent.
+func (p *Pool) patient() int { return max(1, p.pages/16) }
+
 // grant serves the waiters in order until the next one does not fit; a writer over its share is
 // passed over, because its own uploads will bring it back. Claims come before first pages: they are
 // what brings pages home.
@@ -296,7 +311,7 @@ func (p *Pool) grant() {
 		p.serve(a)
 		a.ready <- struct{}{}
 	}
-	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages {
+	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages && p.dueWaiting() < p.patient() {
 		a := p.starts[0]
 		p.starts = append(p.starts[:0], p.starts[1:]...)
 		p.first++
