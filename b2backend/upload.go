@@ -83,7 +83,9 @@ func (u *upload) run(ctx, longer context.Context, c *client, answer any) error {
 			return nil
 		}
 		d := decide(uploadEndpoint, err)
-		held = d.keepURL
+		if held = d.keepURL; !held {
+			u.urls.drop()
+		}
 		u.abandoned = sent && gaveUp(longer, err)
 		u.lost = u.lost || u.abandoned || sent && d.lost
 		return err

@@ -30,9 +30,11 @@ type urlList struct {
 
 	most int // URLs to have ready, as many as uploads at once; 0 for none
 
-	mu    sync.Mutex
-	free  []uploadURL // the last one was used last
-	asked int         // URLs asked for so far
+	mu   sync.Mutex
+	free []uploadURL // the last one was used last
+	// have is how many there are, free and in use. One that was asked for ahead in vain counts, so that nobody does it
+	// again and again.
+	have int
 }
 
 // begin is called before the upload of a part, and what it returns after it. An upload that need not fetch a URL for itself
@@ -43,8 +45,8 @@ func (l *urlList) begin(ctx context.Context) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var fetching sync.WaitGroup
-	if a := l.client.session.alive(); a != nil && len(l.free) > 0 && l.asked < l.most {
-		l.asked++
+	if a := l.client.session.alive(); a != nil && len(l.free) > 0 && l.have < l.most {
+		l.have++
 		fetching.Go(func() {
 			if u, err := l.fetchOnce(ctx, a); err == nil { // else who needs one asks again
 				l.keep(u)
@@ -64,8 +66,9 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 			l.mu.Unlock()
 			return u, nil
 		}
+		l.have--
 	}
-	l.asked++
+	l.have++
 	l.mu.Unlock()
 	var answer uploadURLAnswer
 	if err := l.client.callFor(ctx, l.method, l.request, &answer, func() error { return l.check(&answer) }, backoff); err != nil {
@@ -104,7 +107,14 @@ func (a *uploadURLAnswer) uploadURL() uploadURL {
 	return uploadURL{url: a.UploadURL, token: a.AuthorizationToken, fetched: time.Now()}
 }
 
-// keep gives back a URL that works. One that does not is simply dropped.
+// drop counts a URL that does not work as gone.
+func (l *urlList) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.have--
+}
+
+// keep gives back a URL that works.
 func (l *urlList) keep(u uploadURL) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -41,6 +41,10 @@ func TestAURLThatCannotBeHadReadyFailsNothing(t *testing.T) {
 	require.Equal(t, 3, urlsOf(t, 3, 5, b2test.Fault{Call: "b2_get_upload_part_url", Skip: 1, Status: 503}))
 }
 
+func TestAURLThatIsDroppedIsReplacedBeforeItIsNeeded(t *testing.T) {
+	require.Equal(t, 5, urlsOf(t, 4, 12, b2test.Fault{Call: "b2_upload_part", Skip: 8, Status: 503}))
+}
+
 func TestATokenFoundDeadByAURLAskedForAheadIsReplacedBeforeTheNextCall(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)

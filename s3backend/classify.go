@@ -58,8 +58,14 @@ var byStatus = map[int]decision{
 	http.StatusGatewayTimeout:      again,
 }
 
-// decide judges a failure. What is no failure of an exchange (no credentials, say) is final.
+// decide judges a failure. What is no failure of an exchange is final, but for credentials that cannot be had again.
 func decide(err error) decision {
+	if e, ok := errors.AsType[*keysError](err); ok {
+		if e.again {
+			return again
+		}
+		return final
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		if d, ok := byCode[e.Code]; ok {
 			return d
@@ -87,6 +93,9 @@ func decide(err error) decision {
 // mayBeDone tells whether a call that failed with err may have been done all the same. A store that had an
 // internal error, or a gateway that lost sight of the store, may have failed after the deed.
 func mayBeDone(err error) bool {
+	if _, ok := errors.AsType[*keysError](err); ok {
+		return false
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code == "InternalError" || e.Code == "" && byStatus[e.Status] == again && e.Status != http.StatusTooManyRequests
 	}

@@ -56,7 +56,9 @@ func TestClassification(t *testing.T) {
 		{&exchange.AnswerError{Call: "x", Detail: "garbled"}, again, true},
 		{retry.ErrTimeout, again, true},
 		{retry.ErrStalled, again, true},
-		{errors.New("no credentials"), final, false},
+		{&keysError{err: errors.New("none")}, final, false},
+		{&keysError{again: true, err: errors.New("none now")}, again, false},
+		{errors.New("something else"), final, false},
 	} {
 		t.Run(fmt.Sprint(c.err), func(t *testing.T) {
 			require.Equal(t, c.want, decide(c.err))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,6 +64,7 @@ type client struct {
 	bucket      string
 	region      string
 	credentials aws.CredentialsProvider
+	had         atomic.Bool // there have been credentials
 	userAgent   string
 	log         *slog.Logger
 	policy      retry.Policy
@@ -109,9 +111,9 @@ func (c *client) once(ctx, longer context.Context, k *call) (sent bool, err erro
 // send signs and sends a call once. The error is an *Error, an *[exchange.AnswerError] or an
 // *[exchange.TransportError]; or the credentials' own.
 func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
-	credentials, err := c.credentials.Retrieve(ctx)
+	credentials, err := c.keys(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: credentials: %w", k.name, exchange.Clean(err))
+		return fmt.Errorf("%s: %w", k.name, err)
 	}
 	req, err := c.request(ctx, k, credentials)
 	if err != nil {
@@ -187,6 +189,27 @@ func (c *client) request(ctx context.Context, k *call, credentials aws.Credentia
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	return req, signer.SignHTTP(ctx, credentials, req, sum, "s3", c.region, time.Now())
 }
+
+// keys returns the credentials to sign with.
+func (c *client) keys(ctx context.Context) (aws.Credentials, error) {
+	keys, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, &keysError{again: c.had.Load(), err: exchange.Clean(err)}
+	}
+	c.had.Store(true)
+	return keys, nil
+}
+
+// keysError is a failure to get credentials. Who has had some before has but lost sight of who issues them; who has
+// had none has forgotten to say where they are.
+type keysError struct {
+	again bool
+	err   error
+}
+
+func (e *keysError) Error() string { return "credentials: " + e.err.Error() }
+
+func (e *keysError) Unwrap() error { return e.err }
 
 // expire has the credentials fetched anew.
 func (c *client) expire() {

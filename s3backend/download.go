@@ -112,9 +112,9 @@ func (d *downloading) Persist(ctx context.Context, attempt func() error) error {
 // Connect asks the first time for whatever file has the name, then for the one of its ETag.
 func (d *downloading) Connect(ctx context.Context, offset int64) (*http.Response, error) {
 	c, options := d.backend.client, &d.backend.options
-	keys, err := c.credentials.Retrieve(ctx)
+	keys, err := c.keys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: credentials: %w", callGet, exchange.Clean(err))
+		return nil, fmt.Errorf("%s: %w", callGet, err)
 	}
 	k := &call{name: callGet, method: http.MethodGet, key: d.name, header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}}
 	options.Encryption.setCustomer(k.header)

@@ -176,10 +176,15 @@ func TestCancelWithoutThePermissionToLook(t *testing.T) {
 }
 
 // issuer issues credentials, new ones each time.
-type issuer struct{ issued atomic.Int64 }
+type issuer struct {
+	issued atomic.Int64
+	fails  map[int64]bool // the times at which it does not
+}
 
 func (i *issuer) Retrieve(context.Context) (aws.Credentials, error) {
-	i.issued.Add(1)
+	if n := i.issued.Add(1); i.fails[n] {
+		return aws.Credentials{}, errors.New("the issuer is away")
+	}
 	return aws.Credentials{
 		AccessKeyID: s3server.AccessKey, SecretAccessKey: s3server.SecretKey,
 		CanExpire: true, Expires: time.Now().Add(time.Hour),
@@ -205,6 +210,31 @@ func TestExpiredCredentialsAreFetchedAnewOnce(t *testing.T) {
 			require.Equal(t, calls, p.count("PutObject"))
 			require.EqualValues(t, 2, keys.issued.Load())
 		})
+	}
+}
+
+func TestAnIssuerOfCredentialsMayBeAwayOnceItHasBeenThere(t *testing.T) {
+	for _, c := range []struct {
+		fails map[int64]bool
+		text  string
+	}{
+		{map[int64]bool{2: true, 3: true}, ""},
+		{map[int64]bool{1: true}, "CreateMultipartUpload: credentials: the issuer is away"},
+	} {
+		keys := &issuer{fails: c.fails}
+		b, err := New(t.Context(), newBucket(t), &Options{
+			Endpoint: server.URL, Region: s3server.Region, Credentials: aws.CredentialsProviderFunc(keys.Retrieve), Retry: quick,
+		})
+		require.NoError(t, err)
+		b.client.credentials = keys // with no cache before it
+		_, err = stream(t.Context(), b, "a", random(minPart+1))
+		if c.text == "" {
+			require.NoError(t, err)
+			require.Greater(t, keys.issued.Load(), int64(3))
+			continue
+		}
+		require.ErrorContains(t, err, c.text)
+		require.EqualValues(t, 1, keys.issued.Load())
 	}
 }
 
