@@ -172,7 +172,7 @@ func (a *account) unclaim(n int) {
 	a.granted.Add(1)
 }
 
-// wait is entered with pool.mu held and a last in q. It ends with the grant, or with ctx's cause and
+// wait is entered with pool.mu held and a in q. It ends with the grant, or with ctx's cause and
 // nothing granted.
 func (a *account) wait(ctx context.Context, q *[]*account, undo func(want int)) error {
 	p := a.pool
@@ -278,19 +278,17 @@ func (p *Pool) due(a *account) bool {
 	return a.held == 0 || a.held+a.want <= p.pages/p.sharers
 }
 
-// dueWaiting is how many claims wait for nothing but pages.
-func (p *Pool) dueWaiting() int {
+// crowded reports whether so many claims wait for nothing but pages that first pages wait too: the page that each of
+// them holds is missing where parts are sent.
+func (p *Pool) crowded() bool {
 	n := 0
 	for _, a := range p.claims {
 		if p.due(a) {
 			n++
 		}
 	}
-	return n
+	return n >= max(1, p.pages/16)
 }
-
-// patient is at how many of them first pages wait too: the page that each holds is missing where parts are sent.
-func (p *Pool) patient() int { return max(1, p.pages/16) }
 
 // grant serves the waiters in order until the next one does not fit; a writer over its share is
 // passed over, because its own uploads will bring it back. Claims come before first pages: they are
@@ -311,7 +309,7 @@ func (p *Pool) grant() {
 		p.serve(a)
 		a.ready <- struct{}{}
 	}
-	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages && p.dueWaiting() < p.patient() {
+	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages && !p.crowded() {
 		a := p.starts[0]
 		p.starts = append(p.starts[:0], p.starts[1:]...)
 		p.first++

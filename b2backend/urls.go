@@ -72,6 +72,7 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 	l.mu.Unlock()
 	var answer uploadURLAnswer
 	if err := l.client.callFor(ctx, l.method, l.request, &answer, func() error { return l.check(&answer) }, backoff); err != nil {
+		l.drop()
 		return uploadURL{}, err
 	}
 	return answer.uploadURL(), nil
@@ -107,7 +108,7 @@ func (a *uploadURLAnswer) uploadURL() uploadURL {
 	return uploadURL{url: a.UploadURL, token: a.AuthorizationToken, fetched: time.Now()}
 }
 
-// drop counts a URL that does not work as gone.
+// drop counts a URL as gone that does not work, or did not come.
 func (l *urlList) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,8 +8,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
+
+// startFor starts a large file for so many uploads at once.
+func startFor(t *testing.T, b *b2backend.Backend, uploads int) sluice.LargeFile {
+	t.Helper()
+	file := spec("file")
+	file.Uploads = uploads
+	large, err := b.StartLargeFile(t.Context(), file)
+	require.NoError(t, err)
+	return large
+}
 
 // urlsOf uploads parts one after the other to a large file that is said to get so many uploads at once, and counts the URLs
 // asked for.
@@ -17,10 +28,7 @@ func urlsOf(t *testing.T, uploads, parts int, faults ...b2test.Fault) int {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	inject(t, s, faults...)
-	file := spec("file")
-	file.Uploads = uploads
-	large, err := b.StartLargeFile(t.Context(), file)
-	require.NoError(t, err)
+	large := startFor(t, b, uploads)
 	for n := range parts {
 		_, err := large.UploadPart(t.Context(), part(n+1, content(minPart)))
 		require.NoError(t, err)
@@ -49,10 +57,7 @@ func TestATokenFoundDeadByAURLAskedForAheadIsReplacedBeforeTheNextCall(t *testin
 	s := newServer(t, nil)
 	b := dial(t, s)
 	inject(t, s, b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.ExpireToken, Skip: 1})
-	file := spec("file")
-	file.Uploads = 4
-	large, err := b.StartLargeFile(t.Context(), file)
-	require.NoError(t, err)
+	large := startFor(t, b, 4)
 	for n := range 5 {
 		put(t, large, n+1, content(minPart))
 	}
@@ -73,10 +78,7 @@ func TestAPartThatIsStoredWaitsForNoLogin(t *testing.T) {
 		defer p.close(t)
 		b, err := p.dial(t)
 		require.NoError(t, err)
-		file := spec("file")
-		file.Uploads = 4
-		large, err := b.StartLargeFile(t.Context(), file)
-		require.NoError(t, err)
+		large := startFor(t, b, 4)
 		put(t, large, 1, content(minPart))
 		inject(t, p.Server,
 			b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.ExpireToken},
@@ -98,10 +100,7 @@ func TestAPartThatIsStoredWaitsNotForLongForAURL(t *testing.T) {
 		defer p.close(t)
 		b, err := p.dial(t)
 		require.NoError(t, err)
-		file := spec("file")
-		file.Uploads = 2
-		large, err := b.StartLargeFile(t.Context(), file)
-		require.NoError(t, err)
+		large := startFor(t, b, 2)
 		put(t, large, 1, content(minPart))
 		inject(t, p.Server, b2test.Fault{Call: "b2_get_upload_part_url", Kind: b2test.Stall})
 		began := time.Now()
