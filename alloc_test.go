@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// sink is a store that reads every part and answers without allocating, so that what is counted is the
-// writer's.
+// sink is a store that reads every part and answers without allocating, so that
+// what is counted is the writer's.
 type sink struct{ sluice.Unsupported }
 
 func (sink) Limits() sluice.Limits {
@@ -41,7 +42,7 @@ func (sink) Finish(context.Context, []sluice.Receipt, sluice.Digests) (sluice.Fi
 }
 
 func warmWriter(t testing.TB) *sluice.LargeFileWriter {
-	if raceDetector {
+	if testutil.Race {
 		t.Skip("the race detector allocates; run without -race to count allocations")
 	}
 	w, err := sluice.New(t.Context(), sink{}, "f", &sluice.Options{
@@ -62,8 +63,9 @@ func TestAWarmWriteAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(2000, func() { _, _ = w.Write(data) }))
 }
 
-// A part is four pages here, so each run hands over a part: all the way to the store's answer nothing is
-// allocated for it but shared pieces of memory, one for tens of parts.
+// A part is four pages here, so each run hands over a part: all the way to the
+// store's answer nothing is allocated for it but shared pieces of memory, one
+// for tens of parts.
 func TestAWarmPartAllocatesNothing(t *testing.T) {
 	w := warmWriter(t)
 	data := make([]byte, 256<<10)
@@ -91,7 +93,7 @@ func TestManyWritersShareOnePoolAndAllFinish(t *testing.T) {
 				l := smallLimits()
 				b := memorybackend.New(&memorybackend.Options{Limits: &l, Latency: time.Duration(rng.IntN(300)) * time.Millisecond})
 				writers.Go(func() {
-					data := content(rng.IntN(3000))
+					data := testutil.Content(rng.IntN(3000))
 					o := &sluice.Options{Pool: pool, Concurrency: 1 + rng.IntN(8)}
 					_, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
 						for rest := data; len(rest) > 0; {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// link is a store behind a simulated network: every call takes latency, every part takes its time on one
-// of a number of lanes, and beyond most uploads at once an attempt is refused.
+// link is a store behind a simulated network: every call takes latency, every
+// part takes its time on one of a number of lanes, and beyond most uploads at
+// once an attempt is refused.
 type link struct {
 	*memorybackend.Backend
 	latency, perPart time.Duration
@@ -75,14 +78,32 @@ func (f *linkFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Recei
 		}
 		_ = p.Backoff(ctx, fmt.Errorf("503: %w", sluice.ErrSlowDown), wait)
 	}
-	k.lanes <- struct{}{}
-	time.Sleep(time.Duration(int64(k.perPart) * p.Size / part))
-	<-k.lanes
+	err := k.carry(ctx, p)
 	k.mu.Lock()
 	k.running--
 	k.mu.Unlock()
+	if err != nil {
+		return sluice.Receipt{}, err
+	}
 	time.Sleep(k.latency / 2)
 	return f.LargeFile.UploadPart(ctx, p)
+}
+
+// carry moves the bytes of p over a lane.
+func (k *link) carry(ctx context.Context, p *sluice.Part) error {
+	k.lanes <- struct{}{}
+	defer func() { <-k.lanes }()
+	body := p.Attempt()
+	defer body.Close()
+	const slices = 8
+	for range slices {
+		time.Sleep(time.Duration(int64(k.perPart) * p.Size / part / slices))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		_, _ = body.Read(make([]byte, part/slices))
+	}
+	return nil
 }
 
 // over streams parts over the link and returns how long that took.
@@ -103,12 +124,12 @@ func (k *link) over(t *testing.T, memory int64, concurrency, parts int) time.Dur
 	return took
 }
 
-// A part is 8 MiB, in 256 MiB of memory: 31 uploads. Links from 5 to 100 MB/s a connection, 10 to 200 ms
-// away, that carry 1 to 24 connections.
+// A part is 8 MiB, in 256 MiB of memory: 31 uploads. Links from 5 to 100 MB/s a
+// connection, 10 to 200 ms away, that carry 1 to 24 connections.
 func TestUploadsFollowTheLineByThemselves(t *testing.T) {
 	const memory = 32 * part
 	parts := 2000
-	if raceDetector {
+	if testutil.Race {
 		parts = 300 // the same story, told faster
 	}
 	for _, latency := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond} {
@@ -121,7 +142,7 @@ func TestUploadsFollowTheLineByThemselves(t *testing.T) {
 						best = min(best, newLink(latency, perPart, lanes, 0).over(t, memory, n, parts))
 					}
 					own := newLink(latency, perPart, lanes, 0).over(t, memory, 0, parts)
-					require.GreaterOrEqual(t, float64(best)/float64(own), 0.95, "best fixed %v, by itself %v", best, own)
+					require.LessOrEqual(t, own, best*100/95+2*time.Second, "best fixed %v", best) // a stream starts with few
 				})
 			}
 		}
@@ -139,7 +160,8 @@ func TestUploadsBecomeFewerWhenTheStoreAsks(t *testing.T) {
 	require.GreaterOrEqual(t, float64(atSix)/float64(own), 0.95)
 }
 
-// Parts of a fifth of a second wait for one or more at random, as backends have them, and another part takes their place.
+// Parts of a fifth of a second wait for one or more at random, as backends have
+// them, and another part takes their place.
 func TestWaitingAfterARefusalLeavesTheLineFull(t *testing.T) {
 	const perPart = 200 * time.Millisecond
 	atSix := newLink(10*time.Millisecond, perPart, 100, 6).over(t, 32*part, 6, 2000)
@@ -173,14 +195,14 @@ func TestAFixedConcurrencyStaysWhatItIs(t *testing.T) {
 	})
 }
 
-func TestConcurrencyHalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
+func TestConcurrency_HalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newStub()
 		release := make(chan struct{})
-		refuse := true
+		var accepts atomic.Bool
 		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
 			time.Sleep(time.Second) // all of them are under way
-			if refuse {
+			if !accepts.Load() {
 				_ = p.Backoff(ctx, errors.Join(errors.New("429"), sluice.ErrSlowDown), 0)
 			}
 			select {
@@ -193,15 +215,16 @@ func TestConcurrencyHalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
 		w, err := sluice.New(t.Context(), b, "f", &sluice.Options{MemoryLimit: 18 * part, PageSize: page, PartSize: part})
 		require.NoError(t, err)
 		defer w.Abort(nil)
-		require.Equal(t, 17, w.Stats().Concurrency)
-		mustWrite(t, w, 9*part) // eight parts under way hear the same refusal
+		require.Equal(t, 18, w.Settings().Concurrency)
+		require.Equal(t, 4, w.Stats().Concurrency)
+		mustWrite(t, w, 9*part) // four parts under way are rejected for the same reason
 		time.Sleep(2 * time.Second)
-		require.Equal(t, 8, w.Stats().Concurrency)
-		refuse = false
+		require.Equal(t, 2, w.Stats().Concurrency)
+		accepts.Store(true)
 		close(release)
 		mustWrite(t, w, 200*part)
 		time.Sleep(time.Minute)
-		require.Equal(t, 17, w.Stats().Concurrency, "one more after each quiet stretch")
+		require.GreaterOrEqual(t, w.Stats().Concurrency, 12, "one more after each quiet stretch")
 		require.NoError(t, w.Close())
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash"
+	"runtime"
 	"sync"
 )
 
@@ -37,6 +38,16 @@ func (hs hashers) has(name string) bool {
 	return false
 }
 
+// batched reports whether some hash is faster in batches.
+func (hs hashers) batched() bool {
+	for i := range hs {
+		if _, ok := hs[i].Hash.(batchHash); ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (hs hashers) algorithms() []Algorithm {
 	var list []Algorithm
 	for i := range hs {
@@ -45,8 +56,8 @@ func (hs hashers) algorithms() []Algorithm {
 	return list
 }
 
-// write adds the bytes of p, a page at a time to every hash, so that the page stays in the cache. It
-// fails only if the pages are in a file.
+// write adds the bytes of p, a page at a time to every hash, so that the page
+// stays in the cache. It fails only if the pages are in a file.
 func (hs hashers) write(p *Part) error {
 	if len(hs) == 0 {
 		return nil
@@ -103,23 +114,25 @@ func (hs hashers) sums() Digests {
 }
 
 // digestStream digests the parts in the order of the stream.
-func (u *pipeline) digestStream() error {
-	var failed error
-	for p := range u.digesting.queue {
-		if err := u.digest(p); err != nil {
-			failed = err
-		}
+func (u *pipeline) digestStream() {
+	defer u.giveBack()
+	for p := u.digesting.take(u.ctx); p != nil; p = u.digesting.take(u.ctx) {
+		u.digest(p)
 	}
-	return failed
 }
 
 // digest adds p to the digests of the stream, unless that has failed.
-func (u *pipeline) digest(p *Part) error {
-	defer u.drop(p)
-	if u.ctx.Err() != nil {
-		return nil
+func (u *pipeline) digest(p *Part) {
+	failed := errNotReturned
+	defer func() {
+		u.failIf("buffer", p, failed)
+		u.drop(p)
+	}()
+	err := u.ctx.Err() // the stream has another failure then
+	if err == nil {
+		err = u.whole.write(p)
 	}
-	return u.guard("buffer", p, func() error { return u.whole.write(p) })
+	failed = err
 }
 
 // merge adds to what the store said of a file the digests that were computed and asked for.
@@ -132,8 +145,8 @@ func merge(said, computed Digests, asked hashers) Digests {
 	return said
 }
 
-// receipts are filed by part number. Their digests are copied into large pieces of memory, so that a part
-// costs no allocation of its own.
+// receipts are filed by part number. Their digests are copied into large pieces
+// of memory, so that a part costs no allocation of its own.
 type receipts struct {
 	mu      sync.Mutex
 	list    []Receipt
@@ -151,7 +164,7 @@ func (r *receipts) file(p *Part, tag string) {
 	for len(r.list) < p.Number {
 		r.list = append(r.list, Receipt{})
 	}
-	r.list[p.Number-1] = Receipt{Number: p.Number, Size: p.Size, Digests: r.keep(p.Digests), Tag: tag}
+	r.list[p.Number-1] = Receipt{Number: p.Number, Size: p.Size, Digests: r.keep(p.Digests), ETag: tag}
 }
 
 // cover refuses a list that is not whole: every part from 1 on, with all the bytes.
@@ -183,4 +196,161 @@ func (r *receipts) keep(ds Digests) Digests {
 		r.digests = append(r.digests, Digest{d.Name, r.sums[at:len(r.sums):len(r.sums)]})
 	}
 	return r.digests[from:len(r.digests):len(r.digests)]
+}
+
+// This file hashes parts before they are uploaded.
+
+// Parts are hashed in batches where that takes less processor time: at least
+// leastBatch of them, because fewer gain nothing, and at most mostBatch. When
+// the processor limits a stream, more parts wait, and batches become larger.
+const (
+	leastBatch = 3
+	mostBatch  = 8
+)
+
+// mostHashers returns how many goroutines hash. Few are better where hashes are
+// computed in batches, because they leave each other more parts to take at once.
+func mostHashers(hs hashers) int {
+	switch n := runtime.GOMAXPROCS(0); {
+	case len(hs) == 0:
+		return 1
+	case hs.batched():
+		return max(1, n/2)
+	default:
+		return n
+	}
+}
+
+// hashParts hashes the parts in the queue until there are no more, and offers
+// them for upload.
+func (u *pipeline) hashParts() {
+	defer u.giveBack()
+	b := newBatch(u.plan.limits.PartDigests)
+	for p := u.hashing.take(u.ctx); p != nil; p = u.hashing.take(u.ctx) {
+		u.hash(b, u.nextBatch(b, p))
+	}
+}
+
+// nextBatch returns first, with the parts that wait after it if that is faster.
+func (u *pipeline) nextBatch(b *batch, first *Part) []*Part {
+	b.parts = append(b.parts[:0], first)
+	// Pages in a file are read one by one.
+	if len(u.hashing.queue)+1 < leastBatch || first.buffer != nil || !b.hashers[0].batched() {
+		return b.parts
+	}
+	for len(b.parts) < mostBatch {
+		p := u.hashing.poll()
+		if p == nil {
+			break
+		}
+		b.parts = append(b.parts, p)
+	}
+	return b.parts
+}
+
+// hash computes the digests of the parts and offers them for upload, unless the
+// stream has failed. A part that the store has from an earlier run needs no
+// upload.
+func (u *pipeline) hash(b *batch, parts []*Part) {
+	u.meter.partsInFlight.Add(int64(len(parts)))
+	op, failed := "buffer", errNotReturned
+	defer func() {
+		for i, p := range parts { // that were not offered
+			if i == 0 {
+				u.failIf(op, p, failed)
+			}
+			u.queue.skip(p.Number)
+			u.done(p)
+		}
+	}()
+	if u.ctx.Err() != nil {
+		failed = nil
+		return
+	}
+	if err := b.sum(parts); err != nil {
+		failed = err
+		return
+	}
+	for _, p := range parts {
+		u.meter.hashed.Add(p.Size)
+	}
+	for op = "resume"; len(parts) > 0; {
+		p := parts[0]
+		r, stored, err := u.plan.resumed.compare(p)
+		if err != nil { // before a later part is let in
+			failed = err
+			return
+		}
+		parts = parts[1:]
+		if stored {
+			u.reuse(p, r.ETag)
+		} else {
+			u.queue.offer(p)
+		}
+	}
+}
+
+// batch hashes several parts at once. It belongs to one goroutine.
+type batch struct {
+	algorithms []Algorithm
+	hashers    []hashers // one for each part of a batch, made when first used
+
+	// Reused memory.
+	parts  []*Part
+	hashes []hash.Hash
+	data   [][]byte
+}
+
+func newBatch(algorithms []Algorithm) *batch {
+	return &batch{algorithms: algorithms, hashers: []hashers{newHashers(algorithms)}}
+}
+
+// sum computes the digests of the parts.
+func (b *batch) sum(parts []*Part) error {
+	if len(parts) < leastBatch {
+		for _, p := range parts {
+			if err := b.hashers[0].sum(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for len(b.hashers) < len(parts) {
+		b.hashers = append(b.hashers, newHashers(b.algorithms))
+	}
+	pages := 0
+	for i, p := range parts {
+		b.hashers[i].reset()
+		pages = max(pages, len(p.pages))
+	}
+	for at := range pages {
+		b.write(parts, int64(at))
+	}
+	for i, p := range parts {
+		b.hashers[i].file(p)
+	}
+	return nil
+}
+
+// write hashes the bytes that the parts have on one of their pages, which are in
+// memory.
+func (b *batch) write(parts []*Part, page int64) {
+	b.data = b.data[:0]
+	for _, p := range parts {
+		bytes, _ := p.bytes(min(page*p.size, p.Size), nil) // none if the part is shorter
+		b.data = append(b.data, bytes)
+	}
+	for k := range b.hashers[0] {
+		b.hashes = b.hashes[:0]
+		for i := range parts {
+			b.hashes = append(b.hashes, b.hashers[i][k].Hash)
+		}
+		if h, ok := b.hashes[0].(batchHash); ok {
+			h.WriteBatch(b.hashes, b.data)
+			continue
+		}
+		for i, h := range b.hashes {
+			_, _ = h.Write(b.data[i]) // a hash never fails
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -20,7 +21,7 @@ func TestDigestsOfTheStreamAreComputedBesideTheUpload(t *testing.T) {
 		memorybackend.SHA256(), // a single upload has it from the part
 	}
 	for _, size := range []int{0, 1, part, part + 1, 1000} {
-		b, data := store(smallLimits()), content(size)
+		b, data := store(smallLimits()), testutil.Content(size)
 		o := smallOptions()
 		o.Digests = asked
 		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
@@ -42,7 +43,7 @@ func TestDigestsOwedToTheStoreAreThereAtFinish(t *testing.T) {
 	for _, size := range []int{0, part, part + 1, 1000} {
 		b := store(l) // strict: it refuses a wrong or missing digest
 		_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
-			_, err := w.Write(content(size))
+			_, err := w.Write(testutil.Content(size))
 			return err
 		})
 		require.NoError(t, err)

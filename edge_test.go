@@ -16,6 +16,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/backendtest/faults"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -26,16 +27,16 @@ func TestAnotherStreamsFailureIsNotTakenForThisOnes(t *testing.T) {
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(1)))
 	g, ctx := errgroup.WithContext(t.Context())
 	o := smallOptions()
-	o.OnFailure = sluice.Keep
+	o.KeepOnFailure = true
 	var second error
 	g.Go(func() error {
-		_, err := sluice.Upload(ctx, b, "first", o, writeAll(content(10*part)))
+		_, err := sluice.Upload(ctx, b, "first", o, writeAll(testutil.Content(10*part)))
 		return err
 	})
 	g.Go(func() error {
 		_, second = sluice.Upload(ctx, memory, "second", smallOptions(), func(w io.Writer) error {
 			<-ctx.Done()
-			_, err := w.Write(content(part * 4))
+			_, err := w.Write(testutil.Content(part * 4))
 			return err
 		})
 		return second
@@ -53,7 +54,7 @@ func TestAHookThatPanicsInCloseSurfaces(t *testing.T) {
 		require.PanicsWithValue(t, "hook", func() {
 			o := smallOptions()
 			o.Hooks = &sluice.Hooks{PartDone: func(sluice.PartEvent, error) { panic("hook") }}
-			_, _ = sluice.Upload(t.Context(), store(smallLimits()), "f", o, writeAll(content(5)))
+			_, _ = sluice.Upload(t.Context(), store(smallLimits()), "f", o, writeAll(testutil.Content(5)))
 		})
 	})
 }
@@ -74,12 +75,12 @@ func TestAnUploaderThatIsEndedFromOutsideFailsTheStream(t *testing.T) {
 			runtime.Goexit() // what t.FailNow does
 		}
 	}}
-	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(4*part)))
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(testutil.Content(4*part)))
 	require.ErrorContains(t, err, endedFromOutside)
 }
 
 func TestAResumedPlanIsChecked(t *testing.T) {
-	l := sluice.Limits{PlansParts: true, Resumable: true}
+	l := sluice.Limits{ServerSizesParts: true, Resumable: true}
 	memory := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 10 * page})
 	_, err := memory.StartLargeFile(t.Context(), sluice.FileSpec{Name: "f", Size: 100 * page})
 	require.NoError(t, err)
@@ -96,7 +97,8 @@ func TestAFinishedFileOfAnotherDigestIsAnError(t *testing.T) {
 	}
 	o := smallOptions()
 	o.Digests = []sluice.Algorithm{memorybackend.SHA256()}
-	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(5*part)))
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(testutil.Content(5*part)))
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	require.ErrorContains(t, err, "the store says it has finished file mem-1, of bytes of sha256")
 }
 
@@ -121,9 +123,9 @@ func TestPiecesOfAResumedTailFitTheNumbersLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := smallLimits()
 		l.MaxParts = 3
-		memory, data := store(l), content(8*page+7*page)
+		memory, data := store(l), testutil.Content(8*page+7*page)
 		o := func() *sluice.Options {
-			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, OnFailure: sluice.Keep, MaxSize: 24 * page}
+			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, KeepOnFailure: true, MaxSize: 24 * page}
 		}
 		b := faults.New(memory, faults.Fail(nil, faults.OnPart(2)), faults.Delay(time.Second, faults.OnPart(2)))
 		slow := faults.New(b, faults.Delay(time.Second, faults.OnPart(2)))
@@ -148,9 +150,9 @@ func TestAStoredLastPartIsNotSentAgain(t *testing.T) {
 		l := smallLimits()
 		memory := memorybackend.New(&memorybackend.Options{Limits: &l, Latency: time.Millisecond})
 		o := func() *sluice.Options {
-			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 4 * page, Concurrency: 4, Resume: true, OnFailure: sluice.Keep}
+			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 4 * page, Concurrency: 4, Resume: true, KeepOnFailure: true}
 		}
-		data := content(8*page + 3*page + 5)
+		data := testutil.Content(8*page + 3*page + 5)
 		b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.Finish)))
 		first := o()
 		first.Concurrency = 1
@@ -169,11 +171,12 @@ func TestAStoredLastPartIsNotSentAgain(t *testing.T) {
 
 func TestATailOfWhichOnlyTheLastPieceIsStoredIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory, data := store(smallLimits()), content(8*page+7*page+5)
+		memory, data := store(smallLimits()), testutil.Content(8*page+7*page+5)
 		o := func() *sluice.Options {
-			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, OnFailure: sluice.Keep}
+			return &sluice.Options{MemoryLimit: 64 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, KeepOnFailure: true}
 		}
-		// Part 9, the short last piece, arrives; the seven before it are under way when the connection goes.
+		// Part 9, the short last piece, arrives; the seven before it are under
+		// way when the connection goes.
 		b := faults.New(memory, faults.Fail(nil, faults.Not(faults.OnPart(1)), faults.Not(faults.OnPart(9)), faults.OnKind(faults.UploadPart)))
 		slow := faults.New(b, faults.Delay(time.Second, faults.Not(faults.OnPart(1)), faults.Not(faults.OnPart(9)), faults.OnKind(faults.UploadPart)))
 		w, err := sluice.New(t.Context(), slow, "f", o())
@@ -193,12 +196,12 @@ func TestATailOfWhichOnlyTheLastPieceIsStoredIsResumed(t *testing.T) {
 
 func TestKeepHoldsForASingleUploadThatFails(t *testing.T) {
 	memory := store(smallLimits())
-	interrupt(t, memory, content(20*part), 10, nil)
+	interrupt(t, memory, testutil.Content(20*part), 2, func(o *sluice.Options) { o.Concurrency = 1 })
 	require.Len(t, memory.Leftovers(""), 1)
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadFile)))
-	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(content(5))) // the replay broke off
+	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(testutil.Content(part))) // as long as what is stored
 	require.ErrorIs(t, err, faults.ErrInjected)
-	require.Len(t, memory.Leftovers(""), 1, "OnFailure is Keep")
+	require.Len(t, memory.Leftovers(""), 1, "Resume implies KeepOnFailure")
 }
 
 func TestAnotherStreamsUnknownFinishIsNotThisOnes(t *testing.T) {
@@ -226,7 +229,7 @@ func TestAnotherStreamsUnknownFinishIsNotThisOnes(t *testing.T) {
 func TestAnUnknownFinishAsTheContextsCauseIsOnlyWords(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	b := newStub()
-	w, _ := open(t, ctx, b, func(o *sluice.Options) { o.OnFailure = sluice.Keep })
+	w, _ := open(t, ctx, b, func(o *sluice.Options) { o.KeepOnFailure = true })
 	mustWrite(t, w, 10*part)
 	cancel(fmt.Errorf("other stream: %w", sluice.ErrFinishUnknown))
 	err := w.Close()
@@ -235,14 +238,15 @@ func TestAnUnknownFinishAsTheContextsCauseIsOnlyWords(t *testing.T) {
 
 func TestTheSameStreamWithTheSameOptionsIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory, data := store(smallLimits()), content(8*8*page+7*page+5)
+		memory, data := store(smallLimits()), testutil.Content(8*8*page+7*page+5)
 		o := func() *sluice.Options {
 			return &sluice.Options{
-				MemoryLimit: 80 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, OnFailure: sluice.Keep,
+				MemoryLimit: 80 * page, PageSize: page, PartSize: 8 * page, Concurrency: 8, Resume: true, KeepOnFailure: true,
 				MaxSize: 1000 * page, Hooks: &sluice.Hooks{PartStarted: func(sluice.PartEvent) { time.Sleep(time.Second) }},
 			} // hashing takes its time
 		}
-		// 8 full parts, then the tail in pieces 9, 10, 11 and a shorter 12, which comes first; then the line is cut.
+		// 8 full parts, then the tail in pieces 9, 10, 11 and a shorter 12,
+		// which comes first; then the line is cut.
 		cut := faults.New(memory, faults.Fail(nil, faults.OnPart(9, 10, 11)), faults.Delay(time.Second, faults.OnPart(9, 10, 11)))
 		slow := faults.New(cut, faults.Delay(time.Second, faults.OnPart(9, 10, 11)))
 		w, err := sluice.New(t.Context(), slow, "f", o())
@@ -264,15 +268,15 @@ func TestAReachBeyondAllNumbersIsNoTrouble(t *testing.T) {
 	l := smallLimits()
 	l.MaxParts, l.MaxSingle = 0, math.MaxInt64
 	memory := store(l)
-	o := &sluice.Options{MemoryLimit: 16 << 30, PageSize: 1 << 10, PartSize: 1 << 10, Concurrency: 1, OnFailure: sluice.Keep}
+	o := &sluice.Options{MemoryLimit: 16 << 30, PageSize: 1 << 10, PartSize: 1 << 10, Concurrency: 1, KeepOnFailure: true}
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(3)))
-	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(6<<10)))
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(testutil.Content(6<<10)))
 	require.ErrorIs(t, err, faults.ErrInjected)
 	o.Resume, o.PartSize = true, 8<<30
 	w, err := sluice.New(t.Context(), memory, "f", o)
 	require.NoError(t, err)
 	defer w.Abort(nil)
-	_, err = w.Write(content(10 << 10))
+	_, err = w.Write(testutil.Content(10 << 10))
 	require.NoError(t, err)
 }
 
@@ -290,7 +294,7 @@ func TestTheAdviceCanBeFollowed(t *testing.T) {
 	require.EqualError(t, err, `sluice: open "f": Options.MaxSize 1 TB: stream passes 75.4 GB, the most that the Pool's limit 16 MiB carries in 10000 parts (8 MiB each); set the Pool's limit to at least 212 MiB for 1 TB`)
 	s, err := newOnB2(t, &sluice.Options{MemoryLimit: 212 << 20, MaxSize: 1e12})
 	require.NoError(t, err)
-	require.EqualValues(t, 1e12, s.Reach)
+	require.EqualValues(t, 1e12, s.MaxStreamSize)
 	_, err = newOnB2(t, &sluice.Options{Concurrency: 1 << 20})
 	require.EqualError(t, err, `sluice: open "f": concurrency 1048576 (Options.Concurrency) is over 65536`)
 	_, err = newOnB2(t, &sluice.Options{Size: sluice.UnknownSize})
@@ -304,6 +308,7 @@ func TestAStoredFileOfAnotherSizeIsNamed(t *testing.T) {
 		f.Size++
 		return f, err
 	}
-	_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), writeAll(content(5)))
-	require.EqualError(t, err, `sluice: upload "f": the store says it has finished file mem-1, of 6 bytes, 5 were sent`)
+	_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), writeAll(testutil.Content(5)))
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.EqualError(t, err, `sluice: upload "f": outcome of finish unknown: the store says it has finished file mem-1, of 6 bytes, 5 were sent`)
 }

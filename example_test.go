@@ -36,8 +36,8 @@ func ExampleUpload() {
 	// Output: greeting.txt 29
 }
 
-// A tar of a file system, compressed on the way. An error at any stage, the compressor's Close included, is
-// returned, and then nothing is finished.
+// A tar of a file system, compressed on the way. An error at any stage, the
+// compressor's Close included, is returned, and then nothing is finished.
 func ExampleUpload_compressed() {
 	backend := memorybackend.New(nil)
 	files := fstest.MapFS{"a.txt": {Data: []byte("alpha")}, "b/c.txt": {Data: []byte("gamma")}}
@@ -110,7 +110,7 @@ func ExampleNew() {
 	// line 2
 }
 
-// A source that fails never becomes a file, and the error is the source's.
+// A source that fails while ReadFrom reads it never becomes a file, and the error is the source's.
 func ExampleLargeFileWriter_ReadFrom() {
 	backend := memorybackend.New(nil)
 	source := io.MultiReader(strings.NewReader("half a dump"), failing{})
@@ -172,14 +172,14 @@ func ExampleOptions_digests() {
 	// Output: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
 }
 
-// An upload that died is gone on with when the program runs again: the source is read from its first byte,
-// and what the store has is compared, not sent.
+// An upload that died is gone on with when the program runs again: the source
+// is read from its first byte, and what the store has is compared, not sent.
 func ExampleOptions_resume() {
 	backend := memorybackend.New(nil)
 	source := strings.Repeat("the same bytes again ", 1<<17)
 	stored := make(chan int, 100)
 	options := &sluice.Options{
-		MemoryLimit: 4 << 20, PageSize: 64 << 10, Resume: true, OnFailure: sluice.Keep,
+		MemoryLimit: 4 << 20, PageSize: 64 << 10, Resume: true,
 		Hooks: &sluice.Hooks{PartDone: func(p sluice.PartEvent, err error) { stored <- p.Number }},
 	}
 
@@ -191,7 +191,7 @@ func ExampleOptions_resume() {
 	for range 3 {
 		<-stored
 	}
-	w.Abort(errors.New("power failure")) // which Keep survives, as it would a real one
+	w.Abort(errors.New("power failure")) // which the large file survives, as it would a real one
 
 	w, err = sluice.New(context.Background(), backend, "big", options)
 	if err != nil {
@@ -208,7 +208,8 @@ func ExampleOptions_resume() {
 	// Output: 2752512 true
 }
 
-// Hooks tell what happens; the id of a large file is what a program writes down to clean up after a crash.
+// Hooks tell what happens; the id of a large file is what a program writes down
+// to clean up after a crash.
 func ExampleHooks() {
 	hooks := &sluice.Hooks{
 		PartDone: func(p sluice.PartEvent, err error) {

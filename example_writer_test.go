@@ -13,7 +13,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// A stream is given up, from any goroutine. Whatever waits ends with the reason, and nothing is finished.
+// A stream is given up, from any goroutine. Whatever waits ends with the
+// reason, and nothing is finished.
 func ExampleLargeFileWriter_Abort() {
 	backend := memorybackend.New(nil)
 	w, err := sluice.New(context.Background(), backend, "db.dump", nil)
@@ -29,7 +30,8 @@ func ExampleLargeFileWriter_Abort() {
 	// Output: true [] 0
 }
 
-// A snapshot of how it goes may be taken at any time, from any goroutine, and costs next to nothing.
+// A snapshot of how it goes may be taken at any time, from any goroutine, and
+// costs next to nothing.
 func ExampleLargeFileWriter_Stats() {
 	w, err := sluice.New(context.Background(), memorybackend.New(nil), "log", &sluice.Options{MemoryLimit: 64 << 20})
 	if err != nil {
@@ -51,8 +53,8 @@ func ExampleLargeFileWriter_Stats() {
 	// after it: 1000 accepted, 1000 stored, 0 retries
 }
 
-// With BufferDir the limit counts pages in a temporary file that has no name, so that a long stream, or a slow line, takes
-// disk and not memory.
+// With BufferDir the limit counts pages in a temporary file that has no name,
+// so that a long stream, or a slow line, takes disk and not memory.
 func ExampleOptions_bufferDir() {
 	dir, err := os.MkdirTemp("", "buffer") // of a disk with room for MemoryLimit
 	if err != nil {
@@ -88,7 +90,7 @@ func ExampleLargeFileWriter_Settings() {
 		log.Fatal(err)
 	}
 	defer w.Abort(nil)
-	fmt.Println("longest stream:", w.Settings().Reach>>30, "GiB")
+	fmt.Println("longest stream:", w.Settings().MaxStreamSize>>30, "GiB")
 	// Output: longest stream: 10 GiB
 }
 

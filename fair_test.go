@@ -17,8 +17,9 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// sideBySide sends streams of size bytes side by side, and returns how many bytes of each the store acknowledged between the
-// time when it had a part of every one and the end of the first.
+// sideBySide sends streams of size bytes side by side, and returns how many
+// bytes of each the store acknowledged between the time when it had a part of
+// every one and the end of the first.
 func sideBySide(t *testing.T, size int64, writers []*sluice.LargeFileWriter) []int64 {
 	acknowledged := func() (all []int64) {
 		for _, w := range writers {

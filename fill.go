@@ -8,7 +8,8 @@ import (
 
 // This file fills parts. Everything in it runs for the holder of the turn.
 
-// filling is how far the stream has come. It belongs to the holder of the turn, or of the lent token.
+// filling is how far the stream has come. It belongs to the holder of the turn,
+// or of the lent token.
 type filling struct {
 	part     *Part  // being filled, nil between parts
 	want     int64  // bytes part is to have
@@ -18,8 +19,8 @@ type filling struct {
 	total    int64  // bytes accepted
 	blocked  *clock // runs while the turn's holder waits for memory
 
-	// ahead is what ReadFrom reads into while a byte more would need memory: whether there is one more
-	// is known before memory is asked for.
+	// ahead is what ReadFrom reads into while a byte more would need memory:
+	// whether there is one more is known before memory is asked for.
 	ahead [4096]byte
 }
 
@@ -56,7 +57,7 @@ func (w *LargeFileWriter) filled(n int) {
 // first page, a claim on the rest of the part, or a page that is claimed.
 func (w *LargeFileWriter) grow() error {
 	if w.part != nil && w.part.Size == w.want {
-		if w.total == w.plan.settings.Reach {
+		if w.total == w.plan.settings.MaxStreamSize {
 			return w.fail(w.error("write", w.plan.beyond))
 		}
 		if err := w.claim(1); err != nil { // of a part that fits its first page
@@ -82,8 +83,8 @@ func (w *LargeFileWriter) grow() error {
 	return w.nextPage()
 }
 
-// nextPage goes on to a page that the claim has paid for. In a file pool that is the same memory, once
-// its bytes are in the file.
+// nextPage goes on to a page that the claim has paid for. In a file pool that
+// is the same memory, once its bytes are in the file.
 func (w *LargeFileWriter) nextPage() error {
 	if w.plan.pool.buffer == nil {
 		w.addPage(w.account.memory())
@@ -118,18 +119,18 @@ func (w *LargeFileWriter) openPart() error {
 	}
 	mem, err := w.account.firstPage(w.ctx)
 	if err != nil {
-		return w.err()
+		return w.noMemory(err)
 	}
 	w.part = w.pipeline.newPart()
 	w.part.Number, w.part.Offset = w.parts+1, w.total
-	w.want = min(want, w.plan.settings.Reach-w.total)
+	w.want = min(want, w.plan.settings.MaxStreamSize-w.total)
 	w.addPage(mem)
 	return nil
 }
 
 // nextSize asks the schedule, or the store where it plans the parts: that needs the large file.
 func (w *LargeFileWriter) nextSize() (int64, error) {
-	if !w.plan.limits.PlansParts {
+	if !w.plan.limits.ServerSizesParts {
 		if n := w.plan.resumed.sizeOf(w.parts + 1); n > 0 {
 			return n, nil
 		}
@@ -153,7 +154,7 @@ func (w *LargeFileWriter) claim(n int) error {
 		return nil
 	}
 	if err := w.account.claim(w.ctx, n); err != nil {
-		return w.err()
+		return w.noMemory(err)
 	}
 	w.part.claimed = n
 	return nil
@@ -162,6 +163,9 @@ func (w *LargeFileWriter) claim(n int) error {
 // handOver gives the part to the pipeline, which owns it from then on.
 func (w *LargeFileWriter) handOver() error {
 	p := w.part
+	if err := w.compareFirst(p); err != nil {
+		return err
+	}
 	w.part, w.room = nil, nil
 	w.parts++
 	if !w.pipeline.handOver(p) {
@@ -170,7 +174,8 @@ func (w *LargeFileWriter) handOver() error {
 	return nil
 }
 
-// readOnce reads once from r: into the page being filled, or ahead if one more byte would need memory.
+// readOnce reads once from r: into the page being filled, or ahead if one more
+// byte would need memory.
 func (w *LargeFileWriter) readOnce(r io.Reader) (int, error) {
 	if err := w.err(); err != nil {
 		return 0, err
@@ -203,8 +208,9 @@ func (w *LargeFileWriter) readOnce(r io.Reader) (int, error) {
 
 var errReadPanicked = errors.New("source panicked in Read")
 
-// lend reads into buf with the lent token out, so that a failed stream can be ended while r hangs. If
-// that happened, the page read into is all that is left to give back.
+// lend reads into buf with the lent token out, so that a failed stream can be
+// ended while r hangs. If that happened, the page read into is all that is left
+// to give back.
 func (w *LargeFileWriter) lend(r io.Reader, buf []byte) (n int, err error) {
 	part := w.part
 	w.readInto = len(w.room) > 0
@@ -236,8 +242,8 @@ func (w *LargeFileWriter) lend(r io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// discard gives back the part being filled. What a source that hangs in Read is reading into stays out
-// until it returns.
+// discard gives back the part being filled. What a source that hangs in Read is
+// reading into stays out until it returns.
 func (w *LargeFileWriter) discard(reading bool) {
 	p := w.part
 	w.part, w.room = nil, nil

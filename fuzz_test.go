@@ -2,6 +2,7 @@ package sluice_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 	"testing/iotest"
@@ -13,10 +14,12 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/backendtest/faults"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// Whatever the options and the store's limits, New refuses them in words or settles on what keeps them.
+// Whatever the options and the store's limits, New refuses them in words or
+// settles on what keeps them.
 func FuzzOptions(f *testing.F) {
 	const b2 = 5_000_000
 	f.Add("f", int64(0), int64(0), int64(0), int64(0), 0, 0, int64(0), int64(b2), int64(5e9), int64(10e12), 10_000, false)
@@ -27,7 +30,7 @@ func FuzzOptions(f *testing.F) {
 		if minPart < 0 || maxPart < 0 || maxFile < 0 || maxParts < 0 || maxPart > 0 && minPart > maxPart {
 			return // no store has such limits
 		}
-		l := sluice.Limits{MinPart: minPart, MaxPart: maxPart, MinParts: 2, MaxParts: maxParts, MaxFile: maxFile, MaxSingle: 1 << 30, PlansParts: plans}
+		l := sluice.Limits{MinPart: minPart, MaxPart: maxPart, MinParts: 2, MaxParts: maxParts, MaxFile: maxFile, MaxSingle: 1 << 30, ServerSizesParts: plans}
 		b := memorybackend.New(&memorybackend.Options{Limits: &l})
 		w, err := sluice.New(t.Context(), b, name, &sluice.Options{
 			Size: size, MaxSize: maxSize, PartSize: partSize, MemoryLimit: memory, PageSize: pageSize, Concurrency: concurrency,
@@ -42,7 +45,7 @@ func FuzzOptions(f *testing.F) {
 		}
 		defer w.Abort(nil)
 		s := w.Settings()
-		require.Positive(t, s.Reach)
+		require.Positive(t, s.MaxStreamSize)
 		require.GreaterOrEqual(t, s.Concurrency, 1)
 		require.Positive(t, s.PartSize)
 		require.LessOrEqual(t, s.PartSize, s.MaxPart)
@@ -54,7 +57,7 @@ func FuzzOptions(f *testing.F) {
 			require.GreaterOrEqual(t, s.PartSize, minPart)
 		}
 		if maxFile > 0 {
-			require.LessOrEqual(t, s.Reach, maxFile)
+			require.LessOrEqual(t, s.MaxStreamSize, maxFile)
 		}
 		if memory > 0 {
 			require.LessOrEqual(t, s.MemoryLimit, memory)
@@ -76,7 +79,7 @@ func FuzzWriter(f *testing.F) {
 			w, pool := open(t, t.Context(), b, nil)
 			var want []byte
 			for i := 1; i+1 < len(program); i += 2 {
-				data := content(int(program[i+1]))
+				data := testutil.Content(int(program[i+1]))
 				var n int64
 				var err error
 				switch program[i] % 8 {
@@ -93,7 +96,7 @@ func FuzzWriter(f *testing.F) {
 				case 6:
 					w.Abort(nil)
 				case 7:
-					n, err = w.ReadFrom(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(errSource)))
+					n, err = w.ReadFrom(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(errors.New("source failed"))))
 				}
 				want = append(want, data[:n]...)
 				require.LessOrEqual(t, pool.InUse(), pool.Limit())

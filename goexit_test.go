@@ -3,6 +3,7 @@ package sluice_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"runtime"
@@ -13,10 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
-// These tests are about code of others that ends its goroutine, as t.FailNow does: in a hook, a hash or a backend. The
-// stream has failed then, nobody waits for ever, and every page comes home.
+// These tests are about code of others that ends its goroutine, as t.FailNow
+// does: in a hook, a hash or a backend. The stream has failed then, nobody
+// waits for ever, and every page comes home.
 
 const endedFromOutside = "a hook or the backend panicked, or ended its goroutine"
 
@@ -40,7 +43,7 @@ func TestAnUploaderThatIsEndedGivesItsPagesBack(t *testing.T) {
 			}
 		}}
 	})
-	_, _ = w.Write(content(4 * part))
+	_, _ = w.Write(testutil.Content(4 * part))
 	require.ErrorContains(t, w.Close(), endedFromOutside)
 	require.Zero(t, pool.InUse())
 }
@@ -61,6 +64,46 @@ func TestPartsThatNoUploaderIsLeftForAreNotInFlight(t *testing.T) {
 	})
 }
 
+// The hook is called for an upload that is ended as a straggler, and during a
+// backoff.
+func TestHooks_OfAnAttemptThatEndTheirGoroutineFailTheStream(t *testing.T) {
+	for name, attempt := range map[string]func(ctx context.Context, p *sluice.Part) error{
+		"straggler": func(ctx context.Context, _ *sluice.Part) error { return until(ctx) },
+		"backoff": func(ctx context.Context, p *sluice.Part) error {
+			return p.Backoff(ctx, errors.New("reset"), time.Second)
+		},
+		"slow down": func(ctx context.Context, p *sluice.Part) error {
+			return p.Backoff(ctx, sluice.ErrSlowDown, time.Second)
+		},
+	} {
+		for _, concurrency := range []int{0, 3} {
+			t.Run(fmt.Sprint(name, ", ", concurrency), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newStub()
+					b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+						time.Sleep(time.Second)
+						if p.Number == 6 {
+							if err := attempt(ctx, p); err != nil {
+								return sluice.Receipt{}, err
+							}
+						}
+						return real()
+					}
+					w, pool := open(t, t.Context(), b, func(o *sluice.Options) {
+						o.Concurrency = concurrency
+						o.Hooks = &sluice.Hooks{PartRetrying: func(sluice.PartEvent, error, time.Duration) { runtime.Goexit() }}
+					})
+					_, _ = w.Write(testutil.Content(20 * part))
+					require.ErrorContains(t, w.Close(), endedFromOutside)
+					require.Zero(t, w.Stats().PartsInFlight)
+					require.Zero(t, pool.InUse())
+					requireNothingLeft(t, b.Backend)
+				})
+			})
+		}
+	}
+}
+
 func TestAStartThatIsEndedFailsTheStream(t *testing.T) {
 	for name, change := range map[string]func(*stub, *sluice.Options){
 		"the call": func(b *stub, _ *sluice.Options) {
@@ -79,7 +122,7 @@ func TestAStartThatIsEndedFailsTheStream(t *testing.T) {
 					l := smallLimits()
 					b := &stub{Backend: store(l)}
 					if plans {
-						l.PlansParts, l.MaxSingle, l.MinParts = true, 0, 1
+						l.ServerSizesParts, l.MaxSingle, l.MinParts = true, 0, 1
 						b.Backend = store(l)
 					}
 					w, pool := open(t, t.Context(), b, func(o *sluice.Options) {
@@ -87,7 +130,7 @@ func TestAStartThatIsEndedFailsTheStream(t *testing.T) {
 							o.Size = 100 * part
 						}
 					})
-					_, err := w.Write(content(100 * part))
+					_, err := w.Write(testutil.Content(100 * part))
 					require.ErrorContains(t, err, endedFromOutside)
 					require.ErrorContains(t, w.Close(), `start "f": `+endedFromOutside)
 					require.Zero(t, pool.InUse())
@@ -100,7 +143,7 @@ func TestAStartThatIsEndedFailsTheStream(t *testing.T) {
 
 func TestAHookOfAStoredPartThatEndsItsGoroutineFailsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory, data := store(smallLimits()), content(40*part)
+		memory, data := store(smallLimits()), testutil.Content(40*part)
 		interrupt(t, memory, data, 20, nil)
 		o := resumeOptions()
 		o.Hooks = &sluice.Hooks{PartStarted: func(e sluice.PartEvent) {
@@ -126,7 +169,7 @@ func TestADigestOfTheStreamThatEndsItsGoroutineFailsTheStream(t *testing.T) {
 		w, pool := open(t, t.Context(), store(smallLimits()), func(o *sluice.Options) {
 			o.Digests = []sluice.Algorithm{{Name: "quit", New: func() hash.Hash { return quitter{crc32.NewIEEE()} }}}
 		})
-		_, _ = w.Write(content(100 * part))
+		_, _ = w.Write(testutil.Content(100 * part))
 		require.ErrorContains(t, w.Close(), endedFromOutside)
 		require.Zero(t, pool.InUse())
 	})
@@ -169,11 +212,11 @@ func TestAFinishThatIsEndedIsOfUnknownOutcome(t *testing.T) {
 
 func TestACancelThatIsEndedAfterTheFileIsThereChangesNothing(t *testing.T) {
 	memory := store(smallLimits())
-	interrupt(t, memory, content(20*part), 10, nil)
+	interrupt(t, memory, testutil.Content(20*part), 2, func(o *sluice.Options) { o.Concurrency = 1 })
 	b := &quitsCancel{memory}
 	w, err := sluice.New(t.Context(), b, "f", resumeOptions())
 	require.NoError(t, err)
-	mustWrite(t, w, 5)
+	mustWrite(t, w, part)
 	closing := make(chan struct{})
 	go func() {
 		defer close(closing)
@@ -181,7 +224,7 @@ func TestACancelThatIsEndedAfterTheFileIsThereChangesNothing(t *testing.T) {
 	}()
 	<-closing
 	require.NoError(t, w.Close())
-	require.EqualValues(t, 5, w.File().Size)
+	require.EqualValues(t, part, w.File().Size)
 }
 
 // quitsCancel is a store whose large files end the goroutine that cancels them.

@@ -3,7 +3,6 @@ package sluice_test
 import (
 	"crypto/sha256"
 	"io"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +11,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// The stores of these tests count in tens of bytes, so that every edge is near: pages of 16 bytes, parts of 32.
+// The stores of these tests count in tens of bytes, so that every edge is near:
+// pages of 16 bytes, parts of 32.
 const (
 	page = 16
 	part = 32
@@ -33,14 +33,6 @@ func smallOptions() *sluice.Options {
 	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3}
 }
 
-// content is n bytes that differ everywhere.
-func content(n int) []byte {
-	data := make([]byte, n)
-	rng := rand.NewChaCha8([32]byte{1})
-	_, _ = rng.Read(data)
-	return data
-}
-
 func readBack(t testing.TB, b *memorybackend.Backend, name string) []byte {
 	f, err := b.Open(name)
 	require.NoError(t, err)
@@ -54,10 +46,6 @@ func requireNothingLeft(t testing.TB, b *memorybackend.Backend) {
 	require.Empty(t, b.Names())
 	require.Empty(t, b.Leftovers(""))
 }
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func sum256(data []byte) []byte {
 	s := sha256.Sum256(data)

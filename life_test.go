@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // These tests are about who may end a stream, when, and what is left then. They run in bubbles: a
@@ -43,7 +44,7 @@ func TestAbortDoesNotWaitForASourceThatHangs(t *testing.T) {
 					b, cause := newStub(), errors.New("enough")
 					ctx, cancel := context.WithCancelCause(t.Context())
 					w, pool := open(t, ctx, b, nil)
-					source := &hang{first: content(size), release: make(chan struct{})}
+					source := &hang{first: testutil.Content(size), release: make(chan struct{})}
 					var readErr error
 					var reading sync.WaitGroup
 					reading.Go(func() { _, readErr = w.ReadFrom(source) })
@@ -80,7 +81,7 @@ func TestAbortUnblocksAWriteThatWaitsForMemory(t *testing.T) {
 		w, pool := open(t, t.Context(), b, nil)
 		var writing sync.WaitGroup
 		writing.Go(func() {
-			n, err := w.Write(content(100 * part))
+			n, err := w.Write(testutil.Content(100 * part))
 			require.ErrorIs(t, err, sluice.ErrAborted)
 			require.Less(t, n, 9*page)
 		})
@@ -272,7 +273,7 @@ func TestTheFirstPartThatFailsIsTheStreamsFailure(t *testing.T) {
 			return sluice.Receipt{}, cause
 		}
 		w, pool := open(t, t.Context(), b, nil)
-		_, err := w.Write(content(100 * part))
+		_, err := w.Write(testutil.Content(100 * part))
 		<-w.Done()
 		require.ErrorIs(t, err, cause)
 		require.EqualError(t, err, `sluice: upload part 2 of "f" (3 attempts): 503 busy`)
@@ -289,7 +290,7 @@ func TestAStartThatFailsFailsTheStream(t *testing.T) {
 	b, cause := newStub(), errors.New("no such bucket")
 	b.start = func(context.Context, func() (sluice.LargeFile, error)) (sluice.LargeFile, error) { return nil, cause }
 	w, pool := open(t, t.Context(), b, nil)
-	_, err := w.Write(content(100 * part))
+	_, err := w.Write(testutil.Content(100 * part))
 	require.EqualError(t, err, `sluice: start "f": no such bucket`)
 	require.ErrorIs(t, w.Close(), cause)
 	require.Zero(t, pool.InUse())
@@ -299,7 +300,7 @@ func TestAStartThatFailsFailsTheStream(t *testing.T) {
 func TestAStoreThatReceivedSomethingElseIsNotBelieved(t *testing.T) {
 	lies := map[string]func(*sluice.Receipt){
 		`the store says it received 7 bytes, 32 were sent`: func(r *sluice.Receipt) { r.Size = 7 },
-		`the store says it received bytes of sha256 00, those sent have ` + fmt.Sprintf("%x", sum256(content(part))): func(r *sluice.Receipt) {
+		`the store says it received bytes of sha256 00, those sent have ` + fmt.Sprintf("%x", sum256(testutil.Content(part))): func(r *sluice.Receipt) {
 			r.Digests = sluice.Digests{{Name: "sha256", Sum: []byte{0}}}
 		},
 	}
@@ -313,7 +314,7 @@ func TestAStoreThatReceivedSomethingElseIsNotBelieved(t *testing.T) {
 			return r, err
 		}
 		w, _ := open(t, t.Context(), b, nil)
-		_, _ = w.Write(content(3 * part))
+		_, _ = w.Write(testutil.Content(3 * part))
 		require.EqualError(t, w.Close(), `sluice: upload part 1 of "f": `+want)
 		requireNothingLeft(t, b.Backend)
 	}
@@ -328,8 +329,13 @@ func TestAFinishedFileOfAnotherSizeIsAnError(t *testing.T) {
 	}
 	w, _ := open(t, t.Context(), b, nil)
 	mustWrite(t, w, 3*part)
-	require.EqualError(t, w.Close(), `sluice: finish "f": the store says it has finished file x7, of 5 bytes, 96 were sent`)
+	err := w.Close()
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.EqualError(t, err, `sluice: finish "f": outcome of finish unknown: the store says it has finished file x7, of 5 bytes, 96 were sent; `+
+		`large file mem-1 may be finished or not: look before uploading again`)
 	require.Zero(t, w.File())
+	_, err = b.Backend.Open("f")
+	require.NoError(t, err, "it is not removed")
 }
 
 func TestAbortRacesWithEverything(t *testing.T) {
@@ -342,9 +348,9 @@ func TestAbortRacesWithEverything(t *testing.T) {
 				calls.Go(func() {
 					for range 5 {
 						if (seed+i)%2 == 0 {
-							_, _ = w.Write(content(part * i))
+							_, _ = w.Write(testutil.Content(part * i))
 						} else {
-							_, _ = w.ReadFrom(bytes.NewReader(content(part * i)))
+							_, _ = w.ReadFrom(bytes.NewReader(testutil.Content(part * i)))
 						}
 						_ = w.Stats()
 						_ = w.File()

@@ -32,15 +32,15 @@ func TestNewAnnouncesTheReach(t *testing.T) {
 		part          int64
 		concurrency   int
 	}{
-		{128 << 20, 603_979_776_000, 8 << 20, 15},
-		{256 << 20, 1_207_959_552_000, 16 << 20, 15},
-		{1 << 30, 4_831_838_208_000, 64 << 20, 15},
-		{2200 << 20, 10e12, 138 << 20, 14},
-		{16 << 20, 75_497_472_000, 5 << 20, 2},
+		{128 << 20, 603_979_776_000, 8 << 20, 16},
+		{256 << 20, 1_207_959_552_000, 16 << 20, 16},
+		{1 << 30, 4_831_838_208_000, 64 << 20, 16},
+		{2200 << 20, 10e12, 138 << 20, 15},
+		{16 << 20, 75_497_472_000, 5 << 20, 3},
 	} {
 		s, err := newOnB2(t, &sluice.Options{MemoryLimit: c.memory})
 		require.NoError(t, err)
-		require.Equal(t, c.reach, s.Reach)
+		require.Equal(t, c.reach, s.MaxStreamSize)
 		require.Equal(t, c.part, s.PartSize)
 		require.Equal(t, c.concurrency, s.Concurrency)
 		require.Equal(t, c.memory, s.MemoryLimit)
@@ -51,14 +51,13 @@ func TestBadOptionsAreRefusedWithTheValueAndTheLimit(t *testing.T) {
 	pool, err := sluice.NewPool(0, 0)
 	require.NoError(t, err)
 	for want, o := range map[string]*sluice.Options{
-		`negative Options.Size: -2`:                       {Size: -2},
-		`negative Options.MaxSize: -2`:                    {MaxSize: -2},
-		`negative Options.PartSize: -3`:                   {PartSize: -3},
-		`negative Options.Concurrency: -4`:                {Concurrency: -4},
-		`negative Options.MemoryLimit: -5`:                {MemoryLimit: -5},
-		`negative Options.PageSize: -6`:                   {PageSize: -6},
-		`negative Options.CleanupTimeout: -7`:             {CleanupTimeout: -7},
-		`Options.OnFailure is 9, neither Cancel nor Keep`: {OnFailure: 9},
+		`negative Options.Size: -2`:           {Size: -2},
+		`negative Options.MaxSize: -2`:        {MaxSize: -2},
+		`negative Options.PartSize: -3`:       {PartSize: -3},
+		`negative Options.Concurrency: -4`:    {Concurrency: -4},
+		`negative Options.MemoryLimit: -5`:    {MemoryLimit: -5},
+		`negative Options.PageSize: -6`:       {PageSize: -6},
+		`negative Options.CleanupTimeout: -7`: {CleanupTimeout: -7},
 		`a Pool has its own memory limit, page size and folder: leave Options.MemoryLimit, PageSize and BufferDir empty`:                                                                                      {Pool: pool, MemoryLimit: 1},
 		`size 2 GB (Options.Size) is over 1 GB (Options.MaxSize)`:                                                                                                                                             {Size: 2e9, MaxSize: 1e9},
 		`memory limit 1 MiB holds fewer than two pages of 1 MiB`:                                                                                                                                              {MemoryLimit: 1 << 20},
@@ -137,8 +136,8 @@ func TestTheStreamEndsExactlyAtTheReach(t *testing.T) {
 			b := discarding(l)
 			w, err := sluice.New(t.Context(), b, "whole", &c.options)
 			require.NoError(t, err)
-			reach := w.Settings().Reach
-			require.Equal(t, reach, w.Stats().Reach)
+			reach := w.Settings().MaxStreamSize
+			require.Equal(t, reach, w.Stats().MaxStreamSize)
 			n, err := io.Copy(w, io.LimitReader(endless{}, reach))
 			require.NoError(t, err)
 			require.Equal(t, reach, n)
@@ -164,7 +163,7 @@ func TestWithEnoughMemoryTheStoresLargestFileIsCarried(t *testing.T) {
 	l := sluice.Limits{MinPart: page, MaxPart: 50 * 20 * page, MinParts: 2, MaxParts: 10_000, MaxFile: 20 * page * 10_000, MaxSingle: 1 << 30}
 	w, err := sluice.New(t.Context(), discarding(l), "f", &sluice.Options{MemoryLimit: 46 * page, PageSize: page})
 	require.NoError(t, err)
-	require.EqualValues(t, l.MaxFile, w.Settings().Reach)
+	require.EqualValues(t, l.MaxFile, w.Settings().MaxStreamSize)
 	n, err := io.Copy(w, io.LimitReader(endless{}, l.MaxFile))
 	require.NoError(t, err)
 	require.Equal(t, l.MaxFile, n)

@@ -3,56 +3,89 @@ package sluice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// pipeline is an errgroup of goroutines at three stations: those that hash the parts handed over, in any order; the
-// uploaders, which take what the governor lets in by number; and one that digests the stream beside them, in order. One
-// more opens the large file.
+// pipeline runs the goroutines of an upload at three stages: those that hash the
+// parts handed over, in any order; those that upload what the queue admits by
+// number; and one that digests the stream in order. One more opens the large
+// file, and one watches the uploads.
 //
-// After the first failure they go on to take parts, only to give back their pages.
+// The first failure, or the end of the caller's context, ends ctx. Then all
+// goroutines end, and the pages of all parts handed over are given back: each
+// goroutine gives back what waits in the queues when it ends, so that nothing
+// remains that the last one has put there.
 type pipeline struct {
 	backend Backend
 	plan    *plan
 	account *account
 	meter   *meter
-	fail    func(*Error) error // makes an error the stream's failure
+	fail    func(*Error) error // ends ctx with the error as its cause, unless it has ended
 
-	ctx    context.Context // the group's
-	group  *errgroup.Group
-	waited bool
-
-	hashing   *station // hashes parts
-	digesting *station // digests the stream; nil if nobody asked for that
-	whole     hashers  // of the stream
+	workers
+	stages
 
 	last        int          // number of the part handed over last; by the writer's turn only
 	outstanding atomic.Int32 // parts that have been handed over and are not done
 	free        chan *Part   // spent parts, to be used again
 
-	uploads  *governor
-	hedges   *hedger
-	file     opening
-	receipts receipts
+	queue *queue
+	store largeFile
 }
 
-// station is where parts wait for the few goroutines of the group that work there.
-type station struct {
+// workers are the goroutines of a pipeline.
+type workers struct {
+	ctx     context.Context // the stream's
+	group   sync.WaitGroup
+	watched bool // the watch is started; a stream that starts anew keeps it
+	waited  bool
+}
+
+// stages are what parts pass on their way to the queue.
+type stages struct {
+	hashing   *stage
+	digesting *stage  // nil if no digest of the stream was asked for
+	whole     hashers // of the stream
+}
+
+// stage is a queue of parts and the few goroutines that work on them.
+type stage struct {
 	queue   chan *Part
-	work    func() error // takes parts from the queue until it is closed
-	most    int          // goroutines that work
-	started int          // of these; by the writer's turn only
+	work    func() // takes parts until there are none, and gives back what waits
+	most    int    // goroutines that work
+	started int    // of these; by the writer's turn only
 	working sync.WaitGroup
 }
 
-// opening is how the large file comes to be open.
-type opening struct {
-	begun bool          // by the writer's turn only
-	done  chan struct{} // closed when large stands, or opening has failed
-	large LargeFile
+// take waits for the next part. It returns nil when there are no more, or ctx
+// has ended.
+func (s *stage) take(ctx context.Context) *Part {
+	select {
+	case p := <-s.queue:
+		return p
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// poll returns a part that waits, nil if there is none.
+func (s *stage) poll() *Part {
+	select {
+	case p := <-s.queue:
+		return p
+	default:
+		return nil
+	}
+}
+
+// largeFile is the large file, once it is open, and what it has received.
+type largeFile struct {
+	begun    bool          // opening has begun; by the writer's turn only
+	done     chan struct{} // closed when large is set, or opening has failed
+	large    LargeFile
+	receipts receipts
 }
 
 func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, asked []Algorithm, fail func(*Error) error) *pipeline {
@@ -63,21 +96,23 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 		account: a,
 		meter:   m,
 		fail:    fail,
-		hedges:  newHedger(),
-		whole:   newHashers(asked, p.limits.WholeDigests),
+		workers: workers{ctx: ctx},
 		free:    make(chan *Part, ahead),
-		file:    opening{done: make(chan struct{})},
+		store:   largeFile{done: make(chan struct{})},
 	}
-	u.uploads = newGovernor(min(p.settings.Concurrency, p.pool.pages), p.follows, func() { u.group.Go(u.upload) })
-	u.hashing = &station{queue: make(chan *Part, ahead), work: u.hashParts, most: mostHashers(p.limits.PartDigests)}
+	u.queue = newQueue(min(p.settings.Concurrency, p.pool.pages), p.adaptive, func() { u.group.Go(u.uploadParts) })
+	if p.rate != nil {
+		u.queue.limiter.expect(p.rate.perSecond, p.settings.PartSize)
+	}
+	u.hashing = &stage{queue: make(chan *Part, ahead), work: u.hashParts, most: mostHashers(newHashers(p.limits.PartDigests))}
+	u.whole = newHashers(asked, p.limits.WholeDigests)
 	if len(u.whole) > 0 {
-		u.digesting = &station{queue: make(chan *Part, ahead), work: u.digestStream, most: 1}
+		u.digesting = &stage{queue: make(chan *Part, ahead), work: u.digestStream, most: 1}
 	}
-	u.group, u.ctx = errgroup.WithContext(ctx)
 	if p.resumed != nil {
-		u.file.begun, u.file.large = true, p.resumed.large
-		close(u.file.done)
-		m.hooks.largeFileStarted(u.file.large.Info())
+		u.store.large = p.resumed.large
+		close(u.store.done)
+		m.hooks.largeFileStarted(u.store.large.Info())
 	}
 	return u
 }
@@ -89,7 +124,7 @@ func (u *pipeline) newPart() *Part {
 		return p
 	default:
 		pool := u.plan.pool
-		return &Part{meter: u.meter, uploads: u.uploads, held: held{size: int64(pool.pageSize), buffer: pool.buffer}}
+		return &Part{meter: u.meter, queue: u.queue, rate: u.plan.rate, held: held{size: int64(pool.pageSize), buffer: pool.buffer}}
 	}
 }
 
@@ -108,71 +143,87 @@ func (u *pipeline) drop(p *Part) {
 	}
 }
 
-// open starts the large file, once, on a goroutine of the group.
-func (u *pipeline) open() {
-	if u.file.begun {
+// begin starts what a stream of more than one part needs: the large file, once,
+// on a goroutine of its own, and the limiter's watch.
+func (u *pipeline) begin() {
+	if u.store.begun {
 		return
 	}
-	u.file.begun = true
-	u.group.Go(func() error {
-		defer close(u.file.done)
-		return u.guard("start", nil, u.start)
-	})
-}
-
-func (u *pipeline) start() error {
-	large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
-	if err != nil {
-		return err
+	u.store.begun = true
+	if !u.watched {
+		u.watched = true
+		u.group.Go(u.watch)
 	}
-	u.file.large = large
-	u.meter.hooks.largeFileStarted(large.Info())
-	return u.plan.accepts(large.Info().Plan)
+	if u.store.large == nil {
+		u.group.Go(u.start)
+	}
 }
 
-// guard runs what may fail, of the part p or of the stream if p is nil. An error fails the stream, and so does a call of
-// others' code that ends the goroutine.
-func (u *pipeline) guard(op string, p *Part, run func() error) (err error) {
-	err = errNotReturned
-	defer func() {
-		if err != nil {
-			err = u.fail(u.error(op, p, err))
-		}
-	}()
-	return run()
+// watch shows the limiter how the uploads do.
+func (u *pipeline) watch() {
+	defer u.giveBack()
+	u.queue.watch(u.ctx)
 }
 
-// plannedSizes opens the large file and returns the part sizes that the store has planned.
+// start opens the large file.
+func (u *pipeline) start() {
+	defer u.giveBack()
+	failed := errNotReturned
+	defer close(u.store.done)
+	defer func() { u.failIf("start", nil, failed) }()
+	large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
+	if err == nil {
+		u.store.large = large
+		u.meter.hooks.largeFileStarted(large.Info())
+		err = u.plan.accepts(large.Info().PartSizes)
+	}
+	failed = err
+}
+
+// failIf makes err, if it is not nil, the stream's failure unless it has one. p
+// is nil if err concerns no part. Functions that call hooks or backends have
+// errNotReturned as err until they return, so that a call that ends its
+// goroutine fails the stream too.
+func (u *pipeline) failIf(op string, p *Part, err error) {
+	if err != nil {
+		_ = u.fail(u.error(op, p, err))
+	}
+}
+
+// plannedSizes begins the large file and returns the part sizes that the store has planned.
 func (u *pipeline) plannedSizes() ([]int64, error) {
-	u.open()
+	u.begin()
 	u.meter.network.begin(u.meter)
 	defer u.meter.network.end(u.meter)
 	select {
-	case <-u.file.done:
+	case <-u.store.done:
 	case <-u.ctx.Done():
 		return nil, u.ctx.Err()
 	}
-	if u.file.large == nil || u.ctx.Err() != nil {
+	if u.store.large == nil || u.ctx.Err() != nil {
 		return nil, errors.New("not open")
 	}
-	return u.file.large.Info().Plan, nil
+	return u.store.large.Info().PartSizes, nil
 }
 
 // id is the large file's, "" if there is none. It is called after wait.
 func (u *pipeline) id() string {
-	if u.file.large == nil {
+	if u.store.large == nil {
 		return ""
 	}
-	return u.file.large.Info().ID
+	return u.store.large.Info().ID
 }
 
-// idleUploads is how many parts more could be sent at once with those that are not done.
-func (u *pipeline) idleUploads() int { return u.uploads.allowed() - int(u.outstanding.Load()) }
+// idleUploads is how many parts more could be sent at once with those that are
+// not done, if the limiter allows that.
+func (u *pipeline) idleUploads() int {
+	return u.plan.settings.Concurrency - int(u.outstanding.Load())
+}
 
-// handOver gives the pipeline a part; it is false if the stream has failed. The first part opens the
-// large file.
+// handOver gives the pipeline a part; it is false if the stream has failed. The
+// first part opens the large file.
 func (u *pipeline) handOver(p *Part) bool {
-	u.open()
+	u.begin()
 	u.last = p.Number
 	u.outstanding.Add(1)
 	if u.digesting == nil {
@@ -184,30 +235,30 @@ func (u *pipeline) handOver(p *Part) bool {
 	return u.bring(p, u.digesting) && hashed
 }
 
-// bring puts p into the queue of s, and has one goroutine more work there as long as there may be more.
-func (u *pipeline) bring(p *Part, s *station) bool {
+// bring puts p into the queue of s, and has one goroutine more work there as
+// long as there may be more.
+func (u *pipeline) bring(p *Part, s *stage) bool {
 	if s.started < s.most {
 		s.started++
 		s.working.Add(1)
-		u.group.Go(func() error {
+		u.group.Go(func() {
 			defer s.working.Done()
-			return s.work()
+			s.work()
 		})
 	}
 	select {
 	case s.queue <- p:
-		return true
 	default:
+		u.meter.network.begin(u.meter)
+		defer u.meter.network.end(u.meter)
+		select {
+		case s.queue <- p:
+		case <-u.ctx.Done():
+			u.drop(p)
+		}
 	}
-	u.meter.network.begin(u.meter)
-	defer u.meter.network.end(u.meter)
-	select {
-	case s.queue <- p:
-		return true
-	case <-u.ctx.Done():
-		u.drop(p)
-		return false
-	}
+	u.giveBack() // the goroutines may have ended before p came
+	return u.ctx.Err() == nil
 }
 
 // wait joins the goroutines. Nothing is handed over after it. A repeat does nothing.
@@ -216,31 +267,133 @@ func (u *pipeline) wait() {
 		return
 	}
 	u.waited = true
-	for _, s := range u.stations() {
-		close(s.queue)
+	close(u.hashing.queue)
+	if u.digesting != nil {
+		close(u.digesting.queue)
 	}
 	u.hashing.working.Wait()
-	u.uploads.end()
-	var hedging sync.WaitGroup
-	if u.last > 0 && u.plan.limits.Repeatable {
-		hedging.Go(u.hedgeStragglers)
+	u.queue.end()
+	u.group.Wait()
+}
+
+// giveBack drops the parts that no goroutine has taken, if the pipeline's context
+// has ended. Each goroutine of the pipeline defers it.
+func (u *pipeline) giveBack() {
+	if u.ctx.Err() == nil {
+		return
 	}
-	_ = u.group.Wait() // fail has filed the error
-	hedging.Wait()     // the group's ctx has ended
-	// If goroutines were ended from outside, nobody has taken these.
-	for _, s := range u.stations() {
-		for p := range s.queue {
+	for p := u.hashing.poll(); p != nil; p = u.hashing.poll() {
+		u.drop(p)
+	}
+	if u.digesting != nil {
+		for p := u.digesting.poll(); p != nil; p = u.digesting.poll() {
 			u.drop(p)
 		}
 	}
-	for _, p := range u.uploads.left() {
+	for _, p := range u.queue.left() {
 		u.done(p)
 	}
 }
 
-func (u *pipeline) stations() []*station {
-	if u.digesting == nil {
-		return []*station{u.hashing}
+// uploadParts sends the parts that the queue admits, until there are no more.
+func (u *pipeline) uploadParts() {
+	defer u.giveBack()
+	select {
+	case <-u.store.done:
+	case <-u.ctx.Done():
+		return
 	}
-	return []*station{u.hashing, u.digesting}
+	ctx, cut := context.WithCancel(u.ctx)
+	defer func() { cut() }()
+	for {
+		select {
+		case p, ok := <-u.queue.admitted:
+			if !ok {
+				return
+			}
+			if ctx.Err() != nil { // the upload before was cut
+				ctx, cut = context.WithCancel(u.ctx)
+			}
+			u.queue.sending(p, cut)
+			u.uploadPart(ctx, p)
+		case <-u.ctx.Done():
+			return
+		}
+	}
+}
+
+// uploadPart sends p, compares the store's answer with it and files the
+// receipt. An upload that the queue has ended is queued again.
+func (u *pipeline) uploadPart(ctx context.Context, p *Part) {
+	failed, again := errNotReturned, false
+	defer func() {
+		if again {
+			return
+		}
+		u.failIf("upload", p, failed)
+		u.queue.done(p, failed == nil)
+		u.done(p)
+	}()
+	if u.ctx.Err() != nil {
+		failed = u.ctx.Err() // the stream has another failure
+		return
+	}
+	if !p.started {
+		p.started = true
+		u.meter.hooks.partStarted(p)
+	}
+	r, err := u.store.large.UploadPart(ctx, p)
+	if err == nil {
+		err = agreePart(r, p)
+	} else if why := u.queue.ended(p); why != nil && u.ctx.Err() == nil {
+		u.meter.restarting(p, why)
+		u.queue.takeBack(p)
+		again = true
+		return
+	}
+	if err == nil {
+		u.store.receipts.file(p, r.ETag)
+		u.meter.acknowledge(p)
+	}
+	u.meter.hooks.partDone(p, err)
+	failed = err
+}
+
+// reuse files the receipt of a part that the store has from an earlier run.
+func (u *pipeline) reuse(p *Part, tag string) {
+	failed := errNotReturned
+	defer func() {
+		u.failIf("upload", p, failed)
+		u.done(p)
+	}()
+	u.queue.skip(p.Number)
+	u.meter.hooks.partStarted(p)
+	u.store.receipts.file(p, tag)
+	u.meter.reused.Add(p.Size)
+	u.meter.acknowledge(p)
+	u.meter.hooks.partDone(p, nil)
+	failed = nil
+}
+
+// done ends a part that was taken from the queue.
+func (u *pipeline) done(p *Part) {
+	u.outstanding.Add(-1)
+	u.meter.partsInFlight.Add(-1)
+	u.drop(p)
+}
+
+func (u *pipeline) error(op string, p *Part, err error) *Error {
+	e := &Error{Op: op, Name: u.plan.spec.Name, Err: err}
+	if p != nil {
+		e.Part, e.Attempts = p.Number, p.tried.number()
+	}
+	return e
+}
+
+// agreePart compares the store's answer to p with p.
+func agreePart(r Receipt, p *Part) error {
+	if r.Number != 0 && r.Number != p.Number {
+		return fmt.Errorf("the store says it received part %d, part %d was sent", r.Number, p.Number)
+	}
+	return agree("received", r.Size, p.Size, r.Digests, p.Digests)
 }

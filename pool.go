@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/c1508ce4/sluice/internal/size"
 )
@@ -16,22 +17,41 @@ const (
 	DefaultPageSize    = 1 << 20   // bytes
 )
 
-// Pool is a hard limit on memory, counted in pages and shared by any number of writers.
+// Pool is a hard limit on memory, counted in pages and shared by any number of writers and readers.
 //
-// There are two kinds of grant, and never more pages granted than the limit:
+// There are two kinds of grant, and never more pages are granted than the limit:
 //
 //	first page  one page, asked for while the writer holds nothing unsent; at most half of all pages
 //	claim       every page of one part at once; the first page becomes part of it
 //
-// Who waits for a first page holds nothing. Who waits for a claim holds one page. A part with a claim
-// never waits for memory again. So whoever waits holds little, and whoever holds much does not wait:
-// some writer goes on as long as a claimed part fills from a live source or uploads. A source or a store
-// that may hang for ever gets a Pool of its own.
+// A writer that waits for a first page holds nothing, and one that waits for a
+// claim holds one page. A part with a claim never waits for memory again, so pages
+// come home as long as one claimed part fills from a live source or uploads. A
+// source or a store that may hang for ever gets a Pool of its own.
 //
-// Claims are granted in turn: of those who wait, who was served longest ago comes first. A writer that holds no part has
-// its turn whatever the others hold; one that holds some has it only within an equal share of the pages among the writers
-// that hold or await a claim. First pages are granted in order of arrival, as long as few claims wait for nothing but
-// pages.
+// Claims are granted in turn: of the writers that wait, the one that was served
+// longest ago comes first. A writer that holds no part has its turn whatever the
+// others hold. One that holds some has it only within an equal share of the pages
+// among the writers that hold or await a claim. First pages are granted in order
+// of arrival, unless many claims wait for nothing but pages.
+//
+// A Pool may be shared by any number of writers, each of which is written to by
+// a goroutine of its own. One goroutine that writes to several of them in turn
+// may share a Pool only if it holds the largest part of every writer at once:
+// else the goroutine can wait for pages of parts that only it could fill. A
+// wait in which nothing has happened for two hours, because all pages are held
+// by writers that nothing is written to, fails with [ErrPoolBlocked].
+//
+// A reader takes pages for what it reads ahead, and never waits for them: if
+// there are none it goes on with 64 KiB of its own. All readers together hold at
+// most a quarter of the pages of a shared Pool, and together with the first
+// pages at most half, so that writers need not wait for what readers hold. One
+// goroutine may therefore read from one file and write to another on the same
+// Pool.
+//
+// Write waits when the pages are used up, or half of them by first pages: a
+// Pool of 128 pages serves 64 writers that have written one byte each, and the
+// next one waits until one of them has sent or discarded its page.
 //
 // A Pool keeps its pages until it is garbage. All methods may be called concurrently.
 type Pool struct {
@@ -44,14 +64,22 @@ type Pool struct {
 	first   int        // first pages whose part has no claim yet; <= firstMax
 	claimed int        // pages of parts with a claim, filling or uploading; first+claimed <= pages
 	sharers int        // accounts that hold or await a claim
+	holders []*account // that hold pages
 	starts  []*account // await a first page, in order of arrival
-	claims  []*account // await a claim, who was served longest ago first
+	claims  []*account // await a claim, the one served longest ago first
 	served  uint64     // claims so far, counting each writer's arrival as one
-	free    [][]byte   // memory; of a file pool only what fills first pages
+
+	readMax int            // pages of readers at most
+	reading int            // pages of readers; first+reading <= firstMax, unless there are readers only
+	readers int            // that hold or await pages
+	reads   []*readAccount // that await pages, in order of arrival
+
+	free [][]byte // memory; of a file pool only what fills first pages
 }
 
-// NewPool returns a Pool of limit bytes in pages of pageSize bytes; 0 stands for [DefaultMemoryLimit] and
-// [DefaultPageSize]. A limit below two pages is refused. No memory is taken before it is needed.
+// NewPool returns a Pool of limit bytes in pages of pageSize bytes; 0 stands
+// for [DefaultMemoryLimit] and [DefaultPageSize]. A limit below two pages is
+// refused. No memory is taken before it is needed.
 func NewPool(limit int64, pageSize int) (*Pool, error) {
 	if limit == 0 {
 		limit = DefaultMemoryLimit
@@ -70,14 +98,15 @@ func NewPool(limit int64, pageSize int) (*Pool, error) {
 	if n > most {
 		return nil, fmt.Errorf("sluice: memory limit %s is over %d pages of %s", size.Format(limit), most, size.Format(int64(pageSize)))
 	}
-	return &Pool{pageSize: pageSize, pages: int(n), firstMax: int(n / 2)}, nil
+	return &Pool{pageSize: pageSize, pages: int(n), firstMax: int(n / 2), readMax: int(n / 4)}, nil
 }
 
-// NewFilePool returns a Pool whose claimed pages lie in a temporary file in dir, which has no name, so that
-// it vanishes with the process. limit counts the pages in the file. In memory stay one page for each
-// writer, and 256 KiB for each upload. A stream that fits one page never touches the disk. A full disk fails
-// the stream. Windows is not supported: it cannot remove an open file. Close the Pool when no writer needs
-// it any more.
+// NewFilePool returns a Pool whose claimed pages lie in a temporary file in
+// dir, which has no name, so that it vanishes with the process. limit counts
+// the pages in the file. In memory stay one page for each writer, and 256 KiB
+// for each upload. A stream that fits one page never touches the disk. A full
+// disk fails the stream. Windows is not supported: it cannot remove an open
+// file. Close the Pool when no writer needs it any more.
 func NewFilePool(dir string, limit int64, pageSize int) (*Pool, error) {
 	p, err := NewPool(limit, pageSize)
 	if err != nil {
@@ -89,7 +118,8 @@ func NewFilePool(dir string, limit int64, pageSize int) (*Pool, error) {
 	return p, nil
 }
 
-// Close closes the file of a file pool. Streams that still use it fail. A Pool of memory needs no Close.
+// Close closes the file of a file pool. Streams that still use it fail. A Pool
+// of memory needs no Close.
 func (p *Pool) Close() error {
 	if p.buffer == nil {
 		return nil
@@ -100,15 +130,15 @@ func (p *Pool) Close() error {
 // Limit is the most bytes of pages that are ever in use.
 func (p *Pool) Limit() int64 { return int64(p.pages) * int64(p.pageSize) }
 
-// MaxPart is the largest part, in bytes, that a writer on this Pool may have: half the limit, so that one
-// part fills while another is sent.
+// MaxPart is the largest part, in bytes, that a writer on this Pool may have:
+// half the limit, so that one part fills while another is sent.
 func (p *Pool) MaxPart() int64 { return int64(p.pages-p.firstMax) * int64(p.pageSize) }
 
-// InUse is the bytes of pages granted to writers now.
+// InUse is the bytes of pages granted to writers and readers now.
 func (p *Pool) InUse() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int64(p.first+p.claimed) * int64(p.pageSize)
+	return int64(p.first+p.claimed+p.reading) * int64(p.pageSize)
 }
 
 // pagesFor is how many pages n bytes take.
@@ -116,9 +146,9 @@ func (p *Pool) pagesFor(n int64) int {
 	return int((n + int64(p.pageSize) - 1) / int64(p.pageSize))
 }
 
-// account is one writer's standing with its Pool. One goroutine at a time asks and waits on it (the one
-// whose turn it is), so the waiter is part of it and waiting allocates nothing. Giving back may be done
-// by any goroutine.
+// account is one writer's standing with its Pool. One goroutine at a time asks
+// and waits on it (the one whose turn it is), so the waiter is part of it and
+// waiting allocates nothing. Giving back may be done by any goroutine.
 type account struct {
 	pool    *Pool
 	held    int           // pages of this writer's claims; under pool.mu
@@ -127,10 +157,40 @@ type account struct {
 	granted atomic.Int64  // pages of first page and claims together; written under pool.mu
 	ready   chan struct{} // capacity 1: the grant
 	waiting func(bool)    // told before and after a wait that blocks
+	stalled atomic.Bool   // it waits
+	timer   *time.Timer   // of its waits; nil before the first
+	// activity returns the bytes that the writer has accepted, and reports
+	// whether parts of it are on their way, or a call other than a wait for
+	// memory is under way.
+	activity func() (accepted int64, busy bool)
 }
 
-func (p *Pool) account(waiting func(bool)) *account {
-	return &account{pool: p, ready: make(chan struct{}, 1), waiting: waiting}
+func (p *Pool) account(waiting func(bool), activity func() (int64, bool)) *account {
+	return &account{pool: p, ready: make(chan struct{}, 1), waiting: waiting, activity: activity}
+}
+
+// grants changes the number of pages that a holds.
+func (a *account) grants(pages int) {
+	p := a.pool
+	switch after := a.granted.Add(int64(pages)); {
+	case after == 0 && pages != 0:
+		p.holders = slices.DeleteFunc(p.holders, func(h *account) bool { return h == a })
+	case after == int64(pages) && pages > 0:
+		p.holders = append(p.holders, a)
+	}
+}
+
+// held returns the bytes that all writers holding pages have accepted, and
+// reports whether nothing that they do can bring a page home for a.
+func (p *Pool) held(a *account) (accepted int64, idle bool) {
+	for _, h := range p.holders {
+		n, busy := h.activity() // a itself is busy only with parts on their way
+		if busy {
+			return 0, false
+		}
+		accepted += n
+	}
+	return accepted, true
 }
 
 // firstPage waits for a first page. The caller holds no filling part.
@@ -150,7 +210,7 @@ func (a *account) claim(ctx context.Context, n int) error {
 	p.mu.Lock()
 	p.hold(a, 0, n)
 	if a.served == 0 {
-		p.serve(a)
+		p.moveLast(a)
 	}
 	at := slices.IndexFunc(p.claims, func(w *account) bool { return w.served > a.served })
 	if at < 0 {
@@ -163,13 +223,13 @@ func (a *account) claim(ctx context.Context, n int) error {
 // dropFirst takes a first page back; unclaim turns a claim into the first page again.
 func (a *account) dropFirst(int) {
 	a.pool.first--
-	a.granted.Add(-1)
+	a.grants(-1)
 }
 
 func (a *account) unclaim(n int) {
 	a.pool.hold(a, -n, 0)
 	a.pool.first++
-	a.granted.Add(1)
+	a.grants(1)
 }
 
 // wait is entered with pool.mu held and a in q. It ends with the grant, or with ctx's cause and
@@ -186,10 +246,11 @@ func (a *account) wait(ctx context.Context, q *[]*account, undo func(want int)) 
 	}
 	a.waiting(true)
 	defer a.waiting(false)
-	select {
-	case <-a.ready:
+	a.stalled.Store(true)
+	defer a.stalled.Store(false)
+	why, granted := a.await(ctx)
+	if granted {
 		return nil
-	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,8 +267,45 @@ func (a *account) wait(ctx context.Context, q *[]*account, undo func(want int)) 
 		p.hold(a, 0, 0)
 	}
 	p.grant()
-	return context.Cause(ctx)
+	return why
 }
+
+// await waits for the grant, and returns why there is none.
+func (a *account) await(ctx context.Context) (why error, granted bool) {
+	if a.timer == nil {
+		a.timer = time.NewTimer(poolPatience)
+	}
+	a.timer.Reset(poolPatience)
+	defer a.timer.Stop()
+	before := int64(-1)
+	for {
+		select {
+		case <-a.ready:
+			return nil, true
+		case <-ctx.Done():
+			return context.Cause(ctx), false
+		case <-a.timer.C:
+		}
+		a.pool.mu.Lock()
+		accepted, idle := a.pool.held(a)
+		others := len(a.pool.holders)
+		a.pool.mu.Unlock()
+		if idle && accepted == before {
+			return fmt.Errorf("%w: %d writers hold the pool of %s, and nothing has been written to them for %v; "+
+				"if one goroutine writes to several writers, give each a Pool of its own, or one that holds a part of each",
+				ErrPoolBlocked, others, size.Format(a.pool.Limit()), poolPatience), false
+		}
+		before = -1
+		if idle {
+			before = accepted
+		}
+		a.timer.Reset(poolPatience)
+	}
+}
+
+// poolPatience is how long nothing has to happen to the pages of a Pool,
+// between two looks, for a wait to be hopeless.
+const poolPatience = time.Hour
 
 // memory hands out a page that a grant already paid for; it never waits.
 func (a *account) memory() []byte {
@@ -229,8 +327,8 @@ func (p *Pool) recycle(mem []byte) {
 	p.free = append(p.free, mem)
 }
 
-// release gives back the pages taken under a claim of n pages, or under part of one; n is 0 for a first
-// page whose part never had a claim.
+// release gives back the pages taken under a claim of n pages, or under part of
+// one; n is 0 for a first page whose part never had a claim.
 func (a *account) release(pages []page, n int) {
 	p := a.pool
 	p.mu.Lock()
@@ -256,7 +354,7 @@ func (p *Pool) hold(a *account, add, want int) {
 	a.held += add
 	a.want = want
 	p.claimed += add
-	a.granted.Add(int64(add))
+	a.grants(add)
 	if after := a.held+a.want > 0; after != before {
 		if after {
 			p.sharers++
@@ -266,24 +364,25 @@ func (p *Pool) hold(a *account, add, want int) {
 	}
 }
 
-// serve puts a behind all others.
-func (p *Pool) serve(a *account) {
+// moveLast puts a after all others.
+func (p *Pool) moveLast(a *account) {
 	p.served++
 	a.served = p.served
 }
 
-// due reports whether a may have the claim it awaits: its first part always, a further one only
+// eligible reports whether a may have the claim it awaits: its first part always, a further one only
 // within an equal share of the pages.
-func (p *Pool) due(a *account) bool {
+func (p *Pool) eligible(a *account) bool {
 	return a.held == 0 || a.held+a.want <= p.pages/p.sharers
 }
 
-// crowded reports whether so many claims wait for nothing but pages that first pages wait too: the page that each of
-// them holds is missing where parts are sent.
-func (p *Pool) crowded() bool {
+// congested reports whether so many claims wait for nothing but pages that first
+// pages wait too: the page that each of them holds is missing where parts are
+// sent.
+func (p *Pool) congested() bool {
 	n := 0
 	for _, a := range p.claims {
-		if p.due(a) {
+		if p.eligible(a) {
 			n++
 		}
 	}
@@ -294,26 +393,31 @@ func (p *Pool) crowded() bool {
 // passed over, because its own uploads will bring it back. Claims come before first pages: they are
 // what brings pages home.
 func (p *Pool) grant() {
+	awaited := p.grantReads()
+	reading := p.reading // with what is kept free for a reader, so that claims do not always come first
+	if p.first+reading+awaited <= p.firstMax {
+		reading += awaited
+	}
 	for i := 0; i < len(p.claims); {
 		a := p.claims[i]
-		if !p.due(a) {
+		if !p.eligible(a) {
 			i++
 			continue
 		}
-		if p.first-1+p.claimed+a.want > p.pages {
+		if p.first-1+p.claimed+reading+a.want > p.pages {
 			break
 		}
 		p.claims = append(p.claims[:i], p.claims[i+1:]...)
 		a.dropFirst(0)
 		p.hold(a, a.want, 0)
-		p.serve(a)
+		p.moveLast(a)
 		a.ready <- struct{}{}
 	}
-	for len(p.starts) > 0 && p.first < p.firstMax && p.first+p.claimed < p.pages && !p.crowded() {
+	for len(p.starts) > 0 && p.first+p.reading+awaited < p.firstMax && p.first+p.claimed+reading < p.pages && !p.congested() {
 		a := p.starts[0]
 		p.starts = append(p.starts[:0], p.starts[1:]...)
 		p.first++
-		a.granted.Add(1)
+		a.grants(1)
 		a.ready <- struct{}{}
 	}
 }

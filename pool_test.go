@@ -19,7 +19,9 @@ func newTestPool(t testing.TB, pages int) *Pool {
 	return p
 }
 
-func (p *Pool) testAccount() *account { return p.account(func(bool) {}) }
+func (p *Pool) testAccount() *account {
+	return p.account(func(bool) {}, func() (int64, bool) { return 0, true })
+}
 
 // checkPool fails if more pages are granted than there are.
 func checkPool(t testing.TB, p *Pool) {

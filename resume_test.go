@@ -16,13 +16,15 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/backendtest/faults"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// interrupt streams data until the n-th part upload fails, as a killed program does, and keeps the rest.
+// interrupt streams data until the n-th part upload fails, as a killed program
+// does, and keeps the rest.
 func interrupt(t *testing.T, memory *memorybackend.Backend, data []byte, n int, change func(*sluice.Options)) string {
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(n)))
-	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, OnFailure: sluice.Keep}
+	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, KeepOnFailure: true}
 	if change != nil {
 		change(o)
 	}
@@ -36,7 +38,7 @@ func interrupt(t *testing.T, memory *memorybackend.Backend, data []byte, n int, 
 }
 
 func resumeOptions() *sluice.Options {
-	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, Resume: true, OnFailure: sluice.Keep}
+	return &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: part, Concurrency: 3, Resume: true, KeepOnFailure: true}
 }
 
 func writeAll(data []byte) func(io.Writer) error {
@@ -50,7 +52,7 @@ func TestAnInterruptedStreamIsResumedWherePartsAreStored(t *testing.T) {
 	for _, byID := range []bool{false, true} {
 		for n := 1; n <= 12; n++ {
 			synctest.Test(t, func(t *testing.T) {
-				memory, data := store(smallLimits()), content(11*part+7)
+				memory, data := store(smallLimits()), testutil.Content(11*part+7)
 				id := interrupt(t, memory, data, n, nil)
 				b := faults.New(memory)
 				o := resumeOptions()
@@ -84,7 +86,7 @@ func countParts(bytes int64) int64 { return (bytes + part - 1) / part }
 
 func TestWithNothingToResumeTheStreamStartsAnewUnlessAnIDWasGiven(t *testing.T) {
 	b := store(smallLimits())
-	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(content(5*part)))
+	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(testutil.Content(5*part)))
 	require.NoError(t, err)
 	o := resumeOptions()
 	o.ResumeID = "no such id"
@@ -92,25 +94,8 @@ func TestWithNothingToResumeTheStreamStartsAnewUnlessAnIDWasGiven(t *testing.T) 
 	require.ErrorContains(t, err, `sluice: resume "f": `)
 }
 
-func TestAPartThatDiffersIsSentAgain(t *testing.T) {
-	memory, data := store(smallLimits()), content(6*part)
-	interrupt(t, memory, data, 6, func(o *sluice.Options) { o.Concurrency = 1 })
-	data[2*part]++ // in part 3
-	b := faults.New(memory)
-	o := resumeOptions()
-	o.Concurrency = 1
-	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(data))
-	require.NoError(t, err)
-	require.Equal(t, data, readBack(t, memory, "f"))
-	var sent []int
-	for _, c := range b.Calls(faults.UploadPart) {
-		sent = append(sent, c.Part)
-	}
-	require.ElementsMatch(t, []int{3, 6}, sent)
-}
-
 func TestTheReplayIsCutAtTheStoredSizes(t *testing.T) {
-	memory, data := store(smallLimits()), content(30*page)
+	memory, data := store(smallLimits()), testutil.Content(30*page)
 	interrupt(t, memory, data, 6, func(o *sluice.Options) { o.PartSize, o.Concurrency = 3*page, 1 })
 	b := faults.New(memory)
 	o := resumeOptions() // parts of two pages now
@@ -123,14 +108,14 @@ func TestTheReplayIsCutAtTheStoredSizes(t *testing.T) {
 }
 
 func TestAStoredTailBelowTheMinimumIsReusedOnlyAsTheLastPart(t *testing.T) {
-	data := content(3*part + page/2)
+	data := testutil.Content(3*part + page/2)
 	for _, more := range []int{0, 1, 5 * part} {
 		memory := store(smallLimits())
 		b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.Finish)))
 		o := resumeOptions()
 		_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(data))
 		require.ErrorIs(t, err, faults.ErrInjected) // all four parts are stored
-		longer := append(bytes.Clone(data), content(more)...)
+		longer := append(bytes.Clone(data), testutil.Content(more)...)
 		w, err := sluice.New(t.Context(), memory, "f", resumeOptions())
 		require.NoError(t, err)
 		_, err = w.Write(longer)
@@ -147,34 +132,12 @@ func TestAStoredTailBelowTheMinimumIsReusedOnlyAsTheLastPart(t *testing.T) {
 
 func TestAStoredPartOverHalfTheMemoryIsRefusedInNew(t *testing.T) {
 	memory := store(smallLimits())
-	id := interrupt(t, memory, content(20*page), 4, func(o *sluice.Options) { o.PartSize, o.Concurrency = 4*page, 1 })
+	id := interrupt(t, memory, testutil.Content(20*page), 4, func(o *sluice.Options) { o.PartSize, o.Concurrency = 4*page, 1 })
 	o := resumeOptions()
 	o.MemoryLimit, o.PartSize = 6*page, 0
 	_, err := sluice.New(t.Context(), memory, "f", o)
-	require.EqualError(t, err, `sluice: resume "f": large file `+id+` has stored part 1 of 64 bytes, and a part may be at most half the memory limit of 96 bytes; set MemoryLimit to at least 128 bytes`)
+	require.EqualError(t, err, `sluice: resume "f": large file `+id+` has stored part 1 of 64 bytes, and a part may be at most half the memory limit of 96 bytes; set MemoryLimit to at least 128 bytes; large file `+id+` is kept unfinished`)
 	require.Len(t, memory.Leftovers(""), 1)
-}
-
-func TestAReplayThatEndsBeforeTheStoredPartsIsNotFinished(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		memory := store(smallLimits())
-		id := interrupt(t, memory, content(20*part), 18, func(o *sluice.Options) { o.Concurrency = 1 })
-		_, err := sluice.Upload(t.Context(), memory, "f", resumeOptions(), writeAll(content(9*part)))
-		require.EqualError(t, err, `sluice: resume "f": the resumed stream ended in part 9, and the store holds parts up to 17: it is another stream, or it was cut otherwise; start anew; large file `+id+` is kept unfinished`)
-		require.Empty(t, memory.Names())
-	})
-}
-
-func TestAReplayThatFitsOnePartCancelsTheLargeFile(t *testing.T) {
-	memory := store(smallLimits())
-	interrupt(t, memory, content(20*part), 5, nil)
-	w, err := sluice.New(t.Context(), memory, "f", resumeOptions())
-	require.NoError(t, err)
-	mustWrite(t, w, part)
-	require.NoError(t, w.Close())
-	require.Zero(t, w.File().Parts)
-	require.Equal(t, content(part), readBack(t, memory, "f"))
-	require.Empty(t, memory.Leftovers(""))
 }
 
 // unsized is a store that does not say how large stored parts are.
@@ -197,8 +160,8 @@ func (f unsizedFile) Info() sluice.LargeFileInfo {
 }
 
 func TestStoredPartsOfUnknownSizeAreSentAgain(t *testing.T) {
-	memory, data := store(smallLimits()), content(3*part)
-	interrupt(t, memory, content(4*part), 4, func(o *sluice.Options) { o.Concurrency = 1 })
+	memory, data := store(smallLimits()), testutil.Content(3*part)
+	interrupt(t, memory, testutil.Content(4*part), 4, func(o *sluice.Options) { o.Concurrency = 1 })
 	o := resumeOptions()
 	o.Concurrency = 1
 	_, err := sluice.Upload(t.Context(), unsized{memory}, "f", o, writeAll(data))
@@ -218,18 +181,18 @@ func TestStoredPartsThatWereCutTooSmallLowerTheReach(t *testing.T) {
 	l := smallLimits()
 	l.MaxParts = 10
 	memory := store(l)
-	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, Concurrency: 1, OnFailure: sluice.Keep}
+	o := &sluice.Options{MemoryLimit: 8 * page, PageSize: page, PartSize: page, MaxSize: 10 * page, Concurrency: 1, KeepOnFailure: true}
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadPart), faults.Nth(9)))
-	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(content(10*page)))
+	_, err := sluice.Upload(t.Context(), b, "f", o, writeAll(testutil.Content(10*page)))
 	require.ErrorIs(t, err, faults.ErrInjected)
-	o = &sluice.Options{MemoryLimit: 8 * page, PageSize: page, Resume: true, OnFailure: sluice.Keep}
+	o = &sluice.Options{MemoryLimit: 8 * page, PageSize: page, Resume: true, KeepOnFailure: true}
 	w, err := sluice.New(t.Context(), memory, "f", o)
 	require.NoError(t, err)
-	run := (w.Settings().Reach - 2*4*page) / page // eight pages, and two parts of four
+	run := (w.Settings().MaxStreamSize - 2*4*page) / page // eight pages, and two parts of four
 	require.EqualValues(t, 8, run)
-	_, err = w.Write(content(17 * page))
+	_, err = w.Write(testutil.Content(17 * page))
 	require.ErrorIs(t, err, sluice.ErrTooLarge)
-	require.EqualError(t, err, `sluice: write "f": stream passes 256 bytes, the most that the 2 parts left after the stored ones carry (64 bytes each); start anew`)
+	require.EqualError(t, err, `sluice: write "f": stream passes 256 bytes, the most that the 2 parts left after the stored ones carry (64 bytes each); start a new upload`)
 	w.Abort(nil)
 	o.MaxSize = 17 * page
 	_, err = sluice.New(t.Context(), memory, "f", o)
@@ -242,7 +205,7 @@ func TestResumeSweep(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 0))
 				memory := store(smallLimits())
-				data := content(part + 1 + rng.IntN(40*page))
+				data := testutil.Content(part + 1 + rng.IntN(40*page))
 				done := false
 				for range 50 { // killed again and again
 					o := resumeOptions()
@@ -269,11 +232,8 @@ func TestResumeSweep(t *testing.T) {
 					if errors.Is(err, faults.ErrInjected) {
 						continue
 					}
-					require.ErrorContains(t, err, "start anew") // the parts behind a gap were cut otherwise
-					o.Resume, o.OnFailure = true, sluice.Cancel
-					w, err = sluice.New(t.Context(), memory, "f", o)
-					require.NoError(t, err)
-					w.Abort(nil)
+					require.ErrorIs(t, err, sluice.ErrResumeMismatch) // the parts behind a gap were cut differently
+					cancelAll(t, memory)
 				}
 				require.True(t, done)
 				require.Equal(t, data, readBack(t, memory, "f"))

@@ -9,34 +9,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func TestAStoreThatPlansThePartsGetsThem(t *testing.T) {
-	l := sluice.Limits{PlansParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
+	l := sluice.Limits{ServerSizesParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
 	for _, size := range []int{1, 23, 24, 25, 240} {
 		b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 23})
 		o := smallOptions()
 		o.PartSize, o.Size = 0, int64(size)
 		f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
-			_, err := io.Copy(w, bytes.NewReader(content(size)))
+			_, err := io.Copy(w, bytes.NewReader(testutil.Content(size)))
 			return err
 		})
 		require.NoError(t, err)
 		require.Equal(t, (size+22)/23, f.Parts)
-		require.Equal(t, content(size), readBack(t, b, "f"))
+		require.Equal(t, testutil.Content(size), readBack(t, b, "f"))
 	}
 }
 
 func TestAStoreThatPlansThePartsNeedsTheSize(t *testing.T) {
-	l := sluice.Limits{PlansParts: true}
+	l := sluice.Limits{ServerSizesParts: true}
 	_, err := sluice.New(t.Context(), store(l), "f", smallOptions())
 	require.ErrorIs(t, err, sluice.ErrSizeRequired)
 	require.EqualError(t, err, `sluice: open "f": the size must be known: the store plans the parts from it; set Options.Size`)
 }
 
 func TestAPlannedPartOverHalfTheMemoryFailsAtTheFirstByte(t *testing.T) {
-	l := sluice.Limits{PlansParts: true}
+	l := sluice.Limits{ServerSizesParts: true}
 	b := memorybackend.New(&memorybackend.Options{Limits: &l, PlanPart: 5 * page})
 	o := smallOptions()
 	o.PartSize, o.Size = 0, 100*page
@@ -55,7 +56,7 @@ func TestADeclaredSizeIsKeptOrNothingIsFinished(t *testing.T) {
 			o := smallOptions()
 			o.Size = int64(size)
 			_, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error {
-				_, err := w.Write(content(sent))
+				_, err := w.Write(testutil.Content(sent))
 				return err
 			})
 			switch {
@@ -79,6 +80,6 @@ func TestADeclaredSizeGivesEqualParts(t *testing.T) {
 	w, err := sluice.New(t.Context(), b, "f", &sluice.Options{MemoryLimit: 128 << 20, Size: 20 << 20})
 	require.NoError(t, err)
 	require.EqualValues(t, 7<<20, w.Settings().PartSize)
-	require.EqualValues(t, 20<<20, w.Settings().Reach)
+	require.EqualValues(t, 20<<20, w.Settings().MaxStreamSize)
 	w.Abort(nil)
 }

@@ -1,8 +1,10 @@
 package sluice_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/backendtest/faults"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -23,7 +26,7 @@ func TestStatsSayWhereTheTimeWent(t *testing.T) {
 		require.NoError(t, err)
 		for range 20 {
 			time.Sleep(source)
-			_, err := w.Write(content(part))
+			_, err := w.Write(testutil.Content(part))
 			require.NoError(t, err)
 		}
 		require.NoError(t, w.Close())
@@ -87,4 +90,36 @@ func TestHooksTellTheStory(t *testing.T) {
 
 func event(what string, p sluice.PartEvent) string {
 	return fmt.Sprintf("%s %d of %d at %d, attempt %d", what, p.Number, p.Size, p.Offset, p.Attempt)
+}
+
+// An upload can be ended and started again before its first attempt has begun.
+func TestHooks_StartAPartOnceThoughItsUploadIsStartedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStub()
+		var ended atomic.Bool
+		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+			if p.Number == 8 && !ended.Swap(true) {
+				<-ctx.Done()
+				return sluice.Receipt{}, ctx.Err()
+			}
+			time.Sleep(time.Second)
+			return real()
+		}
+		var mu sync.Mutex
+		started := map[int]int{}
+		w, _ := open(t, t.Context(), b, func(o *sluice.Options) {
+			o.Hooks = &sluice.Hooks{PartStarted: func(e sluice.PartEvent) {
+				mu.Lock()
+				defer mu.Unlock()
+				started[e.Number]++
+			}}
+		})
+		mustWrite(t, w, 20*part)
+		require.NoError(t, w.Close())
+		require.EqualValues(t, 1, w.Stats().Restarts)
+		require.Len(t, started, 20)
+		for number, n := range started {
+			require.Equal(t, 1, n, "part %d", number)
+		}
+	})
 }

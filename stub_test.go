@@ -7,10 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// stub is a strict store in memory of which single calls are replaced. A replacement gets the real call.
+// stub is a strict store in memory of which single calls are replaced. A
+// replacement gets the real call.
 type stub struct {
 	*memorybackend.Backend
 	uploadFile func(ctx context.Context, p *sluice.Part, real func() (sluice.File, error)) (sluice.File, error)
@@ -90,7 +92,7 @@ func open(t testing.TB, ctx context.Context, b sluice.Backend, change func(*slui
 
 func mustWrite(t testing.TB, w *sluice.LargeFileWriter, n int) {
 	t.Helper()
-	k, err := w.Write(content(n))
+	k, err := w.Write(testutil.Content(n))
 	require.NoError(t, err)
 	require.Equal(t, n, k)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -76,7 +77,7 @@ func TestEverySizeArrivesWhole(t *testing.T) {
 	for how, feed := range feed {
 		t.Run(how, func(t *testing.T) {
 			for _, size := range sizes {
-				b, data := store(smallLimits()), content(size)
+				b, data := store(smallLimits()), testutil.Content(size)
 				o := smallOptions()
 				o.Concurrency = 1 // more would share the last part
 				f, err := sluice.Upload(t.Context(), b, "f", o, func(w io.Writer) error { return feed(w, data) })
@@ -115,7 +116,7 @@ func TestAFullPartStaysUntilOneMoreByteIsKnown(t *testing.T) {
 		b := store(smallLimits())
 		w, err := sluice.New(t.Context(), b, "f", smallOptions())
 		require.NoError(t, err)
-		_, err = w.ReadFrom(bytes.NewReader(content(part)))
+		_, err = w.ReadFrom(bytes.NewReader(testutil.Content(part)))
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Empty(t, b.Leftovers(""), "nothing is started for a stream that may fit one call")
@@ -137,7 +138,7 @@ func TestATinyStreamHoldsOnePageAndAnEmptyOneNone(t *testing.T) {
 	_, err = w.ReadFrom(bytes.NewReader(nil))
 	require.NoError(t, err)
 	require.Zero(t, pool.InUse())
-	_, err = w.ReadFrom(bytes.NewReader(content(4096)))
+	_, err = w.ReadFrom(bytes.NewReader(testutil.Content(4096)))
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<20, pool.InUse())
 	require.EqualValues(t, 1<<20, w.Stats().Memory)
@@ -150,7 +151,7 @@ func TestAStreamOfExactlyOnePageClaimsNothing(t *testing.T) {
 	require.NoError(t, err)
 	w, err := sluice.New(t.Context(), store(smallLimits()), "f", &sluice.Options{Pool: pool, PartSize: part})
 	require.NoError(t, err)
-	_, err = w.ReadFrom(bytes.NewReader(content(page)))
+	_, err = w.ReadFrom(bytes.NewReader(testutil.Content(page)))
 	require.NoError(t, err)
 	require.EqualValues(t, page, pool.InUse())
 	require.NoError(t, w.Close())
@@ -161,7 +162,7 @@ func TestAFailedSourceNeverBecomesAFile(t *testing.T) {
 		b, cause := store(smallLimits()), errors.New("disk on fire")
 		w, err := sluice.New(t.Context(), b, "f", smallOptions())
 		require.NoError(t, err)
-		_, err = w.ReadFrom(io.MultiReader(bytes.NewReader(content(size)), iotest.ErrReader(cause)))
+		_, err = w.ReadFrom(io.MultiReader(bytes.NewReader(testutil.Content(size)), iotest.ErrReader(cause)))
 		require.ErrorIs(t, err, cause)
 		require.EqualError(t, err, `sluice: read "f": disk on fire`)
 		_, err = w.Write([]byte{1})
@@ -175,7 +176,7 @@ func TestAFailedSourceNeverBecomesAFile(t *testing.T) {
 func TestATimeoutOfTheSourceIsAFailureToo(t *testing.T) {
 	b := store(smallLimits())
 	_, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
-		_, err := io.Copy(w, iotest.TimeoutReader(bytes.NewReader(content(10_000))))
+		_, err := io.Copy(w, iotest.TimeoutReader(bytes.NewReader(testutil.Content(10_000))))
 		return err
 	})
 	require.ErrorIs(t, err, iotest.ErrTimeout)
@@ -185,7 +186,7 @@ func TestATimeoutOfTheSourceIsAFailureToo(t *testing.T) {
 func TestASourceThatMisbehavesIsAFailure(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		r    readerFunc
+		r    testutil.ReaderFunc
 		want string
 	}{
 		{"too many bytes", func(p []byte) (int, error) { return len(p) + 1, nil }, `sluice: read "f": source returned 4097 bytes from a Read of 4096`},
@@ -213,7 +214,7 @@ func TestASourceThatPanicsFailsTheStream(t *testing.T) {
 	_, err = w.Write([]byte{1})
 	require.NoError(t, err)
 	require.PanicsWithValue(t, "boom", func() {
-		_, _ = w.ReadFrom(readerFunc(func([]byte) (int, error) { panic("boom") }))
+		_, _ = w.ReadFrom(testutil.ReaderFunc(func([]byte) (int, error) { panic("boom") }))
 	})
 	require.EqualError(t, w.Close(), `sluice: read "f": source panicked in Read`)
 	requireNothingLeft(t, b)
@@ -242,7 +243,7 @@ func TestAfterAbortEverythingIsErrAbortedAndTheCause(t *testing.T) {
 		b, cause := store(smallLimits()), errors.New("changed my mind")
 		w, err := sluice.New(t.Context(), b, "f", smallOptions())
 		require.NoError(t, err)
-		_, err = w.Write(content(size))
+		_, err = w.Write(testutil.Content(size))
 		require.NoError(t, err)
 		w.Abort(cause)
 		w.Abort(errors.New("second"))
@@ -264,7 +265,7 @@ func TestTheCallersContextEndsTheStreamWithItsCause(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w, err := sluice.New(ctx, b, "f", smallOptions())
 	require.NoError(t, err)
-	_, err = w.Write(content(10 * part))
+	_, err = w.Write(testutil.Content(10 * part))
 	require.NoError(t, err)
 	cancel(cause)
 	_, err = w.Write([]byte{1})
@@ -281,7 +282,7 @@ func TestADeadlineIsTestedForAsSuch(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := sluice.Upload(ctx, b, "f", smallOptions(), func(w io.Writer) error {
-			_, err := w.Write(content(100 * part))
+			_, err := w.Write(testutil.Content(100 * part))
 			return err
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -294,10 +295,10 @@ func TestKeepLeavesTheLargeFileAndNamesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, cause := store(smallLimits()), errors.New("enough")
 		o := smallOptions()
-		o.OnFailure = sluice.Keep
+		o.KeepOnFailure = true
 		w, err := sluice.New(t.Context(), b, "f", o)
 		require.NoError(t, err)
-		_, err = w.Write(content(4 * part))
+		_, err = w.Write(testutil.Content(4 * part))
 		require.NoError(t, err)
 		synctest.Wait()
 		w.Abort(cause)
@@ -324,4 +325,33 @@ func TestWriteAfterDoneIsErrClosed(t *testing.T) {
 		require.NoError(t, w.Close())
 		require.ErrorIs(t, <-written, sluice.ErrClosed)
 	}
+}
+
+func TestUploadAbortsOnErrorAndPanic(t *testing.T) {
+	b, cause := store(smallLimits()), errors.New("pg_dump: exit status 1")
+	f, err := sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
+		_, _ = w.Write(testutil.Content(5 * part))
+		return cause
+	})
+	require.Zero(t, f)
+	require.ErrorIs(t, err, cause)
+	require.EqualError(t, err, `sluice: upload "f": aborted: pg_dump: exit status 1`)
+	requireNothingLeft(t, b)
+
+	require.PanicsWithValue(t, "boom", func() {
+		_, _ = sluice.Upload(t.Context(), b, "f", smallOptions(), func(w io.Writer) error {
+			_, _ = w.Write(testutil.Content(5 * part))
+			panic("boom")
+		})
+	})
+	requireNothingLeft(t, b)
+}
+
+func TestUploadDoesNotLetTheFunctionCloseTheStream(t *testing.T) {
+	_, err := sluice.Upload(t.Context(), store(smallLimits()), "f", nil, func(w io.Writer) error {
+		_, closer := w.(io.Closer)
+		require.False(t, closer)
+		return nil
+	})
+	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
 package b2backend
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"crypto/rand"
@@ -10,14 +11,16 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
-	"github.com/c1508ce4/sluice/internal/lanes"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/sha1mb"
 )
 
-// Limits of the service (documented; of 5 GB and 5 GiB, which its pages both name, the smaller).
+// Limits of the service (documented; of 5 GB and 5 GiB, which its pages both
+// name, the smaller).
 const (
 	maxPart  = 5_000_000_000
 	minParts = 2
@@ -25,24 +28,30 @@ const (
 	maxFile  = 10_000_000_000_000
 )
 
-// Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
-// [Backend.With] returns share its login, its connections and its upload URLs.
+// Backend stores files in one bucket. It is a [sluice.Backend] and may be used
+// concurrently. All handles that [Backend.With] returns share its login, its
+// connections and its upload URLs.
 type Backend struct {
 	client *client
 	urls   *urlList // for single uploads to the bucket
 	bucket bucket
-	// locked means that the bucket has Object Lock or encrypts by default, which shrinks the metadata.
-	locked bool
-	limits sluice.Limits
-	// first is the account at the first login, whose restrictions hold for the life of the key.
+	// locked means that the bucket has Object Lock or encrypts by default,
+	// which shrinks the metadata; unlocked, that it has neither. Both are false
+	// if the key cannot see it.
+	locked, unlocked bool
+	limits           sluice.Limits
+	// first is the account at the first login, whose restrictions hold for the
+	// life of the key.
 	first   *account
 	options FileOptions
 }
 
 var _ sluice.Backend = (*Backend)(nil)
 
-// New logs in and looks the bucket up by its name. A key restricted to buckets must be allowed this one; any
-// other needs the capability listBuckets. A program in strict FIPS 140-3 mode is refused. Options may be nil.
+// New logs in and looks the bucket up by its name. A key restricted to buckets
+// must be allowed this one; any other needs the capability listBuckets. Empty
+// credentials are an error before anything is sent, and so is a program in
+// strict FIPS 140-3 mode. Options may be nil.
 func New(ctx context.Context, credentials Credentials, bucketName string, options *Options) (*Backend, error) {
 	if fips140.Enforced() {
 		return nil, errors.New("b2backend: the service takes no digest but SHA-1, which GODEBUG=fips140=only forbids; fips140=on allows it")
@@ -50,18 +59,21 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 	if bucketName == "" {
 		return nil, errors.New("b2backend: bucket name is empty")
 	}
+	if err := credentials.check(); err != nil {
+		return nil, fmt.Errorf("b2backend: %w", err)
+	}
 	o, err := options.resolve()
 	if err != nil {
 		return nil, err
 	}
 	c := &client{
-		transport: o.Transport, plainHTTP: o.AllowPlainHTTP, userAgent: o.UserAgent, log: o.Logger,
+		transport: o.Transport, hosts: exchange.NewHosts(o.Endpoint, o.AllowPlainHTTP, o.Domains), userAgent: o.UserAgent, log: o.Logger,
 		policy:  retry.Of(o.Retry),
-		session: session{credentials: credentials, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
+		session: &session{credentials: credentials, renew: o.Renew, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
 	}
 	first, err := c.account(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("b2backend: logging in with key %q: %w", credentials.KeyID, err)
+		return nil, fmt.Errorf("b2backend: logging in with key %q: %w", credentials.keyID, err)
 	}
 	b := &Backend{client: c, first: first}
 	if err := b.findBucket(ctx, bucketName); err != nil {
@@ -73,14 +85,13 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		MinParts: minParts, MaxParts: maxParts,
 		MaxFile: maxFile, MaxSingle: maxPart,
 		Resumable:   true,
-		Repeatable:  true, // documented
-		PartDigests: []sluice.Algorithm{lanes.SHA1()},
+		PartDigests: []sluice.Algorithm{sha1mb.Algorithm()},
 	}
 	return b, nil
 }
 
-// findBucket resolves the name. The list of a restricted key is in its login; asking for it again would be
-// refused (reported).
+// findBucket resolves the name. The list of a restricted key is in its login;
+// asking for it again would be refused (reported).
 func (b *Backend) findBucket(ctx context.Context, name string) error {
 	if !b.first.anyBucket {
 		i := slices.IndexFunc(b.first.buckets, func(allowed bucket) bool { return allowed.Name == name })
@@ -89,49 +100,63 @@ func (b *Backend) findBucket(ctx context.Context, name string) error {
 			for i, allowed := range b.first.buckets {
 				names[i] = allowed.Name
 			}
-			return fmt.Errorf("the key is restricted to other buckets: %q", names)
+			return fmt.Errorf("the key is restricted to other buckets: %s", exchange.Present(fmt.Sprintf("%q", names)))
 		}
 		b.bucket = b.first.buckets[i]
 		return nil
 	}
 	var answer listBucketsAnswer
-	if err := b.client.call(ctx, listBuckets, listBucketsRequest{b.first.id, name}, &answer); err != nil {
+	k := &call{method: listBuckets, request: listBucketsRequest{b.first.id, name}, read: into(&answer, nil)}
+	if err := b.client.do(ctx, k); err != nil {
 		return err
 	}
 	for _, found := range answer.Buckets {
 		if found.BucketName == name {
 			b.bucket = bucket{ID: found.BucketID, Name: name}
 			b.locked = found.FileLock.Value.Enabled || found.Encryption.Value.Mode != ""
+			b.unlocked = found.FileLock.Readable && found.Encryption.Readable && !b.locked
 			return nil
 		}
 	}
 	return fmt.Errorf("there is none of that name in account %s", b.first.id)
 }
 
-// With returns a handle of the same bucket whose files are stored with the options. Options that cannot be are
-// refused by Check.
+// With returns a handle of the same bucket whose files are stored with the
+// options. Options that cannot be are refused by Check.
 func (b *Backend) With(options FileOptions) *Backend {
 	handle := *b
 	handle.options = options
 	return &handle
 }
 
+// brief returns a handle for look-ups: what needs them repeats them.
+func (b *Backend) brief() *Backend {
+	handle := *b
+	client := *b.client
+	client.policy.Attempts, client.policy.Budget = 2, 0 // the second one is for a token that has expired
+	handle.client = &client
+	return &handle
+}
+
 // String is "b2://" and the bucket.
 func (b *Backend) String() string { return "b2://" + b.bucket.Name }
 
-// Format prints [Backend.String] for every verb: a Backend holds credentials and keys.
+// Format prints [Backend.String] for every verb: a Backend holds credentials
+// and keys.
 func (b Backend) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, b.String()) }
 
-// Limits are the service's, with the minimum part size that it answered at login.
+// Limits are the service's, with the minimum part size that it answered at
+// login.
 func (b *Backend) Limits() sluice.Limits {
 	l := b.limits
 	l.PartDigests = slices.Clone(l.PartDigests)
 	return l
 }
 
-// Check refuses names over 1024 bytes, with control characters, or outside what the key is restricted to;
-// metadata keys over 50 bytes or with characters that the service does not take; name and metadata over 7000
-// bytes together, 2048 with encryption or Object Lock; and options that contradict each other.
+// Check rejects names over 1024 bytes, with control characters, or outside what
+// the key is restricted to; metadata keys over 50 bytes or with characters that
+// the service does not take; name and metadata over 7000 bytes together, 2048
+// with encryption or Object Lock; and options that contradict each other.
 func (b *Backend) Check(spec sluice.FileSpec) error {
 	_, err := b.describe(spec)
 	return err
@@ -147,41 +172,14 @@ type description struct {
 
 // describe validates a file and works out what is sent of it.
 func (b *Backend) describe(spec sluice.FileSpec) (*description, error) {
-	d := &description{name: spec.Name, contentType: spec.ContentType}
-	if d.contentType == "" {
-		d.contentType = autoType
-	}
-	err := b.options.validate()
-	if err == nil {
-		err = checkName(spec.Name)
-	}
-	if err == nil && !strings.HasPrefix(spec.Name, b.first.namePrefix) {
-		err = fmt.Errorf("file name %q does not begin with %q, to which the key is restricted", spec.Name, b.first.namePrefix)
-	}
-	if err == nil {
-		err = checkSize(spec.Size)
-	}
-	if err == nil && strings.ContainsFunc(d.contentType, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-		err = fmt.Errorf("content type %q is not plain ASCII", d.contentType)
-	}
-	if err == nil {
-		d.info, err = b.options.info(spec)
-	}
-	if err == nil {
-		err = checkInfo(d.info)
-	}
-	for capability, needed := range map[string]bool{
-		"writeFiles":          true,
-		"writeFileRetentions": b.options.Retention.Mode != "",
-		"writeFileLegalHolds": b.options.LegalHold != "",
-	} {
-		if err == nil && needed && !b.first.can(capability) {
-			err = fmt.Errorf("the key lacks the capability %s", capability)
-		}
-	}
+	d := &description{name: spec.Name, contentType: cmp.Or(spec.ContentType, autoType)}
+	info, err := b.options.info(spec)
+	err = cmp.Or(b.options.validate(), checkName(spec.Name), b.checkPrefix(spec.Name), checkSize(spec.Size),
+		checkContentType(d.contentType), b.checkTimestamp(), err, checkInfo(info), b.checkKey())
 	if err != nil {
 		return nil, fmt.Errorf("b2backend: %w", err)
 	}
+	d.info = info
 	limit := maxHeaders
 	if b.locked || b.options.Encryption.mode != "" || b.options.Retention.Mode != "" || b.options.LegalHold != "" {
 		limit = maxLockedHeaders
@@ -190,10 +188,43 @@ func (b *Backend) describe(spec sluice.FileSpec) (*description, error) {
 	if size > limit {
 		return nil, fmt.Errorf("b2backend: name and info of %q are %d bytes, over the limit of %d bytes", d.name, size, limit)
 	}
-	if tag := rand.Text(); !b.options.Untagged && len(d.info) < maxInfo && size+len(tagKey)+len(tag) <= limit {
+	if !b.unlocked {
+		limit = maxLockedHeaders
+	}
+	if tag := rand.Text(); !b.options.OmitSluiceID && len(d.info) < maxInfo && size+len(tagKey)+len(tag) <= limit {
 		d.tag = tag
 	}
 	return d, nil
+}
+
+// checkKey rejects what the key may not do.
+func (b *Backend) checkKey() error {
+	for capability, needed := range map[string]bool{
+		"writeFiles":          true,
+		"writeFileRetentions": b.options.Retention.Mode != "",
+		"writeFileLegalHolds": b.options.LegalHold != "",
+	} {
+		if needed && !b.first.can(capability) {
+			return fmt.Errorf("the key lacks the capability %s", capability)
+		}
+	}
+	return nil
+}
+
+// checkTimestamp rejects a time in the future.
+func (b *Backend) checkTimestamp() error {
+	if at := b.options.UploadTimestamp; !at.IsZero() && at.After(b.client.session.now().Add(time.Minute)) {
+		return fmt.Errorf("UploadTimestamp %v is in the future", at)
+	}
+	return nil
+}
+
+// checkPrefix rejects names that the key may not use.
+func (b *Backend) checkPrefix(name string) error {
+	if own := b.first.namePrefix; !strings.HasPrefix(name, own) {
+		return fmt.Errorf("file name %q does not begin with %q, to which the key is restricted", name, own)
+	}
+	return nil
 }
 
 // autoType has the service choose a content type by the name's extension.
@@ -206,12 +237,4 @@ func (d *description) tagged() map[string]string {
 		info[tagKey] = d.tag
 	}
 	return info
-}
-
-// checkServerURL refuses a URL from an answer that credentials must not be sent to.
-func (c *client) checkServerURL(call, raw string) error {
-	if _, err := exchange.CheckURL(raw, c.plainHTTP); err != nil {
-		return unusable(call, "%v", err)
-	}
-	return nil
 }

@@ -1,10 +1,12 @@
 package b2backend
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -19,8 +21,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// What an answer leads to, at either endpoint. "again" is another attempt after a wait, "elsewhere" one at once with
-// another upload URL, "log in" one at once with another token.
+// What an answer leads to, at either endpoint. "again" is another attempt after
+// a wait, "elsewhere" one at once with another upload URL, "log in" one at once
+// with another token.
 const (
 	stop      = "stop"
 	again     = "again"
@@ -30,10 +33,10 @@ const (
 	sameURL   = "again, same URL"
 )
 
-// in says a decision in the words above.
-func in(at endpoint, d decision) string {
+// in says what a classification found in the words above.
+func in(d class) string {
 	switch {
-	case d.action == retry.Stop:
+	case d.Action == retry.Stop:
 		return stop
 	case d.login:
 		return relogin
@@ -41,14 +44,15 @@ func in(at endpoint, d decision) string {
 		return onceMore
 	case d.keepURL:
 		return sameURL
-	case d.action == retry.AtOnce:
+	case d.Action == retry.AtOnce:
 		return elsewhere
 	default:
 		return again
 	}
 }
 
-// The service's answers as far as they are known (documented, recorded, reported), and what follows.
+// The service's answers as far as they are known (documented, recorded,
+// reported), and what follows.
 func TestEveryKnownAnswerIsClassified(t *testing.T) {
 	for _, c := range []struct {
 		status        int
@@ -86,8 +90,13 @@ func TestEveryKnownAnswerIsClassified(t *testing.T) {
 		// The bytes changed on the way, in today's words and in older ones.
 		{400, "bad_request", "Checksum did not match data received", stop, elsewhere},
 		{400, "bad_request", "Sha1 did not match data received", stop, elsewhere},
-		// Not by the service itself, which has a code for everything: a request whose end did not come in time.
-		{400, "", "", again, elsewhere},
+		{400, "bad_request", "sha1 did not match data received", stop, elsewhere},
+		{400, "bad_request", "CHECKSUM DID NOT MATCH DATA RECEIVED", stop, elsewhere},
+		{400, "bad_request", "Part 7: checksum did not match data received", stop, elsewhere},
+		{400, "bad_sha1_checksum", "Upload failed: Sha1 did not match data received", stop, elsewhere},
+		{400, "bad_request", "error reading uploaded data: SocketTimeoutException(Read timed out)", stop, elsewhere},
+		{400, "bad_request", "Error reading uploaded data", stop, elsewhere},
+		{400, "bad_request", "More than one upload using auth token 4_x", stop, elsewhere},
 		// A token is dead, or the key is not allowed.
 		{401, "expired_auth_token", "Authorization token has expired", relogin, elsewhere},
 		{401, "bad_auth_token", "Invalid authorization token", relogin, elsewhere},
@@ -108,11 +117,12 @@ func TestEveryKnownAnswerIsClassified(t *testing.T) {
 		{404, "not_found", "", stop, stop},
 		{405, "method_not_allowed", "", stop, stop},
 		{409, "conflict", "", stop, stop},
-		{411, "", "", stop, stop},
+		{411, "length_required", "", stop, stop},
 		{415, "unsupported_media_type", "", stop, stop},
 		{416, "range_not_satisfiable", "", stop, stop},
 		// Slow, rated, busy, full, broken, and gateways.
-		{408, "request_timeout", "", again, again},
+		{408, "request_timeout", "", again, elsewhere},
+		{499, "client_closed", "", again, elsewhere},
 		{429, "too_many_requests", "20 calls/minute allowed for: API_AUTHORIZE_ACCOUNT_CALLED", again, sameURL},
 		{500, "internal_error", "Not enough members for write of 4_z", again, elsewhere},
 		{502, "", "", again, elsewhere},
@@ -122,21 +132,29 @@ func TestEveryKnownAnswerIsClassified(t *testing.T) {
 		{503, "service_unavailable", "No uploads available in vault 0001099", again, elsewhere},
 		{503, "bad_request", "timeout", again, elsewhere},
 		{504, "", "", again, elsewhere},
+		{520, "", "", again, elsewhere},
+		{530, "", "", again, elsewhere},
+		{598, "", "", again, elsewhere},
 		{599, "", "", again, elsewhere},
-		// Redirects are not followed.
-		{301, "", "", stop, stop},
-		{307, "", "", stop, stop},
-		{204, "", "", stop, stop},
+		// Not in the service's words: something before it has answered.
+		{204, "", "", again, elsewhere},
+		{301, "", "", again, elsewhere},
+		{307, "", "", again, elsewhere},
+		{400, "", "", again, elsewhere},
+		{403, "", "", again, elsewhere},
+		{404, "", "", again, elsewhere},
+		{407, "", "", stop, stop},
+		{499, "", "", again, elsewhere},
 	} {
 		err := fmt.Errorf("wrapped: %w", &Error{Call: "x", Status: c.status, Code: c.code, Message: c.message})
 		name := fmt.Sprintf("%d %s %s", c.status, c.code, c.message)
-		require.Equal(t, c.api, in(apiEndpoint, decide(apiEndpoint, err)), "API: %s", name)
-		require.Equal(t, c.upload, in(uploadEndpoint, decide(uploadEndpoint, err)), "upload: %s", name)
+		require.Equal(t, c.api, in(classify(apiEndpoint, err)), "API: %s", name)
+		require.Equal(t, c.upload, in(classify(uploadEndpoint, err)), "upload: %s", name)
 	}
 }
 
 func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
-	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	dial := exchange.Unsent(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 	for name, c := range map[string]struct {
 		err         error
 		api, upload string
@@ -153,41 +171,52 @@ func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
 		"our own":       {errors.New("no request was made"), stop, stop, false},
 	} {
 		for at, want := range map[endpoint]string{apiEndpoint: c.api, uploadEndpoint: c.upload} {
-			d := decide(at, c.err)
-			require.Equal(t, want, in(at, d), name)
-			require.Equal(t, c.lost, d.lost, name)
+			d := classify(at, c.err)
+			require.Equal(t, want, in(d), name)
+			require.Equal(t, c.lost, d.Outcome == retry.Unknown, name)
 		}
 	}
 }
 
-// A call that must not be repeated has certainly not been done only if it was refused in so many words.
+// A call that must not be repeated has certainly not been done only if it was
+// refused in so many words.
 func TestOnlyARefusalIsCertain(t *testing.T) {
-	for status := 400; status < 600; status++ {
-		want := status >= 500 || status == 408
-		require.Equal(t, want, wasLost(&Error{Status: status, Code: "x"}), "%d", status)
+	for status := 300; status < 600; status++ {
+		want := retry.NotDone
+		switch {
+		case status >= 500, status == 408, status == 499:
+			want = retry.Unknown
+		case status == 404, status == 409:
+			want = retry.Conflict
+		}
+		require.Equal(t, want, classify(apiEndpoint, &Error{Status: status, Code: "x"}).Outcome, "%d", status)
+		if status != 407 {
+			require.Equal(t, retry.Unknown, classify(uploadEndpoint, &Error{Status: status}).Outcome, "%d without the service's code", status)
+		}
 	}
-	require.False(t, wasLost(nil))
 }
 
 func TestEveryDeadTokenIsReplaced(t *testing.T) {
-	logins := 0
-	j := judge{at: apiEndpoint, login: func() { logins++ }}
+	c := client{session: &session{}, log: slog.New(slog.DiscardHandler)}
+	k := new(call)
+	retries := c.retries(k)
 	for range 3 {
-		require.Equal(t, retry.AtOnce, j.verdict(&Error{Status: 401, Code: "expired_auth_token"}).Action)
+		k.account = new(account)
+		c.session.current = k.account
+		require.Equal(t, retry.AtOnce, retries.Classify(&Error{Status: 401, Code: "expired_auth_token"}).Action)
+		require.Nil(t, c.session.current)
 	}
-	require.Equal(t, 3, logins)
 }
 
 func TestASecondUnauthorizedUploadInARowIsFinal(t *testing.T) {
-	j := judge{at: uploadEndpoint}
+	var u upload
 	unauthorized := &Error{Status: 401, Code: "unauthorized"}
-	require.Equal(t, retry.AtOnce, j.verdict(unauthorized).Action)
-	require.Equal(t, retry.Stop, j.verdict(unauthorized).Action)
+	require.Equal(t, retry.AtOnce, u.classify(unauthorized).Action)
+	require.Equal(t, retry.Stop, u.classify(unauthorized).Action)
 }
 
 func TestAVerdictCarriesRetryAfter(t *testing.T) {
-	j := judge{at: uploadEndpoint}
-	require.Equal(t, 7*time.Second, j.verdict(&Error{Status: 503, RetryAfter: 7 * time.Second}).After)
+	require.Equal(t, 7*time.Second, classify(uploadEndpoint, &Error{Status: 503, RetryAfter: 7 * time.Second}).After)
 }
 
 func TestReadErrorTakesAnyBody(t *testing.T) {
@@ -198,11 +227,11 @@ func TestReadErrorTakesAnyBody(t *testing.T) {
 		``:                   "b2_x: 400 Bad Request",
 		`[1,2]`:              "b2_x: 400 Bad Request",
 		`{"code": 7}`:        "b2_x: 400 Bad Request",
-		`{"code":"c","message":"two\nlines \u001b[31m red \u007f"}`:  "b2_x: 400 c: two lines  [31m red  ",
+		`{"code":"c","message":"two\nlines \u001b[31m red \u007f"}`:  `b2_x: 400 c: two lines \u001b[31m red \u007f`,
 		"{\"code\":\"c\",\"message\":\"\xff\"}":                      "b2_x: 400 c: \ufffd",
 		`{"code":"c","message":"` + strings.Repeat("é", 1000) + `"}`: "b2_x: 400 c: " + strings.Repeat("é", 512) + "…",
 	} {
-		e := readError("b2_x", &http.Response{StatusCode: 400, Header: http.Header{"Retry-After": {"3"}}}, []byte(body), nil)
+		e := readError("b2_x", &http.Response{StatusCode: 400, Header: http.Header{"Retry-After": {"3"}}, Body: io.NopCloser(strings.NewReader(body))}, nil)
 		require.Equal(t, want, e.Error())
 		require.Equal(t, 3*time.Second, e.RetryAfter)
 	}
@@ -224,12 +253,12 @@ func TestTheQuotedTokenIsCutEvenIfItIsNotOurs(t *testing.T) {
 func FuzzReadError(f *testing.F) {
 	f.Add([]byte(`{"code":"auth_token_limit","message":"more than one upload using auth token 4_SECRET1","status":400}`), "3")
 	f.Fuzz(func(t *testing.T, body []byte, after string) {
-		resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {after}}}
-		e := readError("b2_x", resp, body, []string{"SECRET1"})
+		resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {after}}, Body: io.NopCloser(bytes.NewReader(body))}
+		e := readError("b2_x", resp, []string{"SECRET1"})
 		require.NotContains(t, e.Error(), "SECRET1")
 		require.LessOrEqual(t, len(e.Error()), 3000)
 		require.GreaterOrEqual(t, e.RetryAfter, time.Duration(0))
-		decide(uploadEndpoint, e)
+		classify(uploadEndpoint, e)
 	})
 }
 

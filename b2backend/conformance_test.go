@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/backendtest"
 )
@@ -17,12 +20,17 @@ func TestBackendKeepsItsContract(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backendtest.Store {
 		s := newServer(t, nil)
 		if strings.HasSuffix(t.Name(), "resume-id") {
-			// A second handle finishes what the first one then cancels, which the server takes for one careless client.
+			// A second handle finishes what the first one then cancels, which
+			// the server takes for one careless client.
 			s = b2test.NewServer(&b2test.Options{MinPartSize: minPart})
 			t.Cleanup(s.Close)
 		}
+		b := dial(t, s)
+		encryption, err := b2backend.EncryptCustomer(customerKey)
+		require.NoError(t, err)
 		return backendtest.Store{
-			Backend: dial(t, s),
+			Backend: b,
+			Keyed:   b.With(b2backend.FileOptions{Encryption: encryption}),
 			Open: func(name string) (io.ReadCloser, error) {
 				f, err := finished(s, name)
 				if err != nil {
@@ -37,7 +45,7 @@ func TestBackendKeepsItsContract(t *testing.T) {
 				}
 				info := maps.Clone(f.Info)
 				delete(info, "sluice-id")
-				return sluice.FileSpec{Name: f.Name, Size: f.Size, ContentType: f.ContentType, Info: info}, nil
+				return sluice.FileSpec{Name: f.Name, Size: f.Size, ContentType: f.ContentType, Metadata: info}, nil
 			},
 		}
 	})

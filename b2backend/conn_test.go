@@ -15,6 +15,7 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/pipenet"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // piped is a server in a bubble, on a network in memory.
@@ -53,7 +54,7 @@ func (p *piped) dial(t *testing.T) (*b2backend.Backend, error) {
 func (p *piped) dialWith(t *testing.T, retry sluice.Retry) (*b2backend.Backend, error) {
 	return b2backend.New(t.Context(), mainKey(p.Server), p.Bucket(), &b2backend.Options{
 		Endpoint: p.URL(), Retry: retry,
-		Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		Transport: testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if p.before != nil {
 				p.before(req)
 			}
@@ -66,10 +67,12 @@ func (p *piped) dialWith(t *testing.T, retry sluice.Retry) (*b2backend.Backend, 
 	})
 }
 
-// connections are those of an upload that does one thing at a time: to authorize, to the API, and to upload.
+// connections are those of an upload that does one thing at a time: to
+// authorize, to the API, and to upload.
 const connections = 3
 
-// Whatever byte of an upload is the last one of its connection, in either direction, the file is stored once, and whole.
+// Whatever byte of an upload is the last one of its connection, in either
+// direction, the file is stored once, and whole.
 func TestAnUploadSurvivesABreakAtEveryByte(t *testing.T) {
 	for name, size := range map[string]int{"single": minPart / 2, "large": minPart + 1} {
 		for dial := 1; dial <= connections; dial++ {
@@ -77,8 +80,11 @@ func TestAnUploadSurvivesABreakAtEveryByte(t *testing.T) {
 				for _, stall := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%s, connection %d, answer %v, stall %v", name, dial, answer, stall), func(t *testing.T) {
 						t.Parallel()
-						last := int64(0)
-						for after := int64(0); ; after += breakEvery {
+						last, every := int64(0), int64(1)
+						if testutil.Race { // which makes each run several times slower
+							every = 13
+						}
+						for after := int64(0); ; after += every {
 							b := &pipenet.Break{Dial: dial, Answer: answer, After: after, Stall: stall}
 							synctest.Test(t, func(t *testing.T) { uploadOverBreak(t, b, size) })
 							if !b.Fired() {
@@ -100,7 +106,7 @@ func uploadOverBreak(t *testing.T, broken *pipenet.Break, size int) {
 	p.network.Inject(broken)
 	b, err := p.dial(t)
 	require.NoError(t, err, "after %d bytes", broken.After)
-	data := content(size)
+	data := testutil.Content(size)
 	opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MemoryLimit: 64 * minPart, Concurrency: 1}
 	_, err = sluice.Upload(t.Context(), b, "swept", opts, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -112,7 +118,8 @@ func uploadOverBreak(t *testing.T, broken *pipenet.Break, size int) {
 	require.Empty(t, p.Unfinished())
 }
 
-// A server that starts anew has lost its connections and its upload URLs, and is away meanwhile.
+// A server that starts anew has lost its connections and its upload URLs, and
+// is away meanwhile.
 func TestAnUploadSurvivesAServerThatStartsAnew(t *testing.T) {
 	for at := time.Duration(0); at < 3*time.Second; at += 50 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
@@ -130,7 +137,7 @@ func TestAnUploadSurvivesAServerThatStartsAnew(t *testing.T) {
 					close(restarted)
 				})
 			})
-			data := content(20*minPart + 1)
+			data := testutil.Content(20*minPart + 1)
 			opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 30 * minPart, MemoryLimit: 8 * minPart, Concurrency: 3}
 			_, err = sluice.Upload(t.Context(), b, "swept", opts, func(w io.Writer) error {
 				for rest := data; len(rest) > 0; rest = rest[min(len(rest), minPart):] {

@@ -8,11 +8,12 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // stored uploads a file to copy from.
 func stored(t *testing.T, b *b2backend.Backend, data []byte) sluice.File {
-	file, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "source", ContentType: "text/plain", Info: map[string]string{"k": "v"}}, part(0, data))
+	file, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "source", Size: int64(len(data)), ContentType: "text/plain", Metadata: map[string]string{"k": "v"}}, part(0, data))
 	require.NoError(t, err)
 	return file
 }
@@ -20,13 +21,13 @@ func stored(t *testing.T, b *b2backend.Backend, data []byte) sluice.File {
 func TestCopyPartAppendsWithoutDownloading(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
-	data := content(3 * minPart)
+	data := testutil.Content(3 * minPart)
 	source := stored(t, b, data)
 	f := start(t, b, "longer")
-	whole, err := f.CopyPart(t.Context(), 1, b2backend.Source{FileID: source.ID})
+	whole, err := f.CopyPart(t.Context(), 1, b2backend.CopySource{FileID: source.ID})
 	require.NoError(t, err)
 	require.EqualValues(t, len(data), whole.Size)
-	slice, err := f.CopyPart(t.Context(), 2, b2backend.Source{FileID: source.ID, Offset: 50, Length: minPart})
+	slice, err := f.CopyPart(t.Context(), 2, b2backend.CopySource{FileID: source.ID, Offset: 50, Length: minPart})
 	require.NoError(t, err)
 	require.EqualValues(t, minPart, slice.Size)
 	_, err = f.Finish(t.Context(), []sluice.Receipt{whole, slice, put(t, f, 3, []byte("new"))}, nil)
@@ -37,17 +38,17 @@ func TestCopyPartAppendsWithoutDownloading(t *testing.T) {
 func TestCopyFileTakesItsMetadataAlongUnlessGivenAny(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
-	source := stored(t, b, content(50))
-	file, err := b.CopyFile(t.Context(), spec("copy"), b2backend.Source{FileID: source.ID})
+	source := stored(t, b, testutil.Content(50))
+	file, err := b.CopyFile(t.Context(), spec("copy"), b2backend.CopySource{FileID: source.ID})
 	require.NoError(t, err)
 	require.Equal(t, sluice.File{ID: file.ID, Name: "copy", Size: 50}, file)
-	f := requireStored(t, s, "copy", content(50))
+	f := requireStored(t, s, "copy", testutil.Content(50))
 	require.Equal(t, "text/plain", f.ContentType)
 	require.Equal(t, "v", f.Info["k"])
 
-	_, err = b.CopyFile(t.Context(), sluice.FileSpec{Name: "copy2", ContentType: "text/html"}, b2backend.Source{FileID: source.ID, Offset: 10, Length: 20})
+	_, err = b.CopyFile(t.Context(), sluice.FileSpec{Name: "copy2", ContentType: "text/html"}, b2backend.CopySource{FileID: source.ID, Offset: 10, Length: 20})
 	require.NoError(t, err)
-	f = requireStored(t, s, "copy2", content(50)[10:30])
+	f = requireStored(t, s, "copy2", testutil.Content(50)[10:30])
 	require.Equal(t, "text/html", f.ContentType)
 	require.NotContains(t, f.Info, "k")
 }
@@ -55,9 +56,9 @@ func TestCopyFileTakesItsMetadataAlongUnlessGivenAny(t *testing.T) {
 func TestALostCopyIsUnknownAndNotRepeated(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
-	source := stored(t, b, content(50))
+	source := stored(t, b, testutil.Content(50))
 	inject(t, s, b2test.Fault{Call: "b2_copy_file", Status: 429}, b2test.Fault{Call: "b2_copy_file", Kind: b2test.LoseAnswer})
-	_, err := b.CopyFile(t.Context(), spec("copy"), b2backend.Source{FileID: source.ID})
+	_, err := b.CopyFile(t.Context(), spec("copy"), b2backend.CopySource{FileID: source.ID})
 	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	require.Equal(t, 2, s.Count("b2_copy_file"))
 }
@@ -68,11 +69,11 @@ func TestCopyPartSurvivesPassingFaults(t *testing.T) {
 	} {
 		s := newServer(t, nil)
 		b := dial(t, s)
-		source := stored(t, b, content(50))
+		source := stored(t, b, testutil.Content(50))
 		f := start(t, b, "longer")
 		fault.Call = "b2_copy_part"
 		inject(t, s, fault)
-		r, err := f.CopyPart(t.Context(), 1, b2backend.Source{FileID: source.ID, Length: 50})
+		r, err := f.CopyPart(t.Context(), 1, b2backend.CopySource{FileID: source.ID, Length: 50})
 		require.NoError(t, err)
 		require.EqualValues(t, 50, r.Size)
 		require.Equal(t, 2, s.Count("b2_copy_part"))
@@ -84,7 +85,7 @@ func TestBadSourcesAreRefusedUnsent(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	f := start(t, b, "file")
-	for want, source := range map[string]b2backend.Source{
+	for want, source := range map[string]b2backend.CopySource{
 		"b2backend: source without a FileID":                                                {},
 		"b2backend: source range of 0 bytes at 5":                                           {FileID: "x", Offset: 5},
 		"b2backend: source range of -1 bytes at 0":                                          {FileID: "x", Length: -1},
@@ -96,7 +97,7 @@ func TestBadSourcesAreRefusedUnsent(t *testing.T) {
 		_, err = b.CopyFile(t.Context(), spec("copy"), source)
 		require.EqualError(t, err, want)
 	}
-	_, err := f.CopyPart(t.Context(), 10001, b2backend.Source{FileID: "x"})
+	_, err := f.CopyPart(t.Context(), 10001, b2backend.CopySource{FileID: "x"})
 	require.EqualError(t, err, "b2backend: part number 10001 is not in 1 to 10000")
 	require.NoError(t, f.Cancel(t.Context()))
 }

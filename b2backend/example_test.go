@@ -19,7 +19,7 @@ func Example() {
 	defer server.Close()
 	ctx := context.Background()
 
-	backend, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()}, server.Bucket(),
+	backend, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()), server.Bucket(),
 		&b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
 	if err != nil {
 		log.Fatal(err)
@@ -41,7 +41,7 @@ func ExampleLargeFile_CopyPart() {
 	server := b2test.NewServer(nil)
 	defer server.Close()
 	ctx := context.Background()
-	backend, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()}, server.Bucket(),
+	backend, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()), server.Bucket(),
 		&b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		log.Fatal(err)
@@ -58,7 +58,7 @@ func ExampleLargeFile_CopyPart() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	first, err := large.(*b2backend.LargeFile).CopyPart(ctx, 1, b2backend.Source{FileID: old.ID})
+	first, err := large.(*b2backend.LargeFile).CopyPart(ctx, 1, b2backend.CopySource{FileID: old.ID})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func ExampleBackend_With() {
 	server := b2test.NewServer(nil)
 	defer server.Close()
 	ctx := context.Background()
-	backend, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()}, server.Bucket(),
+	backend, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()), server.Bucket(),
 		&b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		log.Fatal(err)

@@ -11,9 +11,10 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
-// dialExample is how a program reaches its bucket, here of the local test server.
+// dialExample is how a program reaches its bucket, here of the local test
+// server.
 func dialExample(ctx context.Context, server *b2test.Server) *b2backend.Backend {
-	backend, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()}, server.Bucket(),
+	backend, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()), server.Bucket(),
 		&b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		log.Fatal(err)
@@ -21,7 +22,8 @@ func dialExample(ctx context.Context, server *b2test.Server) *b2backend.Backend 
 	return backend
 }
 
-// What a crash has left is listed with its parts. Somebody may be uploading it: nothing is changed.
+// What a crash has left is listed with its parts. Somebody may be uploading it:
+// nothing is changed.
 func ExampleBackend_Unfinished() {
 	server := b2test.NewServer(nil)
 	defer server.Close()
@@ -44,7 +46,8 @@ func ExampleBackend_Unfinished() {
 	// Output: db/monday.dump has 0 parts
 }
 
-// A job that runs every day cancels what earlier ones have left, and nothing that may still be uploaded.
+// A job that runs every day cancels what earlier ones have left, and nothing
+// that may still be uploaded.
 func ExampleBackend_CancelStale() {
 	server := b2test.NewServer(nil)
 	defer server.Close()
@@ -55,20 +58,20 @@ func ExampleBackend_CancelStale() {
 	}
 	server.Advance(time.Hour)
 
-	gone, err := backend.CancelStale(ctx, b2backend.Stale{Prefix: "db/", Before: time.Now().Add(-48 * time.Hour)})
+	gone, err := backend.CancelStale(ctx, b2backend.StaleFilter{Prefix: "db/", OlderThan: 48 * time.Hour})
 	fmt.Println("older than two days:", len(gone), err)
-	gone, err = backend.CancelStale(ctx, b2backend.Stale{Prefix: "db/", Before: time.Now().Add(2 * time.Hour)})
-	fmt.Println("all:", len(gone), err)
+	gone, err = backend.CancelStale(ctx, b2backend.StaleFilter{Prefix: "db/", OlderThan: 30 * time.Minute})
+	fmt.Println("older than half an hour:", len(gone), err)
 	// Output:
 	// older than two days: 0 <nil>
-	// all: 1 <nil>
+	// older than half an hour: 1 <nil>
 }
 
 // A key that cannot be used is refused here, before a stream is begun.
 func ExampleNew() {
 	server := b2test.NewServer(nil)
 	defer server.Close()
-	_, err := b2backend.New(context.Background(), b2backend.Credentials{KeyID: server.KeyID(), Key: "wrong"}, server.Bucket(),
+	_, err := b2backend.New(context.Background(), b2backend.NewCredentials(server.KeyID(), "wrong"), server.Bucket(),
 		&b2backend.Options{Endpoint: server.URL()})
 	fmt.Println(err != nil)
 	// Output: true

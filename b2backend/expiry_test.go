@@ -17,18 +17,20 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // policies are who waits, and an unattended job.
 var policies = map[string]sluice.Retry{"attempts": {}, "budget": {Budget: time.Hour}}
 
-// A token that is dead as soon as it is there is not a key that is refused: the call goes on, within its policy.
+// A token that is dead as soon as it is there is not a key that is refused: the
+// call goes on, within its policy.
 func TestEveryCallSurvivesATokenThatExpiresTwiceInARow(t *testing.T) {
 	for name, retry := range policies {
 		for _, call := range []string{
 			"b2_start_large_file", "b2_get_upload_part_url", "b2_finish_large_file", "b2_cancel_large_file",
 			"b2_list_unfinished_large_files", "b2_list_parts", "b2_copy_part", "b2_copy_file", "b2_upload_part",
-			"b2_get_upload_url", "b2_upload_file", "b2_download_file_by_name",
+			"b2_get_upload_url", "b2_upload_file", byName, byID, "b2_get_file_info", "b2_list_file_names", "b2_delete_file_version",
 		} {
 			t.Run(name+" "+call, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -45,31 +47,35 @@ func TestEveryCallSurvivesATokenThatExpiresTwiceInARow(t *testing.T) {
 	}
 }
 
-// requireEveryCall makes the calls of an upload, of a resumed one, of copies, and of a download.
+// requireEveryCall makes the calls of an upload, of a resumed one, of copies,
+// and of a download.
 func requireEveryCall(t *testing.T, b *b2backend.Backend) {
-	small, err := b.UploadFile(t.Context(), spec("small"), part(0, content(minPart)))
+	small, err := b.UploadFile(t.Context(), sized("small", minPart), part(0, testutil.Content(minPart)))
 	require.NoError(t, err)
-	d, err := b.Open(t.Context(), "small")
-	require.NoError(t, err)
-	defer d.Close()
-	requireDownload(t, content(minPart), d)
-	_, err = b.CopyFile(t.Context(), spec("copy"), b2backend.Source{FileID: small.ID})
+	for f, err := range b.List(t.Context(), "") {
+		require.NoError(t, err)
+		requireRead(t, b, f, testutil.Content(minPart))
+	}
+	require.Equal(t, small.ID, stat(t, b, "small").ID)
+	_, err = b.CopyFile(t.Context(), spec("copy"), b2backend.CopySource{FileID: small.ID})
 	require.NoError(t, err)
 	gone := start(t, b, "gone")
 	require.NoError(t, gone.Cancel(t.Context()))
 	large := start(t, b, "large")
-	receipts := []sluice.Receipt{put(t, large, 1, content(minPart))}
+	receipts := []sluice.Receipt{put(t, large, 1, testutil.Content(minPart))}
 	again, err := b.ResumeLargeFile(t.Context(), spec("large"), "")
 	require.NoError(t, err)
 	require.Len(t, again.Info().Stored, 1)
-	r, err := large.CopyPart(t.Context(), 2, b2backend.Source{FileID: small.ID})
+	r, err := large.CopyPart(t.Context(), 2, b2backend.CopySource{FileID: small.ID})
 	require.NoError(t, err)
 	_, err = large.Finish(t.Context(), append(receipts, r), nil)
 	require.NoError(t, err)
+	require.NoError(t, b.Remove(t.Context(), stat(t, b, "large")))
 }
 
-// Every nth request finds the account's token dead, or all tokens. A storm in step with the three requests that replace
-// all of them would go on for ever, so those come every four requests at most.
+// Every nth request finds the account's token dead, or all tokens. A storm in
+// step with the three requests that replace all of them would go on for ever,
+// so those come every four requests at most.
 func TestAStreamSurvivesAStormOfExpiredTokens(t *testing.T) {
 	for name, retry := range policies {
 		for _, storm := range []struct {
@@ -94,7 +100,7 @@ func TestAStreamSurvivesAStormOfExpiredTokens(t *testing.T) {
 								p.ExpireUploadTokens()
 							}
 						}
-						data := content(20*minPart + 1)
+						data := testutil.Content(20*minPart + 1)
 						opts := &sluice.Options{PageSize: minPart, PartSize: minPart, MaxSize: 30 * minPart, MemoryLimit: 8 * minPart, Concurrency: concurrency}
 						_, err = sluice.Upload(t.Context(), b, "stormy", opts, func(w io.Writer) error {
 							_, err := io.Copy(w, bytes.NewReader(data))
@@ -118,7 +124,7 @@ func TestTokensThatNeverWorkEndTheCallWithinItsPolicy(t *testing.T) {
 		return err
 	}
 	uploadFile := func(ctx context.Context, b *b2backend.Backend) error {
-		_, err := b.UploadFile(ctx, spec("file"), part(0, content(minPart)))
+		_, err := b.UploadFile(ctx, sized("file", minPart), part(0, testutil.Content(minPart)))
 		return err
 	}
 	for name, retry := range policies {

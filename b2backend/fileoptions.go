@@ -2,6 +2,7 @@ package b2backend
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,48 +10,75 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/customerkey"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// FileOptions are what this store keeps of a file beside its bytes; see [Backend.With]. Zero fields are not sent.
-// All of it is fixed when the upload starts.
+// FileOptions are what this store keeps of a file beside its bytes; see
+// [Backend.With]. Zero fields are not sent. All of it is fixed when the upload
+// starts. What the service's answer shows not to be as asked for is an error
+// that matches [sluice.ErrOptionIgnored]: a large file is cancelled then before
+// its data is sent. An answer shows retention and legal hold only to a key with
+// readFileRetentions and readFileLegalHolds.
 type FileOptions struct {
 	// LastModified is stored as src_last_modified_millis.
 	LastModified time.Time
-	// LargeFileSHA1 is the SHA-1 of the whole file in hex, stored as large_file_sha1 of a large file. The service
-	// keeps it and does not check it. It has to be known at the start, which of a stream it seldom is.
+	// LargeFileSHA1 is the SHA-1 of the whole file in hex, stored as
+	// large_file_sha1 of a large file. It has to be known at the start, which
+	// of a stream it seldom is. The service keeps it and does not check it. A
+	// file that has another SHA-1 fails before it is finished where that is
+	// known: in a single upload, and where [sluice.Options].Digests asks for
+	// "sha1".
 	LargeFileSHA1 string
 
-	// Headers of downloads: b2-content-disposition and so on. The service checks their grammar.
+	// Headers of downloads: b2-content-disposition and so on. Check refuses
+	// values that do not match the grammar that the service asks for: RFC 6266
+	// for the disposition, RFC 2616 for the others.
 	ContentDisposition string
 	ContentLanguage    string
 	ContentEncoding    string
 	CacheControl       string
 	Expires            time.Time
 
-	// UploadTimestamp is stored in place of the time of the upload. The service must have enabled it for the
-	// account. An unfinished large file may then be listed as started at that time (uncertain).
+	// UploadTimestamp is stored in place of the time of the upload. It must not
+	// be in the future. The service must have enabled it for the account. An
+	// unfinished large file may then be listed as started at that time
+	// (uncertain).
 	UploadTimestamp time.Time
 
-	// Retention and LegalHold are Object Lock. The bucket must have it enabled, and the key the capabilities
-	// writeFileRetentions and writeFileLegalHolds.
+	// Retention and LegalHold are Object Lock. The bucket must have it enabled,
+	// and the key the capabilities writeFileRetentions and writeFileLegalHolds.
 	Retention Retention
 	LegalHold LegalHold
 
 	Encryption Encryption
 
-	// Untagged leaves out the key sluice-id, a random value in the metadata by which an upload is found whose
-	// answer was lost. It is also left out where the metadata has no room for it, or ten keys already.
-	Untagged bool
+	// OmitSluiceID leaves out the key sluice-id, a random value in the metadata
+	// by which an upload is found whose answer was lost. It is also left out
+	// where the metadata has ten keys already, or no room for its 35 bytes:
+	// within 7000 bytes if the key can see that the bucket has no Object Lock
+	// and encrypts nothing by default, within 2048 bytes otherwise.
+	OmitSluiceID bool
 }
 
 // Retention keeps a file from being deleted or changed until a time.
 type Retention struct {
-	Mode  string // "governance" or "compliance"; "" is none
+	Mode  RetentionMode
 	Until time.Time
 }
+
+// RetentionMode is who may end a retention before its time. "" is no retention.
+type RetentionMode string
+
+// The values of RetentionMode: a key with a special permission, or no key at
+// all.
+const (
+	Governance RetentionMode = "governance"
+	Compliance RetentionMode = "compliance"
+)
 
 // LegalHold keeps a file until the hold is taken off.
 type LegalHold string
@@ -61,8 +89,8 @@ const (
 	HoldOff LegalHold = "off"
 )
 
-// Encryption is server-side encryption of a file. The zero value leaves it to the bucket. A customer's key is
-// shown by no String, log or error.
+// Encryption is server-side encryption of a file. The zero value leaves it to
+// the bucket. A customer's key is shown by no String, log or error.
 type Encryption struct {
 	mode string
 	key  customerkey.Key
@@ -76,8 +104,8 @@ const (
 // EncryptB2 encrypts with a key that the service manages (SSE-B2).
 func EncryptB2() Encryption { return Encryption{mode: modeB2} }
 
-// EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of AES-256. The service does not keep it:
-// a file whose key is lost is lost.
+// EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
+// AES-256. The service does not keep it: a file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
 	k, err := customerkey.New(key)
 	if err != nil {
@@ -101,6 +129,9 @@ func (e Encryption) String() string {
 // Format prints [Encryption.String] for every verb.
 func (e Encryption) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
 
+// MarshalText returns [Encryption.String].
+func (e Encryption) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
 // LogValue is [Encryption.String].
 func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
@@ -116,13 +147,14 @@ func (e Encryption) object() *encryptionObject {
 	return o
 }
 
-// setCustomer sets the headers that every part of a file with a customer's key carries.
+// setCustomer sets the headers that every part of a file with a customer's key
+// carries.
 func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Bz-") }
 
 // secrets are what must be cut from errors.
 func (e Encryption) secrets() []string { return e.key.Secrets() }
 
-// validate refuses options that the service would.
+// validate rejects options that the service would.
 func (o *FileOptions) validate() error {
 	if o.LargeFileSHA1 != "" {
 		if sum, err := hex.DecodeString(o.LargeFileSHA1); err != nil || len(sum) != 20 {
@@ -134,17 +166,17 @@ func (o *FileOptions) validate() error {
 		if !o.Retention.Until.IsZero() {
 			return fmt.Errorf("Retention.Until is %v but Retention.Mode is empty", o.Retention.Until)
 		}
-	case "governance", "compliance":
+	case Governance, Compliance:
 		if o.Retention.Until.IsZero() {
 			return fmt.Errorf("Retention.Mode is %q but Retention.Until is not set", o.Retention.Mode)
 		}
 	default:
-		return fmt.Errorf("Retention.Mode %q is neither governance nor compliance", o.Retention.Mode)
+		return fmt.Errorf("Retention.Mode %q is neither %s nor %s", o.Retention.Mode, Governance, Compliance)
 	}
 	switch o.LegalHold {
 	case "", HoldOn, HoldOff:
 	default:
-		return fmt.Errorf("LegalHold %q is neither on nor off", string(o.LegalHold))
+		return fmt.Errorf("LegalHold %q is neither %s nor %s", o.LegalHold, HoldOn, HoldOff)
 	}
 	return nil
 }
@@ -157,25 +189,29 @@ func (o *FileOptions) retention() *retentionObject {
 	return &retentionObject{Mode: o.Retention.Mode, RetainUntilTime: o.Retention.Until.UnixMilli()}
 }
 
-func (o *FileOptions) uploadTimestamp() int64 {
+// uploadTimestamp is the option as the calls take it, a string (documented), ""
+// if there is none.
+func (o *FileOptions) uploadTimestamp() string {
 	if o.UploadTimestamp.IsZero() {
-		return 0
+		return ""
 	}
-	return o.UploadTimestamp.UnixMilli()
+	return strconv.FormatInt(o.UploadTimestamp.UnixMilli(), 10)
 }
 
 // Keys of fileInfo with a meaning to the service or to us.
 const (
 	lastModifiedKey  = "src_last_modified_millis"
 	largeFileSHA1Key = "large_file_sha1"
-	// tagKey holds a random value that no other upload has. By it an upload whose answer was lost is found.
+	// tagKey holds a random value that no other upload has. By it an upload
+	// whose answer was lost is found.
 	tagKey = "sluice-id"
 )
 
-// info is the fileInfo of a file: the caller's and the options', by lower-case keys.
+// info is the fileInfo of a file: the caller's and the options', by lower-case
+// keys.
 func (o *FileOptions) info(spec sluice.FileSpec) (map[string]string, error) {
-	info := make(map[string]string, len(spec.Info)+8)
-	for key, value := range spec.Info {
+	info := make(map[string]string, len(spec.Metadata)+8)
+	for key, value := range spec.Metadata {
 		lower := strings.ToLower(key)
 		if _, ok := info[lower]; ok {
 			return nil, fmt.Errorf("info key %q is given twice: keys are stored in lower case", lower)
@@ -207,11 +243,11 @@ func (o *FileOptions) info(spec sluice.FileSpec) (map[string]string, error) {
 
 // setHeaders sets the options' headers of b2_upload_file.
 func (o *FileOptions) setHeaders(h http.Header) {
-	if ms := o.uploadTimestamp(); ms != 0 {
-		h.Set("X-Bz-Custom-Upload-Timestamp", strconv.FormatInt(ms, 10))
+	if ms := o.uploadTimestamp(); ms != "" {
+		h.Set("X-Bz-Custom-Upload-Timestamp", ms)
 	}
 	if r := o.retention(); r != nil {
-		h.Set("X-Bz-File-Retention-Mode", r.Mode)
+		h.Set("X-Bz-File-Retention-Mode", string(r.Mode))
 		h.Set("X-Bz-File-Retention-Retain-Until-Timestamp", strconv.FormatInt(r.RetainUntilTime, 10))
 	}
 	if o.LegalHold != "" {
@@ -221,4 +257,119 @@ func (o *FileOptions) setHeaders(h http.Header) {
 		h.Set("X-Bz-Server-Side-Encryption", customerkey.Algorithm)
 	}
 	o.Encryption.setCustomer(h)
+}
+
+// Limits of names and metadata, in bytes (documented).
+const (
+	maxName = 1024
+	maxKey  = 50
+	// The sum of the name, the keys and the values; the smaller one with
+	// server-side encryption or Object Lock.
+	maxHeaders       = 7000
+	maxLockedHeaders = 2048
+	// maxInfo is how many keys every age of the service takes. We keep our own
+	// below it and leave the caller's to the service.
+	maxInfo = 10
+)
+
+// checkName rejects names that the service does. Older rules (no leading or
+// double slash, 250 bytes between slashes) may have gone, so they are left to
+// it.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("file name is empty")
+	case len(name) > maxName:
+		return fmt.Errorf("file name of %d bytes (%q…) is over the limit of %d bytes", len(name), strings.ToValidUTF8(name[:40], ""), maxName)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("file name %q is not UTF-8", name)
+	}
+	for _, r := range name {
+		if r < 32 || r == 127 {
+			return fmt.Errorf("file name %q has the control character %U", name, r)
+		}
+	}
+	return nil
+}
+
+// reservedKeys are the only ones that may begin with "b2-".
+var reservedKeys = map[string]bool{
+	"b2-content-disposition": true, "b2-content-language": true, "b2-content-encoding": true,
+	"b2-expires": true, "b2-cache-control": true,
+}
+
+// checkInfo rejects fileInfo that the service does. Keys are in lower case.
+func checkInfo(info map[string]string) error {
+	for key, value := range info {
+		switch {
+		case reservedKeys[key] && !headerValue(key, value):
+			return fmt.Errorf("info value of %q does not match the grammar of that header: %q", key, value)
+		case key == "":
+			return errors.New("info key is empty")
+		case len(key) > maxKey:
+			return fmt.Errorf("info key %q of %d bytes is over the limit of %d bytes", key, len(key), maxKey)
+		case key == tagKey:
+			return fmt.Errorf("info key %q is this package's own", key)
+		case strings.HasPrefix(key, "b2-") && !reservedKeys[key]:
+			return fmt.Errorf("info key %q: the prefix b2- is the service's own", key)
+		case !utf8.ValidString(value):
+			return fmt.Errorf("info value of %q is not UTF-8: %q", key, value)
+		}
+		for _, r := range key {
+			if !isKeyRune(r) {
+				return fmt.Errorf("info key %q has the character %q; letters, digits and -_.`~!#$%%&'*^|+ are allowed", key, r)
+			}
+		}
+		for _, r := range value {
+			if r < 32 || r == 127 {
+				return fmt.Errorf("info value of %q has the control character %U", key, r)
+			}
+		}
+	}
+	return nil
+}
+
+func isKeyRune(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune("-_.`~!#$%&'*^|+", r) }
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// headerBytes is what counts towards maxHeaders.
+func headerBytes(name string, info map[string]string) int {
+	n := len(name)
+	for key, value := range info {
+		n += len(key) + len(value)
+	}
+	return n
+}
+
+// encode percent-encodes a name or a value for a header. url.PathEscape would
+// leave a plus, which the service reads as a space (documented).
+func encode(s string) string {
+	return exchange.Escape(s, "._-/~!$'()*;=:@")
+}
+
+// checkContentType rejects what is no text for a header. Anything else is
+// taken: live tests of the service's own Go client store "arbitrarystring".
+// Blanks around it are refused because one of the calls would lose them.
+func checkContentType(contentType string) error {
+	switch {
+	case strings.ContainsFunc(contentType, func(r rune) bool { return r < ' ' || r >= 0x7f }):
+		return fmt.Errorf("content type %q is not plain ASCII", contentType)
+	case strings.Trim(contentType, " ") != contentType:
+		return fmt.Errorf("content type %q begins or ends with a blank", contentType)
+	}
+	return nil
+}
+
+// checkSize rejects a declared size that no file can have.
+func checkSize(size int64) error {
+	switch {
+	case size < 0 && size != sluice.UnknownSize:
+		return fmt.Errorf("file size %d is negative", size)
+	case size > maxFile:
+		return fmt.Errorf("file of %d bytes is over the limit of %d bytes: %w", size, int64(maxFile), sluice.ErrTooLarge)
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // object asks the service itself for a file.
@@ -46,28 +47,30 @@ func TestFileOptionsAreStored(t *testing.T) {
 	require.NoError(t, err)
 	b, err := b2backend.New(t.Context(), mainKey(s), "locked-bucket", &b2backend.Options{Endpoint: s.URL(), Retry: swift})
 	require.NoError(t, err)
-	whole := sha1.Sum(content(2 * minPart))
 	until := time.UnixMilli(s.Now().Add(time.Hour).UnixMilli())
-	handle := b.With(b2backend.FileOptions{
-		LastModified:       time.UnixMilli(1234567890123),
-		LargeFileSHA1:      strings.ToUpper(hexOf(whole[:])),
-		ContentDisposition: `attachment; filename="a b.tar"`,
-		ContentLanguage:    "de",
-		ContentEncoding:    "zstd",
-		CacheControl:       "no-store",
-		Expires:            time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
-		UploadTimestamp:    time.UnixMilli(1600000000000),
-		Retention:          b2backend.Retention{Mode: "governance", Until: until},
-		LegalHold:          b2backend.HoldOn,
-		Encryption:         b2backend.EncryptB2(),
-	})
+	handle := func(whole [sha1.Size]byte) *b2backend.Backend {
+		return b.With(b2backend.FileOptions{
+			LastModified:       time.UnixMilli(1234567890123),
+			LargeFileSHA1:      strings.ToUpper(hexOf(whole[:])),
+			ContentDisposition: `attachment; filename="a b.tar"`,
+			ContentLanguage:    "de",
+			ContentEncoding:    "zstd",
+			CacheControl:       "no-store",
+			Expires:            time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
+			UploadTimestamp:    time.UnixMilli(1600000000000),
+			Retention:          b2backend.Retention{Mode: b2backend.Governance, Until: until},
+			LegalHold:          b2backend.HoldOn,
+			Encryption:         b2backend.EncryptB2(),
+		})
+	}
 	for _, size := range []int{10, 2 * minPart} {
-		data := content(size)
+		data := testutil.Content(size)
+		whole := sha1.Sum(data)
 		opts := &sluice.Options{
-			ContentType: "application/x-tar", Info: map[string]string{"Own": "ü + %", "b2-content-language": "de"},
+			ContentType: "application/x-tar", Metadata: map[string]string{"Own": "ü + %", "b2-content-language": "de"},
 			PageSize: minPart, PartSize: minPart, MaxSize: 1000 * minPart, MemoryLimit: 64 * minPart,
 		}
-		file, err := sluice.Upload(t.Context(), handle, "dir/ü + %.tar", opts, func(w io.Writer) error {
+		file, err := sluice.Upload(t.Context(), handle(whole), "dir/ü + %.tar", opts, func(w io.Writer) error {
 			_, err := w.Write(data)
 			return err
 		})
@@ -104,7 +107,7 @@ func TestACustomersKeyGoesWithEveryPart(t *testing.T) {
 	require.NoError(t, err)
 	b := dial(t, s).With(b2backend.FileOptions{Encryption: encryption})
 	for _, size := range []int{10, 3 * minPart} {
-		file, err := streamed(t.Context(), b, "file", content(size))
+		file, err := streamed(t.Context(), b, "file", testutil.Content(size))
 		require.NoError(t, err)
 		require.Equal(t, "SSE-C", object(t, s, file.ID)["serverSideEncryption"].(map[string]any)["mode"])
 	}
@@ -114,7 +117,7 @@ func TestByDefaultTheServiceChoosesTheContentType(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	for _, size := range []int{10, 3 * minPart} {
-		file, err := streamed(t.Context(), b, "page.txt", content(size))
+		file, err := streamed(t.Context(), b, "page.txt", testutil.Content(size))
 		require.NoError(t, err)
 		require.Equal(t, "text/plain", object(t, s, file.ID)["contentType"])
 	}
@@ -122,7 +125,7 @@ func TestByDefaultTheServiceChoosesTheContentType(t *testing.T) {
 
 func TestAnUntaggedFileCarriesNoTag(t *testing.T) {
 	s := newServer(t, nil)
-	file, err := streamed(t.Context(), dial(t, s).With(b2backend.FileOptions{Untagged: true}), "file", content(10))
+	file, err := streamed(t.Context(), dial(t, s).With(b2backend.FileOptions{OmitSluiceID: true}), "file", testutil.Content(10))
 	require.NoError(t, err)
 	require.Empty(t, object(t, s, file.ID)["fileInfo"])
 }
@@ -135,13 +138,13 @@ func TestTenKeysAreTakenByTheOldLimits(t *testing.T) {
 	for n := range 10 {
 		info[fmt.Sprint("k", n)] = "v"
 	}
-	_, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Info: info}, part(0, nil))
+	_, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Metadata: info}, part(0, nil))
 	require.NoError(t, err)
-	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, Info: info})
+	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, Metadata: info})
 	require.NoError(t, err)
 	require.NoError(t, f.Cancel(t.Context()))
 	delete(info, "k9")
-	_, err = b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Info: info}, part(0, nil))
+	_, err = b.UploadFile(t.Context(), sluice.FileSpec{Name: "file", Metadata: info}, part(0, nil))
 	require.NoError(t, err)
 	stored, err := s.File(s.Bucket(), "file")
 	require.NoError(t, err)
@@ -152,7 +155,7 @@ func TestAHandleDoesNotChangeTheOther(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	_ = b.With(b2backend.FileOptions{CacheControl: "no-store"})
-	file, err := b.With(b2backend.FileOptions{}).UploadFile(t.Context(), spec("file"), part(0, nil))
+	file, err := b.With(b2backend.FileOptions{}).UploadFile(t.Context(), sized("file", 0), part(0, nil))
 	require.NoError(t, err)
 	require.NotContains(t, object(t, s, file.ID)["fileInfo"], "b2-cache-control")
 }

@@ -17,9 +17,11 @@ import (
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
-// limitedKeys are keys for the server's bucket: what they may do, and how they look up a finish.
+// limitedKeys are keys for the server's bucket: what they may do, and the call
+// by which they see a finished file.
 var limitedKeys = map[string]struct {
 	capabilities []string
 	look         string
@@ -27,7 +29,7 @@ var limitedKeys = map[string]struct {
 	"everything":           {nil, "b2_get_file_info"},
 	"writeFiles,readFiles": {[]string{"writeFiles", "readFiles"}, "b2_get_file_info"},
 	"writeFiles,listFiles": {[]string{"writeFiles", "listFiles"}, "b2_list_file_versions"},
-	"writeFiles":           {[]string{"writeFiles"}, "b2_list_parts"},
+	"writeFiles":           {[]string{"writeFiles"}, ""},
 }
 
 func limitedKey(t *testing.T, s *b2test.Server, capabilities []string) b2backend.Credentials {
@@ -37,11 +39,12 @@ func limitedKey(t *testing.T, s *b2test.Server, capabilities []string) b2backend
 // twoParts begins a large file and uploads two parts.
 func twoParts(t *testing.T, b *b2backend.Backend, name string) (*b2backend.LargeFile, []sluice.Receipt, []byte) {
 	f := start(t, b, name)
-	data := content(2*minPart - 1)
+	data := testutil.Content(2*minPart - 1)
 	return f, []sluice.Receipt{put(t, f, 1, data[:minPart]), put(t, f, 2, data[minPart:])}, data
 }
 
-// whenSending returns a transport that calls do before it sends the call, the first time.
+// whenSending returns a transport that calls do before it sends the call, the
+// first time.
 func whenSending(t *testing.T, call string, do func()) http.RoundTripper {
 	return whenSendingSuch(t, func(req *http.Request) bool { return path.Base(req.URL.Path) == call }, do)
 }
@@ -50,7 +53,7 @@ func whenSendingSuch(t *testing.T, is func(*http.Request) bool, do func()) http.
 	rt := exchange.NewTransport()
 	t.Cleanup(rt.CloseIdleConnections)
 	var once sync.Once
-	return roundTrip(func(req *http.Request) (*http.Response, error) {
+	return testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if is(req) {
 			once.Do(do)
 		}
@@ -74,11 +77,18 @@ func TestALostFinishIsSettledWithEveryKindOfKey(t *testing.T) {
 				fault.Call = "b2_finish_large_file"
 				inject(t, s, fault)
 				file, err := f.Finish(t.Context(), receipts, nil)
-				require.NoError(t, err)
-				require.Equal(t, sluice.File{ID: f.Info().ID, Name: "file", Size: int64(len(data)), Parts: 2}, file)
 				requireStored(t, s, "file", data)
 				require.NotContains(t, calls(s), "cancel_large_file")
-				require.Equal(t, 1, s.Count(key.look))
+				if key.look == "" && fault.Kind != b2test.Drop && fault.Kind != b2test.Refuse {
+					require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+					require.ErrorContains(t, err, "the key has neither readFiles nor listFiles")
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, sluice.File{ID: f.Info().ID, Name: "file", Size: int64(len(data)), Parts: 2}, file)
+				if key.look != "" {
+					require.Equal(t, 1, s.Count(key.look))
+				}
 			})
 		}
 	}
@@ -98,7 +108,6 @@ func TestAFinishThatCannotBeSettledIsUnknownAndNeverCancelled(t *testing.T) {
 	_, err := f.Finish(t.Context(), receipts, nil)
 	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
-	require.Equal(t, 1, s.Count("b2_finish_large_file"), "not repeated before it is settled")
 	require.Zero(t, s.Count("b2_cancel_large_file"))
 
 	s.ClearFaults()
@@ -107,9 +116,65 @@ func TestAFinishThatCannotBeSettledIsUnknownAndNeverCancelled(t *testing.T) {
 	requireStored(t, s, "file", data)
 }
 
-// Somebody else cancels the large file. Where that can be told from a finish it is; a finish that was lost as well
-// stays unknown.
-func TestALargeFileThatSomebodyElseCancelledIsNotTakenToBeFinished(t *testing.T) {
+func TestFinish_TakesNoGatewaysAnswerForEvidence(t *testing.T) {
+	for name, key := range limitedKeys {
+		for _, status := range []int{400, 404} {
+			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
+				s := newServer(t, nil)
+				b := dialAs(t, s, limitedKey(t, s, key.capabilities), nil)
+				f, receipts, data := twoParts(t, b, "file")
+				other, err := dial(t, s).ResumeLargeFile(t.Context(), spec("file"), f.Info().ID)
+				require.NoError(t, err)
+				inject(t, s, b2test.Fault{Call: "b2_finish_large_file", Kind: b2test.LoseAnswer})
+				for _, call := range []string{"b2_get_file_info", "b2_list_file_versions", "b2_list_parts", "b2_cancel_large_file"} {
+					inject(t, s, b2test.Fault{Call: call, Status: status, Message: "No active upload for x", Gateway: true, Count: -1})
+				}
+				_, err = f.Finish(t.Context(), receipts, nil)
+				require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+				require.Error(t, other.Cancel(t.Context()), "it is not known to be gone")
+				s.ClearFaults()
+				require.NoError(t, other.Cancel(t.Context()))
+				requireStored(t, s, "file", data)
+			})
+		}
+	}
+}
+
+// A proxy lost the answer, sent the request again by itself, and passes on what
+// the service answered to that, in any of its wordings.
+func TestFinish_SeesThroughAProxyThatAsksTwice(t *testing.T) {
+	for name, key := range limitedKeys {
+		for _, second := range []b2test.Fault{
+			{Status: 400, Message: "No active upload for: 4_z1"},
+			{Status: 400, Message: "Bad fileId: 4_z1"},
+			{Status: 400, Message: "Invalid file ID 4_z1"},
+			{Status: 404, Message: "upload not found"},
+			{Status: 409, Code: "conflict", Message: "already finished"},
+		} {
+			t.Run(fmt.Sprint(name, " ", second.Message), func(t *testing.T) {
+				s := newServer(t, nil)
+				b := dialAs(t, s, limitedKey(t, s, key.capabilities), nil)
+				f, receipts, data := twoParts(t, b, "file")
+				second.Call, second.Kind = "b2_finish_large_file", b2test.LoseAnswer
+				inject(t, s, second)
+				file, err := f.Finish(t.Context(), receipts, nil)
+				requireStored(t, s, "file", data)
+				if key.look == "" {
+					require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+					require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
+				} else {
+					require.NoError(t, err)
+					require.Equal(t, f.Info().ID, file.ID)
+				}
+				require.Zero(t, s.Count("b2_cancel_large_file"))
+			})
+		}
+	}
+}
+
+// Another program cancels the large file: nothing tells that from a finish that
+// a proxy sent twice, but for the file.
+func TestFinish_IsUnknownIfTheLargeFileIsGone(t *testing.T) {
 	for name, key := range limitedKeys {
 		for _, lost := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, lost %v", name, lost), func(t *testing.T) {
@@ -123,22 +188,16 @@ func TestALargeFileThatSomebodyElseCancelledIsNotTakenToBeFinished(t *testing.T)
 					inject(t, s, b2test.Fault{Call: "b2_finish_large_file", Kind: b2test.Drop})
 				}
 				_, err = f.Finish(t.Context(), receipts, nil)
-				switch {
-				case !lost:
-					require.ErrorContains(t, err, "b2_finish_large_file: 400 bad_request: No active upload for")
-					require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
-				case key.look != "b2_list_parts":
-					require.ErrorIs(t, err, sluice.ErrFinishUnknown)
-				default:
-					require.NoError(t, err, "documented: this key cannot tell, and nobody else is to cancel")
-				}
+				require.ErrorContains(t, err, "b2_finish_large_file: 400 bad_request: No active upload for")
+				require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 				require.Empty(t, s.Files(s.Bucket()))
 			})
 		}
 	}
 }
 
-// The caller's context ends while the answer to finish is under way, which is waited for.
+// The caller's context ends while the answer to finish is under way, which is
+// waited for.
 func TestAFinishOutlivesItsContext(t *testing.T) {
 	for name, fault := range map[string]b2test.Fault{
 		"the answer comes late": {Kind: b2test.Wait, Delay: 30 * time.Millisecond},
@@ -158,9 +217,11 @@ func TestAFinishOutlivesItsContext(t *testing.T) {
 	}
 }
 
-// The context ends while finish is under way, and it was not done: that is certain, and cancelling is in order.
-func TestAFinishThatWasNotDoneAndWillNotBeRepeatedIsACertainFailure(t *testing.T) {
+// The context ends while finish is under way, and no answer comes: it is not
+// done yet, and may be at any moment.
+func TestFinish_IsUnknownIfItsAnswerIsLostAndItIsNotRepeated(t *testing.T) {
 	s := newServer(t, nil)
+	s.ExpectUnfinished("file")
 	cause := errors.New("aborted")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: whenSending(t, "b2_finish_large_file", func() { cancel(cause) })})
@@ -169,13 +230,14 @@ func TestAFinishThatWasNotDoneAndWillNotBeRepeatedIsACertainFailure(t *testing.T
 	_, err := f.Finish(ctx, receipts, nil)
 	require.ErrorIs(t, err, cause)
 	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	require.Equal(t, 1, s.Count("b2_finish_large_file"))
-	require.NoError(t, f.Cancel(t.Context()))
-	require.Empty(t, s.Unfinished())
+	require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
+	require.Zero(t, s.Count("b2_cancel_large_file"))
 }
 
-// slowly is a service where the first finish is answered by nothing, and is done after a time.
+// slowly is a service where the first finish is answered by nothing, and is
+// done after a time.
 func slowly(done time.Duration) *fake {
 	began := time.Now()
 	finishes := 0
@@ -191,18 +253,23 @@ func slowly(done time.Duration) *fake {
 			if time.Since(began) < done {
 				return http.StatusNotFound, `{"code":"not_found"}`
 			}
-			return http.StatusOK, `{"fileId":"large","action":"upload","contentLength":200}`
+			return http.StatusOK, `{"fileId":"large","fileName":"file","action":"upload","contentLength":200}`
 		},
-		"b2_list_parts": func(*http.Request) (int, string) { return http.StatusOK, `{}` },
+		"b2_list_file_versions": func(*http.Request) (int, string) { return http.StatusOK, `{"files":[]}` },
+		"b2_list_parts":         func(*http.Request) (int, string) { return http.StatusOK, `{}` },
 	}}
 }
 
 // finishSlowly finishes a large file of that service.
 func finishSlowly(t *testing.T, ctx context.Context, f *fake, attempts int) (*b2backend.LargeFile, error) {
-	b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: attempts}})
+	return finishWith(t, ctx, f, &b2backend.Options{Retry: sluice.Retry{Attempts: attempts}})
+}
+
+func finishWith(t *testing.T, ctx context.Context, f *fake, o *b2backend.Options) (*b2backend.LargeFile, error) {
+	b, err := dialFake(t, f, o)
 	require.NoError(t, err)
 	large := start(t, b, "file")
-	digests := part(1, content(100)).Digests
+	digests := part(1, testutil.Content(100)).Digests
 	_, err = large.Finish(ctx, []sluice.Receipt{{Number: 1, Size: 100, Digests: digests}, {Number: 2, Size: 100, Digests: digests}}, nil)
 	return large, err
 }
@@ -215,6 +282,31 @@ func TestAFinishStillAtWorkIsWaitedFor(t *testing.T) {
 				_, err := finishSlowly(t, t.Context(), f, attempts)
 				require.NoError(t, err)
 			})
+		})
+	}
+}
+
+// A repeat was refused while the service was still at work on the first request
+// (Backblaze/b2-sdk-java#41).
+func TestFinish_IsSettledThoughARepeatIsRefusedBeforeItIsDone(t *testing.T) {
+	for after, done := range map[time.Duration]bool{0: true, 8 * time.Second: true, time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := slowly(after)
+			finishes := 0
+			f.answers["b2_finish_large_file"] = func(*http.Request) (int, string) {
+				if finishes++; finishes == 1 {
+					return http.StatusGatewayTimeout, ""
+				}
+				return http.StatusBadRequest, `{"code":"bad_request","message":"No active upload for: large"}`
+			}
+			large, err := finishSlowly(t, t.Context(), f, 3)
+			if done {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+			require.ErrorIs(t, large.Cancel(t.Context()), sluice.ErrFinishUnknown)
+			require.Zero(t, f.count("b2_cancel_large_file"))
 		})
 	}
 }
@@ -267,7 +359,7 @@ func TestARefusedFinishIsCertain(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	f := start(t, b, "file")
-	receipts := []sluice.Receipt{put(t, f, 1, content(minPart-1)), put(t, f, 2, content(minPart))}
+	receipts := []sluice.Receipt{put(t, f, 1, testutil.Content(minPart-1)), put(t, f, 2, testutil.Content(minPart))}
 	_, err := f.Finish(t.Context(), receipts, nil)
 	require.EqualError(t, err, "b2_finish_large_file: 400 bad_request: Part number 1 is smaller than 100 bytes")
 	require.Equal(t, 1, s.Count("b2_finish_large_file"))
@@ -301,7 +393,7 @@ func TestCancelIsIdempotentAndLeavesAFinishedFileAlone(t *testing.T) {
 	require.NoError(t, f.Cancel(t.Context()))
 	require.NoError(t, f.Cancel(t.Context()))
 	require.Equal(t, 1, s.Count("b2_cancel_large_file"))
-	_, err = f.UploadPart(t.Context(), part(1, content(minPart)))
+	_, err = f.UploadPart(t.Context(), part(1, testutil.Content(minPart)))
 	require.EqualError(t, err, "b2backend: large file "+f.Info().ID+" is cancelled")
 	_, err = f.Finish(t.Context(), receipts, nil)
 	require.ErrorContains(t, err, "is cancelled")

@@ -16,9 +16,10 @@ import (
 	"github.com/c1508ce4/sluice/b2backend"
 )
 
-// These tests hold the client to twenty recorded exchanges with the real service (b2test/testdata/README.md):
-// what it asks equals what was asked then, and it understands what was answered. The recordings are of
-// version 2 of the API, so the version in the path is not compared.
+// These tests hold the client to twenty recorded exchanges with the real
+// service (b2test/testdata/README.md): what it asks equals what was asked then,
+// and it understands what was answered. The recordings are of version 2 of the
+// API, so the version in the path is not compared.
 
 // recorded is one exchange.
 type recorded struct {
@@ -40,14 +41,15 @@ const (
 	recordedSource = "4_z8d625eb63be2775577c70e1a_f111954e3108ff3f6_d20211118_m151810_c002_v0001168_t0010"
 )
 
-// script answers requests with the recorded answers of the exchanges that it is given by number, and fails
-// the test where a request is not the recorded one.
+// script answers requests with the recorded answers of the exchanges that it is
+// given by number, and fails the test where a request is not the recorded one.
 type script struct {
 	t    *testing.T
 	left []recorded
 }
 
-// Keys that may differ from the recordings: how long a page is, and what the recorder's client left to the service.
+// Keys that may differ from the recordings: how long a page is, and what the
+// recorder's client left to the service.
 var free = map[string]bool{"maxPartCount": true, "maxFileCount": true, "destinationBucketId": true}
 
 func newScript(t *testing.T, numbers ...int) (*b2backend.Backend, *script) {
@@ -60,11 +62,11 @@ func newScript(t *testing.T, numbers ...int) (*b2backend.Backend, *script) {
 	for _, n := range numbers {
 		s.left = append(s.left, all[n-1])
 	}
-	b, err := b2backend.New(t.Context(), b2backend.Credentials{KeyID: "id", Key: "secret"}, "bucket", &b2backend.Options{
+	b, err := b2backend.New(t.Context(), b2backend.NewCredentials("id", "secret"), "bucket", &b2backend.Options{
 		Transport: s, Endpoint: "https://api.backblazeb2.com",
 	})
 	require.NoError(t, err)
-	return b.With(b2backend.FileOptions{Untagged: true}), s
+	return b.With(b2backend.FileOptions{OmitSluiceID: true}), s
 }
 
 // done fails unless every exchange has taken place.
@@ -102,7 +104,8 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.answer(x.Response.Status, x.Response.Headers, string(data)), nil
 }
 
-// compareJSON holds the body to the recorded one: a null of theirs is the same as nothing.
+// compareJSON holds the body to the recorded one: a null of theirs is the same
+// as nothing.
 func (s *script) compareJSON(x recorded, body []byte) {
 	var ours map[string]any
 	require.NoError(s.t, json.Unmarshal(body, &ours))
@@ -133,7 +136,8 @@ func withoutVersion(path string) string {
 	return strings.NewReplacer("/b2api/v2/", "/b2api/", "/b2api/v4/", "/b2api/").Replace(path)
 }
 
-// loggedIn is an answer of version 4 to b2_authorize_account, for a key of that one bucket.
+// loggedIn is an answer of version 4 to b2_authorize_account, for a key of that
+// one bucket.
 const loggedIn = `{
   "accountId": "ACCOUNT", "authorizationToken": "TOKEN", "applicationKeyExpirationTimestamp": null,
   "apiInfo": {"storageApi": {
@@ -169,7 +173,7 @@ func TestACancelOfABadIDIsUnderstoodAsRecorded(t *testing.T) {
 
 func TestACopyIsTheRecordedOne(t *testing.T) {
 	b, s := newScript(t, 4)
-	f, err := b.CopyFile(t.Context(), sluice.FileSpec{Name: "new-file.txt", Size: sluice.UnknownSize}, b2backend.Source{FileID: recordedSource})
+	f, err := b.CopyFile(t.Context(), sluice.FileSpec{Name: "new-file.txt", Size: sluice.UnknownSize}, b2backend.CopySource{FileID: recordedSource})
 	require.NoError(t, err)
 	require.Equal(t, "new-file.txt", f.Name)
 	require.EqualValues(t, 10, f.Size)
@@ -201,10 +205,10 @@ func TestCopiedPartsAreTheRecordedOnes(t *testing.T) {
 	large, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "Test-large-file2.txt", Size: sluice.UnknownSize, ContentType: "text/plain"})
 	require.NoError(t, err)
 	file := large.(*b2backend.LargeFile)
-	r, err := file.CopyPart(t.Context(), 1, b2backend.Source{FileID: recordedSource})
+	r, err := file.CopyPart(t.Context(), 1, b2backend.CopySource{FileID: recordedSource})
 	require.NoError(t, err)
 	require.EqualValues(t, 10, r.Size)
-	r, err = file.CopyPart(t.Context(), 2, b2backend.Source{FileID: recordedSource, Offset: 0, Length: 4})
+	r, err = file.CopyPart(t.Context(), 2, b2backend.CopySource{FileID: recordedSource, Offset: 0, Length: 4})
 	require.NoError(t, err)
 	require.EqualValues(t, 4, r.Size)
 	require.Equal(t, "00b2aad45d07b70e1b7eefea74316913901b6e42", fmt.Sprintf("%x", r.Digests.Get("sha1")))
@@ -226,7 +230,8 @@ func TestListedPartsAreTheRecordedOnes(t *testing.T) {
 	s.done()
 
 	b, s = newScript(t, 20, 18, 19)
-	// The recorded list is of the whole bucket, and was made when this file was cancelled already: put it there.
+	// The recorded list is of the whole bucket, and was made when this file was
+	// cancelled already: put it there.
 	s.left[0].Request.JSON["namePrefix"] = spec.Name
 	s.left[0].Response.JSON["files"].([]any)[1].(map[string]any)["fileId"] = large.Info().ID
 	resumed, err := b.ResumeLargeFile(t.Context(), spec, large.Info().ID)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +17,15 @@ import (
 	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// minPart is the smallest part of the test servers, so that large files are small.
+// minPart is the smallest part of the test servers, so that large files are
+// small.
 const minPart = 100
 
 // swift retries at once, that is: within a millisecond.
 var swift = sluice.Retry{MaxWait: time.Millisecond}
 
-// newServer starts a server that must have nothing to complain about when the test ends.
+// newServer starts a server that must have nothing to complain about when the
+// test ends.
 func newServer(t *testing.T, opts *b2test.Options) *b2test.Server {
 	if opts == nil {
 		opts = &b2test.Options{}
@@ -49,14 +50,14 @@ func inject(t *testing.T, s *b2test.Server, faults ...b2test.Fault) {
 
 // mainKey is the server's key that may do everything.
 func mainKey(s *b2test.Server) b2backend.Credentials {
-	return b2backend.Credentials{KeyID: s.KeyID(), Key: s.Key()}
+	return b2backend.NewCredentials(s.KeyID(), s.Key())
 }
 
 // newKey makes a key with only these capabilities.
 func newKey(t *testing.T, s *b2test.Server, k b2test.Key) b2backend.Credentials {
 	k, err := s.AddKey(k)
 	require.NoError(t, err)
-	return b2backend.Credentials{KeyID: k.ID, Key: k.Secret}
+	return b2backend.NewCredentials(k.ID, k.Secret)
 }
 
 // dial connects with the key that may do everything.
@@ -86,15 +87,6 @@ func connect(t *testing.T, s *b2test.Server, k b2backend.Credentials, o *b2backe
 	return b2backend.New(t.Context(), k, s.Bucket(), o)
 }
 
-// content is n bytes that differ from place to place.
-func content(n int) []byte {
-	data := make([]byte, n)
-	for i := range data {
-		data[i] = byte(i*7 + i>>8)
-	}
-	return data
-}
-
 // part is a part with its digest, 0 for a single upload.
 func part(number int, data []byte) *sluice.Part {
 	sum := sha1.Sum(data)
@@ -102,6 +94,11 @@ func part(number int, data []byte) *sluice.Part {
 }
 
 func spec(name string) sluice.FileSpec { return sluice.FileSpec{Name: name, Size: sluice.UnknownSize} }
+
+// sized is the spec of a file of a known size.
+func sized(name string, size int) sluice.FileSpec {
+	return sluice.FileSpec{Name: name, Size: int64(size)}
+}
 
 // start begins a large file.
 func start(t *testing.T, b *b2backend.Backend, name string) *b2backend.LargeFile {
@@ -128,7 +125,8 @@ func requireStored(t *testing.T, s *b2test.Server, name string, want []byte) *b2
 	return f
 }
 
-// calls are the names of the calls that arrived, logins and lookups of buckets left out.
+// calls are the names of the calls that arrived, logins and lookups of buckets
+// left out.
 func calls(s *b2test.Server) []string {
 	var names []string
 	for _, r := range s.Requests() {
@@ -148,7 +146,9 @@ func streamed(ctx context.Context, b sluice.Backend, name string, data []byte) (
 	})
 }
 
-// roundTrip is a transport made of a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+// store uploads data, in parts if it is longer than one.
+func store(t *testing.T, b *b2backend.Backend, name string, data []byte) sluice.File {
+	f, err := streamed(t.Context(), b, name, data)
+	require.NoError(t, err)
+	return f
+}

@@ -11,80 +11,79 @@ import (
 	"strings"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
 
-// LargeFile is a large file of [Backend.StartLargeFile] or [Backend.ResumeLargeFile], which return it as a
-// [sluice.LargeFile]: for CopyPart assert its type.
+// LargeFile is a large file of [Backend.StartLargeFile] or
+// [Backend.ResumeLargeFile], which return it as a [sluice.LargeFile]: for
+// CopyPart assert its type.
 type LargeFile struct {
 	backend *Backend
-	name    string
+	file    *description // what was asked for
 	info    sluice.LargeFileInfo
 	urls    *urlList
-	life    life.Cycle
+	state   uploadstate.Tracker
 }
 
 var _ sluice.LargeFile = (*LargeFile)(nil)
 
-// StartLargeFile begins a large file. A start whose answer was lost is looked for among the unfinished large files
-// by a tag in its metadata, and gone on with, or cancelled if ctx has ended; that takes the capability listFiles.
-// Without it such a large file stays behind, for a lifecycle rule to remove. What may be left is said by an error that
-// matches [sluice.ErrLeftBehind], or to the logger if a further start succeeds. If a large file that was started as ctx
-// ended cannot be cancelled, it is returned.
+// StartLargeFile begins a large file. One whose answer was lost is looked for
+// among the unfinished large files by a tag in its metadata, which takes the
+// capability listFiles. If it is not listed, or cannot be, another is started,
+// and the first may stay behind: the logger gets a warning, or an error matches
+// [sluice.ErrLeftBehind]. If ctx ends, what was started is cancelled; it is
+// returned if that fails.
 func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
-	if ctx.Err() != nil {
-		return nil, retry.Ended(ctx, nil)
-	}
 	d, err := b.describe(spec)
 	if err != nil {
 		return nil, err
 	}
-	longer, cancel := retry.Outlive(ctx, retry.StartGrace)
-	defer cancel()
 	var started fileObject
-	k := &careful{
-		method: startLargeFile, request: b.startRequest(d), answer: &started,
-		check: func() error {
-			if started.FileID == "" {
-				return unusable(startLargeFile.name, "no file id")
+	k := &call{method: startLargeFile, request: b.startRequest(d), secrets: b.options.Encryption.secrets()}
+	k.read = into(&started, func() error { return checkID(started.FileID) })
+	result, err := b.client.commit(ctx, k, retry.Commit{
+		Lookup: func(ctx context.Context) (retry.Outcome, error) {
+			found, err := b.brief().findStarted(ctx, d)
+			switch {
+			case err != nil:
+				return retry.Unknown, err
+			case len(found) == 0:
+				return retry.NotDone, errors.New("none is listed, and the service may still be at work on it")
 			}
-			return nil
+			started = found[0]
+			return retry.Done, nil
 		},
-		settle: func(ctx context.Context) (bool, error) {
-			if b.cannotFind(d) != nil {
-				return false, nil
-			}
-			found, err := b.findStarted(ctx, d)
-			if len(found) > 0 {
-				started = found[0]
-			}
-			return len(found) > 0, err
-		},
+		Repeat: b.cannotFind(d) != nil, Grace: retry.StartGrace, Doubt: sluice.ErrLeftBehind,
+	})
+	if err != nil {
+		return nil, err
 	}
-	err = b.client.callCarefully(ctx, longer, k)
-	cleaning, cancelCleaning := retry.Detached(ctx, retry.CleanupTime)
-	defer cancelCleaning()
+	cleaning, cancel := retry.Detached(ctx, retry.CleanupTime)
+	defer cancel()
 	var left error
-	if k.lost {
-		// Of several starts at most one is ours.
-		left = b.cancelStarted(cleaning, d, started.FileID, err != nil && k.silent)
+	if result.Lost != nil { // of several starts at most one is ours
+		left = b.cancelStarted(cleaning, d, started.FileID)
 	}
-	if err == nil && (ctx.Err() == nil || b.cancel(cleaning, started.FileID) != nil) {
-		// Whoever gets one that ctx has left behind tries once more, and can name it.
+	if ctx.Err() != nil && b.cancel(cleaning, started.FileID) == nil {
+		err := retry.Ended(ctx, nil)
 		if left != nil {
-			b.client.log.Warn("b2: the answer to a start was lost: an unfinished large file may be left",
-				slog.String("bucket", b.bucket.Name), slog.String("name", spec.Name), slog.Any("error", left))
+			err = fmt.Errorf("%w (%v): %w", sluice.ErrLeftBehind, left, err)
 		}
-		return b.open(started.FileID, spec, nil), nil
-	}
-	if err == nil {
-		err = retry.Ended(ctx, nil)
+		return nil, err
 	}
 	if left != nil {
-		return nil, fmt.Errorf("%w (%v): %w", sluice.ErrLeftBehind, left, err)
+		b.client.log.Warn("b2: the answer to a start was lost: an unfinished large file may be left",
+			slog.String("bucket", b.bucket.Name), slog.String("name", spec.Name), slog.Any("error", left))
 	}
-	return nil, err
+	if err := b.ignored(&started, d); err != nil {
+		err = fmt.Errorf("b2backend: large file %s: %w", started.FileID, err)
+		if failure := b.cancel(cleaning, started.FileID); failure != nil {
+			err = fmt.Errorf("%w (cancelling it failed: %v): %w", sluice.ErrLeftBehind, failure, err)
+		}
+		return nil, err
+	}
+	return b.open(started.FileID, d, nil), nil
 }
 
 // startRequest is the request of b2_start_large_file.
@@ -96,7 +95,7 @@ func (b *Backend) startRequest(d *description) startRequest {
 	}
 }
 
-// cannotFind says why a large file cannot be found by the tag of d, nil if it can.
+// cannotFind returns why a file cannot be found by the tag of d, nil if it can.
 func (b *Backend) cannotFind(d *description) error {
 	switch {
 	case d.tag == "":
@@ -113,7 +112,7 @@ func (b *Backend) findStarted(ctx context.Context, d *description) ([]fileObject
 		return nil, err
 	}
 	var found []fileObject
-	for f, err := range b.unfinished(ctx, d.name) {
+	for f, err := range b.files(ctx, listUnfinished, d.name) {
 		if err != nil {
 			return nil, err
 		}
@@ -124,17 +123,11 @@ func (b *Backend) findStarted(ctx context.Context, d *description) ([]fileObject
 	return found, nil
 }
 
-// cancelStarted cancels the unfinished large files that carry the tag of d, but for one. The error says what may be
-// left; expected is whether that is so too if none is listed.
-func (b *Backend) cancelStarted(ctx context.Context, d *description, but string, expected bool) error {
+// cancelStarted cancels the unfinished large files that carry the tag of d, but
+// for one. The error says what may be left.
+func (b *Backend) cancelStarted(ctx context.Context, d *description, but string) error {
 	found, err := b.findStarted(ctx, d)
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 && expected {
-		return errors.New("none is listed, and the service may still be at work on it")
-	}
-	var errs []error
+	errs := []error{err}
 	for _, f := range found {
 		if f.FileID == but {
 			continue
@@ -147,11 +140,11 @@ func (b *Backend) cancelStarted(ctx context.Context, d *description, but string,
 }
 
 // open returns the handle of an unfinished large file.
-func (b *Backend) open(id string, spec sluice.FileSpec, stored []sluice.Receipt) *LargeFile {
+func (b *Backend) open(id string, d *description, stored []sluice.Receipt) *LargeFile {
 	return &LargeFile{
-		backend: b, name: spec.Name, life: life.Cycle{Name: "b2backend: large file " + id},
+		backend: b, file: d, state: uploadstate.Tracker{Name: "b2backend: large file " + id},
 		info: sluice.LargeFileInfo{ID: id, Stored: stored},
-		urls: &urlList{client: b.client, method: getUploadPartURL, request: fileRequest{id}, most: spec.Uploads},
+		urls: &urlList{client: b.client, method: getUploadPartURL, request: fileRequest{id}},
 	}
 }
 
@@ -161,9 +154,10 @@ func (f *LargeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "b2 l
 // Info is the file's ID and, of a resumed one, the parts that are stored.
 func (f *LargeFile) Info() sluice.LargeFileInfo { return f.info }
 
-// UploadPart stores a part by b2_upload_part. A repeat replaces it (documented).
+// UploadPart stores a part by b2_upload_part. A repeat replaces it
+// (documented).
 func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	if err := f.life.Require(life.Open, life.Open); err != nil {
+	if err := f.state.RequireOpen(); err != nil {
 		return sluice.Receipt{}, err
 	}
 	if err := checkNumber(p.Number); err != nil {
@@ -182,20 +176,19 @@ func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	h.Set("X-Bz-Part-Number", strconv.Itoa(p.Number))
 	h.Set("X-Bz-Content-Sha1", sum)
 	encryption.setCustomer(h)
-	defer f.urls.begin(ctx)()
 	var stored partObject
-	const call = "b2_upload_part"
 	u := &upload{
-		call: call, urls: f.urls, part: p, header: h, secrets: encryption.secrets(),
-		check: func() error { return f.checkPart(call, &stored, p.Number, p.Size, sum) },
+		name: "b2_upload_part", urls: f.urls, part: p, header: h, secrets: encryption.secrets(),
+		read: into(&stored, func() error { return f.checkPart(&stored, p.Number, p.Size, sum) }),
 	}
-	if err := u.run(ctx, ctx, f.backend.client, &stored); err != nil {
+	defer u.release()
+	if err := f.backend.client.policy.Do(ctx, u.retries(), u.send); err != nil {
 		return sluice.Receipt{}, err
 	}
 	return stored.receipt(), nil
 }
 
-// checkNumber refuses a number that no part has.
+// checkNumber rejects a number that no part has.
 func checkNumber(number int) error {
 	if number < 1 || number > maxParts {
 		return fmt.Errorf("b2backend: part number %d is not in 1 to %d", number, maxParts)
@@ -203,33 +196,31 @@ func checkNumber(number int) error {
 	return nil
 }
 
-// checkPart compares the answer to a part with what was sent, or copied: then the size may be unknown, 0, and so is the
-// digest, "".
-func (f *LargeFile) checkPart(call string, stored *partObject, number int, size int64, sum string) error {
+// checkPart compares the answer to a part with what was sent, or copied: then
+// the size may be unknown, 0, and so is the digest, "".
+func (f *LargeFile) checkPart(stored *partObject, number int, size int64, sum string) error {
 	switch {
 	case stored.FileID != f.info.ID || stored.PartNumber != number:
-		return unusable(call, "it is not about part %d of this file", number)
-	case size > 0 && stored.ContentLength != size:
-		return unusable(call, "%d bytes stored of %d", stored.ContentLength, size)
+		return fmt.Errorf("it is not about part %d of this file", number)
+	case size > 0 && int64(stored.ContentLength) != size:
+		return fmt.Errorf("%d bytes stored of %d", stored.ContentLength, size)
 	case stored.ContentLength < 1:
-		return unusable(call, "%d bytes stored", stored.ContentLength)
+		return fmt.Errorf("%d bytes stored", stored.ContentLength)
 	case sum != "" && stored.ContentSHA1 != sum:
-		return unusable(call, "another SHA-1 than %s", sum)
+		return fmt.Errorf("another SHA-1 than %s", sum)
 	}
 	return nil
 }
 
-// Cancel removes the large file and its parts by b2_cancel_large_file. After a finish whose outcome is unknown
-// it looks first, and refuses with [sluice.ErrFinishUnknown] if that does not help.
+// Cancel removes the large file and its parts by b2_cancel_large_file. After a
+// finish whose outcome is unknown it cancels nothing: it returns nil if the
+// file turns out to be finished, otherwise [sluice.ErrFinishUnknown].
 func (f *LargeFile) Cancel(ctx context.Context) error {
-	may, err := f.life.MayCancel()
+	may, err := f.state.MayCancel()
 	if errors.Is(err, sluice.ErrFinishUnknown) {
-		switch f.look(ctx, 0, true) {
-		case life.Finished:
-			f.life.Become(life.Finished)
+		if seen, _ := f.lookup(ctx, 0, new(fileObject)); seen == retry.Done {
+			f.state.Set(uploadstate.Finished)
 			return nil
-		case life.Open, life.Cancelled:
-			may = true
 		}
 	}
 	if !may {
@@ -238,29 +229,27 @@ func (f *LargeFile) Cancel(ctx context.Context) error {
 	if err := f.backend.cancel(ctx, f.info.ID); err != nil {
 		return err
 	}
-	f.life.Become(life.Cancelled)
+	f.state.Set(uploadstate.Cancelled)
 	return nil
 }
 
-// cancel cancels a large file that no finish is open for. One that is gone already is no error: the service
-// refuses a repeat with a text of several wordings (documented).
+// cancel cancels a large file that no finish is open for. One that is gone
+// already is no error: the service refuses a repeat with a text of several
+// wordings (documented).
 func (b *Backend) cancel(ctx context.Context, id string) error {
 	var gone fileRequest // the answer names the file too (documented)
-	check := func() error {
-		if gone.FileID != id {
-			return unusable(cancelLargeFile.name, "it is about another file")
-		}
-		return nil
-	}
-	err := b.client.callFor(ctx, cancelLargeFile, fileRequest{id}, &gone, check, nil)
+	k := &call{method: cancelLargeFile, request: fileRequest{id}}
+	k.read = into(&gone, func() error { return sameID(gone.FileID, id) })
+	err := b.client.do(ctx, k)
 	if isGone(err) {
 		return nil
 	}
 	return err
 }
 
-// isGone tells whether a call was refused because there is no such unfinished large file.
+// isGone reports whether a call was refused because there is no such unfinished
+// large file.
 func isGone(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && strings.HasPrefix(e.Message, "No active upload"))
+	return ok && isRefusal(err) && (e.Status == http.StatusNotFound || strings.HasPrefix(e.Message, "No active upload"))
 }

@@ -2,135 +2,92 @@ package b2backend
 
 import (
 	"context"
-	"encoding/hex"
+	"fmt"
 	"iter"
 	"strings"
-	"time"
 
-	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// Page sizes: the most that each call takes (documented). Versions are billed by the thousand.
+// Page sizes: the most that each call takes, or is billed as one (documented).
 const (
 	unfinishedPage = 100
 	partsPage      = 1000
-	versionsPage   = 1000
+	filesPage      = 1000
 )
 
-// unfinished lists the unfinished large files whose names begin with prefix, oldest first. A key restricted to a
-// prefix must say so (documented).
-func (b *Backend) unfinished(ctx context.Context, prefix string) iter.Seq2[fileObject, error] {
+// versions lists all versions of one name, newest first, unfinished large files
+// and hide markers among them.
+func (b *Backend) versions(ctx context.Context, name string) iter.Seq2[fileObject, error] {
 	return func(yield func(fileObject, error) bool) {
+		for f, err := range b.files(ctx, listVersions, name) {
+			if err == nil && f.FileName != name { // longer names follow
+				return
+			}
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
+}
+
+// files lists files whose names begin with prefix, by one of the calls that do.
+// A key restricted to a prefix must ask for one at least as narrow
+// (documented).
+func (b *Backend) files(ctx context.Context, m method, prefix string) iter.Seq2[fileObject, error] {
+	return func(yield func(fileObject, error) bool) {
+		narrow := prefix
 		switch own := b.first.namePrefix; {
 		case strings.HasPrefix(prefix, own):
 		case strings.HasPrefix(own, prefix):
-			prefix = own
+			narrow = own
 		default:
+			yield(fileObject{}, fmt.Errorf("b2backend: names that begin with %q are outside of %q, to which the key is restricted", prefix, own))
 			return
 		}
-		request := listUnfinishedRequest{BucketID: b.bucket.ID, NamePrefix: prefix, MaxFileCount: unfinishedPage}
+		request := listFilesRequest{BucketID: b.bucket.ID, Prefix: narrow, MaxFileCount: filesPage}
+		if m == listUnfinished {
+			request = listFilesRequest{BucketID: b.bucket.ID, NamePrefix: narrow, MaxFileCount: unfinishedPage}
+		}
+		var pages exchange.Pages
 		for {
 			var page listFilesAnswer
-			check := func() error { return page.check(listUnfinished.name, request.StartFileID) }
-			if err := b.client.callFor(ctx, listUnfinished, request, &page, check, nil); err != nil {
+			k := &call{method: m, request: request, read: into(&page, func() error { return page.check(&pages) })}
+			if err := b.client.do(ctx, k); err != nil {
 				yield(fileObject{}, err)
 				return
 			}
 			for i := range page.Files {
-				if !yield(page.Files[i], nil) {
+				if strings.HasPrefix(page.Files[i].FileName, prefix) && !yield(page.Files[i], nil) {
 					return
 				}
 			}
-			if page.NextFileID == "" {
+			if page.last() {
 				return
 			}
-			request.StartFileID = page.NextFileID
+			request.StartFileID, request.StartFileName = page.NextFileID, page.NextFileName
 		}
 	}
 }
 
-// versions lists all versions of one name, newest first, unfinished ones and hide markers among them.
-func (b *Backend) versions(ctx context.Context, name string) iter.Seq2[fileObject, error] {
-	return func(yield func(fileObject, error) bool) {
-		request := listVersionsRequest{BucketID: b.bucket.ID, StartFileName: name, Prefix: name, MaxFileCount: versionsPage}
-		for {
-			var page listFilesAnswer
-			check := func() error { return page.check(listVersions.name, request.StartFileID) }
-			if err := b.client.callFor(ctx, listVersions, request, &page, check, nil); err != nil {
-				yield(fileObject{}, err)
-				return
-			}
-			for i := range page.Files {
-				// The prefix lets longer names in, which follow.
-				if page.Files[i].FileName != name || !yield(page.Files[i], nil) {
-					return
-				}
-			}
-			if page.NextFileName != name || page.NextFileID == "" {
-				return
-			}
-			request.StartFileID = page.NextFileID
-		}
+// IDs are those of the files and of the next page.
+func (a *listFilesAnswer) IDs() []string {
+	ids := []string{a.NextFileID}
+	for i := range a.Files {
+		ids = append(ids, a.Files[i].FileID)
 	}
+	return ids
 }
 
-// check says why a page that was asked for from a file on is not usable.
-func (a *listFilesAnswer) check(call, from string) error {
-	if from != "" && a.NextFileID == from {
-		return unusable(call, "the next page is the same")
+func (a *listFilesAnswer) last() bool { return a.NextFileID == "" && a.NextFileName == "" }
+
+// check returns why a page of a list is not usable.
+func (a *listFilesAnswer) check(pages *exchange.Pages) error {
+	if a.last() {
+		return nil
 	}
-	return nil
+	return pages.Next(len(a.Files), a.NextFileName+"\n"+a.NextFileID)
 }
 
-// parts lists the parts of an unfinished large file by rising number.
-func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, error) {
-	var parts []sluice.StoredPart
-	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}
-	for {
-		var page listPartsAnswer
-		check := func() error { return page.check(request.StartPartNumber) }
-		if err := b.client.callFor(ctx, listParts, request, &page, check, nil); err != nil {
-			return nil, err
-		}
-		for i := range page.Parts {
-			p := &page.Parts[i]
-			parts = append(parts, sluice.StoredPart{Receipt: p.receipt(), Stored: time.UnixMilli(p.Uploaded).UTC()})
-		}
-		if page.NextPartNumber == nil {
-			return parts, nil
-		}
-		request.StartPartNumber = *page.NextPartNumber
-	}
-}
-
-// check says why a page that was asked for from a number on is not usable.
-func (a *listPartsAnswer) check(from int) error {
-	due := max(1, from)
-	for i := range a.Parts {
-		switch p := &a.Parts[i]; {
-		case p.PartNumber > maxParts || p.ContentLength < 1:
-			return unusable(listParts.name, "part %d of %d bytes", p.PartNumber, p.ContentLength)
-		case p.PartNumber < due:
-			return unusable(listParts.name, "part %d where part %d or a later one is due", p.PartNumber, due)
-		default:
-			due = p.PartNumber + 1
-		}
-	}
-	if next := a.NextPartNumber; next != nil && (*next < due || *next <= from) {
-		return unusable(listParts.name, "the next page is the same")
-	}
-	return nil
-}
-
-// receipt is the part in the writer's terms. A digest that the service did not verify cannot be used to finish
-// with, so it is left out.
-func (p *partObject) receipt() sluice.Receipt {
-	r := sluice.Receipt{Number: p.PartNumber, Size: p.ContentLength}
-	if sum, err := hex.DecodeString(p.ContentSHA1); err == nil && len(sum) == 20 {
-		r.Digests = sluice.Digests{{Name: "sha1", Sum: sum}}
-	}
-	return r
-}
-
-// canList tells whether the key may list files, unfinished ones included.
+// canList reports whether the key may list files, unfinished ones included.
 func (b *Backend) canList() bool { return b.first.can("listFiles") }

@@ -1,6 +1,7 @@
 package b2backend_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha1"
@@ -9,30 +10,35 @@ import (
 	"io"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
-// TestLive runs against the service that the environment names: B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY, B2_BUCKET and,
-// for another than the real one, B2_ENDPOINT. The key needs writeFiles and listFiles, readFiles for the copy. It uploads
-// some 40 MB under sluice-live-test/ and leaves finished files there, but no unfinished ones.
+// TestLive runs against the service that the environment names:
+// B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY, B2_BUCKET and, for another than
+// the real one, B2_ENDPOINT. The key needs writeFiles, listFiles, readFiles and
+// deleteFiles. It uploads some 40 MB under sluice-live-test/, reads them back and
+// removes them.
 func TestLive(t *testing.T) {
-	key := b2backend.Credentials{KeyID: os.Getenv("B2_APPLICATION_KEY_ID"), Key: os.Getenv("B2_APPLICATION_KEY")}
-	bucket := os.Getenv("B2_BUCKET")
-	if key.KeyID == "" || key.Key == "" || bucket == "" {
+	keyID, key, bucket := os.Getenv("B2_APPLICATION_KEY_ID"), os.Getenv("B2_APPLICATION_KEY"), os.Getenv("B2_BUCKET")
+	if keyID == "" || key == "" || bucket == "" {
 		t.Skip("SKIPPED, NOTHING WAS SHOWN ABOUT THE REAL SERVICE: set B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY and B2_BUCKET to run")
 	}
-	b, err := b2backend.New(t.Context(), key, bucket, &b2backend.Options{Endpoint: os.Getenv("B2_ENDPOINT")})
+	b, err := b2backend.New(t.Context(), b2backend.NewCredentials(keyID, key), bucket, &b2backend.Options{Endpoint: os.Getenv("B2_ENDPOINT")})
 	require.NoError(t, err)
 	prefix := "sluice-live-test/" + rand.Text() + "/"
 	t.Cleanup(func() {
 		// The prefix is this run's alone.
-		_, err := b.CancelStale(context.Background(), b2backend.Stale{Prefix: prefix, Before: time.Now().Add(time.Hour)})
+		_, err := b.CancelStale(context.Background(), b2backend.StaleFilter{Prefix: prefix, OlderThan: -1})
 		require.NoError(t, err)
+		for f, err := range b.List(context.Background(), prefix) {
+			require.NoError(t, err)
+			require.NoError(t, b.Remove(context.Background(), f))
+		}
 	})
 	upload := func(t *testing.T, name string, data []byte, o *sluice.Options) (sluice.File, error) {
 		return sluice.Upload(t.Context(), b, prefix+name, o, func(w io.Writer) error {
@@ -40,7 +46,7 @@ func TestLive(t *testing.T) {
 			return err
 		})
 	}
-	data := content(12_345_678)
+	data := testutil.Content(12_345_678)
 
 	for _, size := range []int{0, 1, len(data)} {
 		t.Run(fmt.Sprintf("%d bytes in one call", size), func(t *testing.T) {
@@ -72,7 +78,7 @@ func TestLive(t *testing.T) {
 	t.Run("a large file is gone on with", func(t *testing.T) {
 		stored := make(chan struct{}, 100)
 		o := *small
-		o.OnFailure, o.Resume = sluice.Keep, true
+		o.KeepOnFailure, o.Resume = true, true
 		o.Hooks = &sluice.Hooks{PartDone: func(sluice.PartEvent, error) { stored <- struct{}{} }}
 		w, err := sluice.New(t.Context(), b, prefix+"resumed", &o)
 		require.NoError(t, err)
@@ -89,8 +95,17 @@ func TestLive(t *testing.T) {
 		require.Positive(t, w.Stats().Reused)
 		require.Empty(t, unfinished(t, b, prefix))
 	})
+	t.Run("files are read back", func(t *testing.T) {
+		for f, err := range b.List(t.Context(), prefix) {
+			require.NoError(t, err)
+			var got bytes.Buffer
+			_, err := sluice.Download(t.Context(), b, f.Name, &got, &sluice.ReadOptions{RangeSize: 1 << 20})
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data[:f.Size], got.Bytes()), f.Name)
+		}
+	})
 	t.Run("a copy", func(t *testing.T) {
-		f, err := b.CopyFile(t.Context(), sluice.FileSpec{Name: prefix + "copy", Size: sluice.UnknownSize}, b2backend.Source{FileID: large.ID})
+		f, err := b.CopyFile(t.Context(), sluice.FileSpec{Name: prefix + "copy", Size: sluice.UnknownSize}, b2backend.CopySource{FileID: large.ID})
 		require.NoError(t, err)
 		require.Equal(t, large.Size, f.Size)
 	})

@@ -2,53 +2,68 @@ package b2backend
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
-	"maps"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// Unfinished lists unfinished large files, those of other programs included, oldest first. It takes the capability
-// listFiles.
+// Unfinished lists unfinished large files, those of other programs included,
+// oldest first. It takes the capability listFiles.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
-		for f, err := range b.unfinished(ctx, prefix) {
-			if !yield(f.unfinished(), err) || err != nil {
+		for f, err := range b.files(ctx, listUnfinished, prefix) {
+			if !yield(f.unfinished(b.client.session.now()), err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// unfinished is the file in the writer's terms, without our tag.
-func (f *fileObject) unfinished() sluice.UnfinishedFile {
+// unfinished is the file in the writer's terms, without our tag. now is the
+// service's time.
+func (f *fileObject) unfinished(now time.Time) sluice.UnfinishedFile {
 	delete(f.FileInfo, tagKey)
-	return sluice.UnfinishedFile{
-		ID: f.FileID, Started: f.uploaded(),
-		Spec: sluice.FileSpec{Name: f.FileName, Size: sluice.UnknownSize, ContentType: f.ContentType, Info: f.FileInfo},
+	u := sluice.UnfinishedFile{
+		ID: f.FileID, Started: f.Uploaded.Time,
+		Spec: sluice.FileSpec{Name: f.FileName, Size: sluice.UnknownSize, ContentType: f.ContentType, Metadata: f.FileInfo},
 	}
+	if !u.Started.IsZero() {
+		u.Age = max(0, now.Sub(u.Started)) // now is in whole seconds
+	}
+	return u
 }
 
-// ResumeLargeFile opens an unfinished large file of the bucket; see [sluice.Backend]. One is refused whose name,
-// metadata, content type (if one is given), or options of this handle (where they are set) differ. It takes the
-// capability listFiles.
+// ResumeLargeFile opens an unfinished large file of the bucket; see
+// [sluice.Backend]. One is refused whose name, metadata, content type (if one
+// is given), or options of this handle (where they are set) differ. It takes
+// the capability listFiles.
 func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
 	d, err := b.describe(spec)
 	if err != nil {
 		return nil, err
 	}
 	var found *fileObject
-	for f, err := range b.unfinished(ctx, spec.Name) {
+	for f, err := range b.files(ctx, listUnfinished, spec.Name) {
 		switch {
 		case err != nil:
 			return nil, err
 		case id != "" && f.FileID == id, id == "" && f.FileName == spec.Name:
 			found = &f // the last one is the newest
+		}
+	}
+	if found != nil && id == "" {
+		if outdated, err := b.outdated(ctx, found); err != nil {
+			return nil, err
+		} else if outdated {
+			found = nil
 		}
 	}
 	if found == nil && id != "" {
@@ -58,7 +73,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		return nil, fmt.Errorf("b2backend: unfinished large file of name %q: %w", spec.Name, fs.ErrNotExist)
 	}
 	if err := b.differs(found, d); err != nil {
-		return nil, fmt.Errorf("b2backend: unfinished large file %s: %w", found.FileID, err)
+		return nil, fmt.Errorf("%w: b2backend: large file %s: %s", sluice.ErrResumeMismatch, found.FileID, exchange.Present(err.Error()))
 	}
 	stored, err := b.parts(ctx, found.FileID)
 	if isRefusal(err) {
@@ -71,11 +86,28 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 	for _, p := range stored {
 		receipts = append(receipts, p.Receipt)
 	}
-	return b.open(found.FileID, spec, receipts), nil
+	return b.open(found.FileID, d, receipts), nil
 }
 
-// Parts lists the parts that the store holds of an unfinished large file, by rising number. The error matches
-// [fs.ErrNotExist] if the large file is gone. It takes the capability writeFiles.
+// outdated reports whether a finished version of the name ranks as newer than
+// the unfinished large file: a large file ranks by its start.
+func (b *Backend) outdated(ctx context.Context, unfinished *fileObject) (bool, error) {
+	for f, err := range b.versions(ctx, unfinished.FileName) { // newest first
+		switch {
+		case err != nil:
+			return false, err
+		case f.FileID == unfinished.FileID:
+			return false, nil
+		case f.Action == "upload", f.Action == "copy":
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Parts lists the parts that the store holds of an unfinished large file, by
+// rising number. The error matches [fs.ErrNotExist] if the large file is gone.
+// It takes the capability writeFiles.
 func (b *Backend) Parts(ctx context.Context, f sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
 	parts, err := b.parts(ctx, f.ID)
 	if isRefusal(err) {
@@ -87,61 +119,97 @@ func (b *Backend) Parts(ctx context.Context, f sluice.UnfinishedFile) ([]sluice.
 	return parts, nil
 }
 
-// differs says how an unfinished large file is not what is to be uploaded. The content type that the service chose
-// for an unknown one, and encryption and retention by the bucket, do not count.
-func (b *Backend) differs(f *fileObject, d *description) error {
-	delete(f.FileInfo, tagKey)
-	o := &b.options
-	encryption := o.Encryption.object()
-	retention := o.retention()
-	switch {
-	case f.FileName != d.name:
-		return fmt.Errorf("its name is %q, not %q", f.FileName, d.name)
-	case d.contentType != autoType && f.ContentType != d.contentType:
-		return fmt.Errorf("its content type is %q, not %q", f.ContentType, d.contentType)
-	case !maps.Equal(f.FileInfo, d.info):
-		return fmt.Errorf("its info is %q, not %q", f.FileInfo, d.info)
-	case encryption != nil && f.ServerSideEncryption.Mode != encryption.Mode:
-		return fmt.Errorf("its encryption is %q, not %q", f.ServerSideEncryption.Mode, encryption.Mode)
-	case encryption != nil && f.ServerSideEncryption.CustomerKeyMD5 != "" && f.ServerSideEncryption.CustomerKeyMD5 != encryption.CustomerKeyMD5:
-		return errors.New("it is encrypted with another key")
-	case retention != nil && f.FileRetention.Value != nil && *f.FileRetention.Value != *retention:
-		return fmt.Errorf("its retention is %q until %v, not %q until %v", f.FileRetention.Value.Mode,
-			time.UnixMilli(f.FileRetention.Value.RetainUntilTime), o.Retention.Mode, o.Retention.Until)
-	case o.LegalHold != "" && f.LegalHold.Readable && f.LegalHold.Value != string(o.LegalHold):
-		return fmt.Errorf("its legal hold is %q, not %q", f.LegalHold.Value, string(o.LegalHold))
+// parts lists the parts of an unfinished large file by rising number.
+func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, error) {
+	var parts []sluice.StoredPart
+	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}
+	var pages exchange.Pages
+	for {
+		var page listPartsAnswer
+		k := &call{method: listParts, request: request}
+		k.read = into(&page, func() error { return page.check(request.StartPartNumber, &pages) })
+		if err := b.client.do(ctx, k); err != nil {
+			return nil, err
+		}
+		for i := range page.Parts {
+			p := &page.Parts[i]
+			parts = append(parts, sluice.StoredPart{Receipt: p.receipt(), Stored: p.Uploaded.Time})
+		}
+		if page.NextPartNumber == nil {
+			return parts, nil
+		}
+		request.StartPartNumber = *page.NextPartNumber
 	}
-	return nil
 }
 
-// Stale selects unfinished large files to cancel.
-type Stale struct {
+// check returns why a page that was asked for from a number on is not usable.
+func (a *listPartsAnswer) check(from int, pages *exchange.Pages) error {
+	due := max(1, from)
+	for i := range a.Parts {
+		switch p := &a.Parts[i]; {
+		case p.PartNumber > maxParts || p.ContentLength < 1:
+			return fmt.Errorf("part %d of %d bytes", p.PartNumber, p.ContentLength)
+		case p.PartNumber < due:
+			return fmt.Errorf("part %d where part %d or a later one is due", p.PartNumber, due)
+		default:
+			due = p.PartNumber + 1
+		}
+	}
+	if a.NextPartNumber == nil {
+		return nil
+	}
+	next := *a.NextPartNumber
+	if next < due || next <= from {
+		return errors.New("the next page is the same")
+	}
+	if next > maxParts {
+		return fmt.Errorf("the next page begins with part %d, over the limit of %d", next, maxParts)
+	}
+	return pages.Next(len(a.Parts), strconv.Itoa(next))
+}
+
+// receipt is the part in the writer's terms. A digest that the service did not
+// verify cannot be used to finish with, so it is left out.
+func (p *partObject) receipt() sluice.Receipt {
+	r := sluice.Receipt{Number: p.PartNumber, Size: int64(p.ContentLength)}
+	if sum, err := hex.DecodeString(p.ContentSHA1); err == nil && len(sum) == 20 {
+		r.Digests = sluice.Digests{{Name: "sha1", Sum: sum}}
+	}
+	return r
+}
+
+// StaleFilter selects unfinished large files to cancel.
+type StaleFilter struct {
 	// Prefix of the name; "" is all.
 	Prefix string
-	// Before is the time that they were started before. The zero time selects none: a large file may be one that
-	// somebody is uploading just now. One with a FileOptions.UploadTimestamp may count as started
-	// then (uncertain).
-	Before time.Time
-	// Foreign selects those of other programs too, which do not carry this package's tag.
-	Foreign bool
+	// OlderThan is how long ago they were started, at least, by the service's
+	// clock. 0 selects none, because a large file may be one that another
+	// program is uploading; a negative length selects all. One with a
+	// FileOptions.UploadTimestamp may count as started then (uncertain).
+	OlderThan time.Duration
+	// IncludeOtherClients selects those of other programs too, which do not
+	// carry this package's tag.
+	IncludeOtherClients bool
 }
 
-// CancelStale cancels unfinished large files and tells which. What fails does not keep it from trying the others.
-// It takes the capability listFiles.
-func (b *Backend) CancelStale(ctx context.Context, which Stale) ([]sluice.UnfinishedFile, error) {
+// CancelStale cancels unfinished large files and tells which. What fails does
+// not keep it from trying the others. It takes the capability listFiles.
+func (b *Backend) CancelStale(ctx context.Context, which StaleFilter) ([]sluice.UnfinishedFile, error) {
 	var gone []sluice.UnfinishedFile
 	var errs []error
-	for f, err := range b.unfinished(ctx, which.Prefix) {
-		switch _, own := f.FileInfo[tagKey]; {
+	for f, err := range b.files(ctx, listUnfinished, which.Prefix) {
+		_, own := f.FileInfo[tagKey]
+		u := f.unfinished(b.client.session.now())
+		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case !f.uploaded().Before(which.Before), !own && !which.Foreign, !strings.HasPrefix(f.FileName, which.Prefix):
+		case which.OlderThan == 0, which.OlderThan > 0 && u.Age < which.OlderThan, !own && !which.IncludeOtherClients, !strings.HasPrefix(f.FileName, which.Prefix):
 		default:
 			if err := b.cancel(ctx, f.FileID); err != nil {
 				errs = append(errs, fmt.Errorf("large file %s: %w", f.FileID, err))
 				continue
 			}
-			gone = append(gone, f.unfinished())
+			gone = append(gone, u)
 		}
 	}
 	return gone, errors.Join(errs...)

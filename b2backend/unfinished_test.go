@@ -11,6 +11,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // listed collects Unfinished.
@@ -43,7 +44,7 @@ func TestUnfinishedListsAllPagesOldestFirst(t *testing.T) {
 	for range b.Unfinished(t.Context(), "") {
 		break // a reader that stops early is fine
 	}
-	gone, err := b.CancelStale(t.Context(), b2backend.Stale{Before: s.Now().Add(time.Hour)})
+	gone, err := b.CancelStale(t.Context(), b2backend.StaleFilter{OlderThan: -1})
 	require.NoError(t, err)
 	require.Len(t, gone, 206)
 }
@@ -51,7 +52,7 @@ func TestUnfinishedListsAllPagesOldestFirst(t *testing.T) {
 func TestUnfinishedSaysWhatTheFileIsToBe(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
-	want := sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, ContentType: "text/plain", Info: map[string]string{"k": "v"}}
+	want := sluice.FileSpec{Name: "file", Size: sluice.UnknownSize, ContentType: "text/plain", Metadata: map[string]string{"k": "v"}}
 	f, err := b.StartLargeFile(t.Context(), want)
 	require.NoError(t, err)
 	got := listed(t, b, "file")
@@ -65,23 +66,11 @@ func TestUnfinishedSaysWhatTheFileIsToBe(t *testing.T) {
 	require.NoError(t, again.Cancel(t.Context()))
 }
 
-func TestAPrefixedKeyListsItsOwn(t *testing.T) {
-	s := newServer(t, nil)
-	f := start(t, dial(t, s), "a/file")
-	other := start(t, dial(t, s), "b/file")
-	b := dialAs(t, s, newKey(t, s, b2test.Key{Buckets: []string{s.Bucket()}, NamePrefix: "a/"}), nil)
-	require.Len(t, listed(t, b, ""), 1)
-	require.Len(t, listed(t, b, "a/f"), 1)
-	require.Empty(t, listed(t, b, "b/"))
-	require.NoError(t, f.Cancel(t.Context()))
-	require.NoError(t, other.Cancel(t.Context()))
-}
-
 func TestResumeFindsTheStoredParts(t *testing.T) {
 	s := newServer(t, nil)
 	b := dial(t, s)
 	older, newer := start(t, b, "file"), start(t, b, "file")
-	want := []sluice.Receipt{put(t, newer, 1, content(minPart)), put(t, newer, 2, content(minPart+1)), put(t, newer, 5, content(3))}
+	want := []sluice.Receipt{put(t, newer, 1, testutil.Content(minPart)), put(t, newer, 2, testutil.Content(minPart+1)), put(t, newer, 5, testutil.Content(3))}
 
 	f, err := b.ResumeLargeFile(t.Context(), spec("file"), "")
 	require.NoError(t, err)
@@ -94,13 +83,37 @@ func TestResumeFindsTheStoredParts(t *testing.T) {
 	f, err = b.ResumeLargeFile(t.Context(), spec("file"), newer.Info().ID)
 	require.NoError(t, err)
 	for number := 3; number < 5; number++ {
-		want = append(want, put(t, f, number, content(minPart)))
+		want = append(want, put(t, f, number, testutil.Content(minPart)))
 	}
 	receipts := []sluice.Receipt{want[0], want[1], want[3], want[4], want[2]}
 	_, err = f.Finish(t.Context(), receipts, nil)
 	require.NoError(t, err)
-	data := append(append(append(append(content(minPart), content(minPart+1)...), content(minPart)...), content(minPart)...), content(3)...)
+	data := append(append(append(append(testutil.Content(minPart), testutil.Content(minPart+1)...), testutil.Content(minPart)...), testutil.Content(minPart)...), testutil.Content(3)...)
 	requireStored(t, s, "file", data)
+}
+
+func TestResumeLargeFile_PassesOverOneThatIsOlderThanTheFile(t *testing.T) {
+	s := newServer(t, nil)
+	b := dial(t, s)
+	upload := func() {
+		file := spec("file")
+		file.Size = 3
+		_, err := b.UploadFile(t.Context(), file, part(0, []byte("abc")))
+		require.NoError(t, err)
+		s.Advance(time.Second)
+	}
+	upload()
+	f := start(t, b, "file")
+	s.Advance(time.Second)
+	resumed, err := b.ResumeLargeFile(t.Context(), spec("file"), "")
+	require.NoError(t, err)
+	require.Equal(t, f.Info().ID, resumed.Info().ID)
+	upload()
+	_, err = b.ResumeLargeFile(t.Context(), spec("file"), "")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	resumed, err = b.ResumeLargeFile(t.Context(), spec("file"), f.Info().ID)
+	require.NoError(t, err, "by its ID it can be resumed")
+	require.NoError(t, resumed.Cancel(t.Context()))
 }
 
 func TestResumePagesThroughTheParts(t *testing.T) {
@@ -143,7 +156,7 @@ func TestThereIsNothingToResume(t *testing.T) {
 func TestResumeRefusesAFileThatDiffers(t *testing.T) {
 	s := newServer(t, nil)
 	plain := dial(t, s)
-	original := sluice.FileSpec{Name: "file", ContentType: "text/plain", Info: map[string]string{"k": "v"}}
+	original := sluice.FileSpec{Name: "file", ContentType: "text/plain", Metadata: map[string]string{"k": "v"}}
 	encryption, err := b2backend.EncryptCustomer(customerKey)
 	require.NoError(t, err)
 	other, err := b2backend.EncryptCustomer(make([]byte, 32))
@@ -156,7 +169,7 @@ func TestResumeRefusesAFileThatDiffers(t *testing.T) {
 	require.NoError(t, err)
 	for want, try := range map[string]func() (*b2backend.Backend, sluice.FileSpec){
 		`its content type is "text/plain", not "text/html"`: func() (*b2backend.Backend, sluice.FileSpec) {
-			return b, sluice.FileSpec{Name: "file", ContentType: "text/html", Info: original.Info}
+			return b, sluice.FileSpec{Name: "file", ContentType: "text/html", Metadata: original.Metadata}
 		},
 		`its info is map["b2-cache-control":"no-store" "k":"v"], not map["b2-cache-control":"no-store"]`: func() (*b2backend.Backend, sluice.FileSpec) {
 			return b, spec("file")
@@ -170,7 +183,8 @@ func TestResumeRefusesAFileThatDiffers(t *testing.T) {
 	} {
 		b, spec := try()
 		_, err := b.ResumeLargeFile(t.Context(), spec, f.Info().ID)
-		require.EqualError(t, err, "b2backend: unfinished large file "+f.Info().ID+": "+want)
+		require.ErrorIs(t, err, sluice.ErrResumeMismatch)
+		require.ErrorContains(t, err, "b2backend: large file "+f.Info().ID+": "+want)
 	}
 	require.NoError(t, f.Cancel(t.Context()))
 }
@@ -181,24 +195,43 @@ func TestCancelStaleSpares(t *testing.T) {
 	b := dial(t, s)
 	start(t, b, "old/own")
 	start(t, b, "other")
-	start(t, b.With(b2backend.FileOptions{Untagged: true}), "old/foreign")
-	s.Advance(time.Hour)
-	limit := s.Now()
-	s.Advance(time.Hour)
+	start(t, b.With(b2backend.FileOptions{OmitSluiceID: true}), "old/foreign")
+	s.Advance(2 * time.Hour)
 	start(t, b, "old/young")
 
-	gone, err := b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/"})
+	gone, err := b.CancelStale(t.Context(), b2backend.StaleFilter{Prefix: "old/"})
 	require.NoError(t, err)
-	require.Empty(t, gone, "the zero time selects none")
-	gone, err = b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/", Before: limit})
+	require.Empty(t, gone, "no age selects none")
+	gone, err = b.CancelStale(t.Context(), b2backend.StaleFilter{Prefix: "old/", OlderThan: 90 * time.Minute})
 	require.NoError(t, err)
 	require.Len(t, gone, 1)
 	require.Equal(t, "old/own", gone[0].Spec.Name)
 	require.Len(t, s.Unfinished(), 3)
-	gone, err = b.CancelStale(t.Context(), b2backend.Stale{Prefix: "old/", Before: limit, Foreign: true})
+	gone, err = b.CancelStale(t.Context(), b2backend.StaleFilter{Prefix: "old/", OlderThan: 90 * time.Minute, IncludeOtherClients: true})
 	require.NoError(t, err)
 	require.Len(t, gone, 1)
 	require.Equal(t, "old/foreign", gone[0].Spec.Name)
+}
+
+// A clock that is wrong by days, on either side, makes no upload look older or
+// younger than it is.
+func TestCancelStale_GoesByTheServicesClock(t *testing.T) {
+	for _, behind := range []time.Duration{-48 * time.Hour, 0, 48 * time.Hour} {
+		s := newServer(t, &b2test.Options{Now: func() time.Time { return time.Now().Add(-behind) }})
+		s.ExpectUnfinished("young")
+		b := dial(t, s)
+		start(t, b, "old")
+		s.Advance(25 * time.Hour)
+		start(t, b, "young")
+		for _, f := range listed(t, b, "") {
+			want := map[string]time.Duration{"old": 25 * time.Hour, "young": 0}[f.Spec.Name]
+			require.InDelta(t, want, f.Age, float64(time.Minute))
+		}
+		gone, err := b.CancelStale(t.Context(), b2backend.StaleFilter{OlderThan: 24 * time.Hour})
+		require.NoError(t, err)
+		require.Len(t, gone, 1)
+		require.Equal(t, "old", gone[0].Spec.Name)
+	}
 }
 
 func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
@@ -208,7 +241,7 @@ func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
 	var want []sluice.StoredPart
 	for _, n := range []int{2, 1} {
 		s.Advance(time.Minute)
-		r, err := f.UploadPart(t.Context(), part(n, content(minPart+n)))
+		r, err := f.UploadPart(t.Context(), part(n, testutil.Content(minPart+n)))
 		require.NoError(t, err)
 		want = append([]sluice.StoredPart{{Receipt: r}}, want...)
 	}

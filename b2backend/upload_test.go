@@ -18,6 +18,7 @@ import (
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 func TestAnUploadURLIsKeptWhileItWorks(t *testing.T) {
@@ -25,11 +26,11 @@ func TestAnUploadURLIsKeptWhileItWorks(t *testing.T) {
 	b := dial(t, s)
 	f := start(t, b, "file")
 	for number := range 5 {
-		put(t, f, number+1, content(minPart))
+		put(t, f, number+1, testutil.Content(minPart))
 	}
 	require.Equal(t, 1, s.Count("b2_get_upload_part_url"), "one upload at a time")
 	for name := range 3 {
-		_, err := b.With(b2backend.FileOptions{CacheControl: "no-store"}).UploadFile(t.Context(), spec(string(rune('a'+name))), part(0, nil))
+		_, err := b.With(b2backend.FileOptions{CacheControl: "no-store"}).UploadFile(t.Context(), sized(string(rune('a'+name)), 0), part(0, nil))
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, s.Count("b2_get_upload_url"), "handles share them")
@@ -44,7 +45,7 @@ func TestThereAreAsManyUploadURLsAsUploadsAtOnce(t *testing.T) {
 	for worker := range 8 {
 		uploads.Go(func() {
 			for n := range 10 {
-				_, err := f.UploadPart(t.Context(), part(worker*10+n+1, content(minPart)))
+				_, err := f.UploadPart(t.Context(), part(worker*10+n+1, testutil.Content(minPart)))
 				if err != nil {
 					t.Error(err)
 				}
@@ -75,8 +76,8 @@ func TestARefusedUploadURLIsDropped(t *testing.T) {
 			f := start(t, dial(t, s), "file")
 			c.fault.Call = "b2_upload_part"
 			inject(t, s, c.fault)
-			put(t, f, 1, content(minPart))
-			put(t, f, 2, content(minPart))
+			put(t, f, 1, testutil.Content(minPart))
+			put(t, f, 2, testutil.Content(minPart))
 			require.Equal(t, c.urls, s.Count("b2_get_upload_part_url"))
 			require.Equal(t, 3, s.Count("b2_upload_part"))
 			require.NoError(t, f.Cancel(t.Context()))
@@ -87,7 +88,7 @@ func TestARefusedUploadURLIsDropped(t *testing.T) {
 func TestAReceiptSaysWhatTheServiceStored(t *testing.T) {
 	s := newServer(t, nil)
 	f := start(t, dial(t, s), "file")
-	data := content(minPart)
+	data := testutil.Content(minPart)
 	p := part(7, data)
 	r, err := f.UploadPart(t.Context(), p)
 	require.NoError(t, err)
@@ -99,10 +100,10 @@ func TestBadPartsAreRefusedUnsent(t *testing.T) {
 	s := newServer(t, nil)
 	f := start(t, dial(t, s), "file")
 	for want, p := range map[string]*sluice.Part{
-		"b2backend: part number 0 is not in 1 to 10000":                  part(0, content(5)),
-		"b2backend: part number 10001 is not in 1 to 10000":              part(10001, content(5)),
+		"b2backend: part number 0 is not in 1 to 10000":                  part(0, testutil.Content(5)),
+		"b2backend: part number 10001 is not in 1 to 10000":              part(10001, testutil.Content(5)),
 		"b2backend: part 1 of 0 bytes; a part has 1 to 5000000000 bytes": part(1, nil),
-		"b2backend: part 1 comes without its SHA-1":                      sluice.NewPart(1, content(5), nil),
+		"b2backend: part 1 comes without its SHA-1":                      sluice.NewPart(1, testutil.Content(5), nil),
 	} {
 		_, err := f.UploadPart(t.Context(), p)
 		require.EqualError(t, err, want)
@@ -128,7 +129,7 @@ func TestRetriesOfAPartAreSeen(t *testing.T) {
 		seen = append(seen, err.Error())
 	}}
 	_, err := sluice.Upload(t.Context(), b, "file", opts, func(w io.Writer) error {
-		_, err := w.Write(content(2 * minPart))
+		_, err := w.Write(testutil.Content(2 * minPart))
 		return err
 	})
 	require.NoError(t, err)
@@ -146,11 +147,11 @@ func TestALostSingleUploadMakesNoSecondVersion(t *testing.T) {
 		t.Run(describe(fault), func(t *testing.T) {
 			s := newServer(t, nil)
 			b := dial(t, s)
-			_, err := b.UploadFile(t.Context(), spec("file"), part(0, content(50))) // an equal version, and not to be taken for it
+			_, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50))) // an equal version, and not to be taken for it
 			require.NoError(t, err)
 			fault.Call = "b2_upload_file"
 			inject(t, s, fault)
-			file, err := b.UploadFile(t.Context(), spec("file"), part(0, content(50)))
+			file, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50)))
 			require.NoError(t, err)
 			stored, err := s.File(s.Bucket(), "file")
 			require.NoError(t, err)
@@ -190,7 +191,7 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 			release := make(chan struct{})
 			fault.Hold = release
 			inject(t, s, fault)
-			data := content(5000)
+			data := testutil.Content(5000)
 			rt := exchange.NewTransport()
 			t.Cleanup(rt.CloseIdleConnections)
 			dial := rt.DialContext
@@ -203,7 +204,7 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 					}
 				}}, err
 			}
-			file, err := dialAs(t, s, key, &b2backend.Options{Transport: rt}).UploadFile(ctx, spec("file"), part(0, data))
+			file, err := dialAs(t, s, key, &b2backend.Options{Transport: rt}).UploadFile(ctx, sized("file", len(data)), part(0, data))
 			require.NoError(t, err)
 			require.Equal(t, requireStored(t, s, "file", data).ID, file.ID)
 		})
@@ -215,11 +216,11 @@ func TestAnAnswerAboutOtherBytesIsNotBelieved(t *testing.T) {
 		s := newServer(t, nil)
 		inject(t, s, b2test.Fault{Call: "b2_upload_file", Kind: kind}, b2test.Fault{Call: "b2_upload_part", Kind: kind})
 		b := dialAs(t, s, limitedKey(t, s, []string{"writeFiles"}), nil)
-		_, err := b.UploadFile(t.Context(), spec("file"), part(0, content(50)))
+		_, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50)))
 		require.NoError(t, err)
 		require.Equal(t, 2, s.Count("b2_upload_file"), kind)
 		f := start(t, b, "large")
-		put(t, f, 1, content(50))
+		put(t, f, 1, testutil.Content(50))
 		require.Equal(t, 2, s.Count("b2_upload_part"), kind)
 		require.NoError(t, f.Cancel(t.Context()))
 	}
@@ -229,14 +230,15 @@ func TestALostSingleUploadThatCannotBeLookedUpIsUnknown(t *testing.T) {
 	s := newServer(t, nil)
 	b := dialAs(t, s, limitedKey(t, s, []string{"writeFiles"}), nil)
 	inject(t, s, b2test.Fault{Call: "b2_upload_file", Kind: b2test.LoseAnswer}, b2test.Fault{Call: "b2_upload_file", Status: 403, Code: "storage_cap_exceeded"})
-	_, err := b.UploadFile(t.Context(), spec("file"), part(0, content(50)))
+	_, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50)))
 	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	e, ok := errors.AsType[*b2backend.Error](err)
 	require.True(t, ok)
 	require.Equal(t, "storage_cap_exceeded", e.Code)
 }
 
-// The service gets the whole file and does not answer. It may store the file at any later time.
+// The service gets the whole file and does not answer. It may store the file at
+// any later time.
 func TestAnAbandonedSingleUploadIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answers: map[string]func(*http.Request) (int, string){
@@ -248,7 +250,7 @@ func TestAnAbandonedSingleUploadIsUnknown(t *testing.T) {
 		}}
 		b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: 1}})
 		require.NoError(t, err)
-		_, err = b.UploadFile(t.Context(), spec("file"), part(0, content(50)))
+		_, err = b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50)))
 		require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 		require.Equal(t, 5, f.count("b2_list_file_versions"), "and looked for a while")
 	})
@@ -265,7 +267,7 @@ func TestACancelledUploadReturnsAtOnce(t *testing.T) {
 			return err
 		},
 		"file": func(ctx context.Context, b *b2backend.Backend) error {
-			_, err := b.UploadFile(ctx, spec("single"), part(0, make([]byte, 16<<20)))
+			_, err := b.UploadFile(ctx, sized("single", 16<<20), part(0, make([]byte, 16<<20)))
 			return err
 		},
 	} {
@@ -287,7 +289,8 @@ func TestACancelledUploadReturnsAtOnce(t *testing.T) {
 	require.Empty(t, s.Files(s.Bucket()))
 }
 
-// The race detector watches the pages, which are scribbled over as soon as the call is back.
+// The race detector watches the pages, which are scribbled over as soon as the
+// call is back.
 func TestPagesAreFreeOnceAnUploadReturns(t *testing.T) {
 	s := newServer(t, nil)
 	b := dialAs(t, s, mainKey(s), &b2backend.Options{Retry: sluice.Retry{Attempts: 3, MaxWait: time.Millisecond}})
@@ -303,4 +306,25 @@ func TestPagesAreFreeOnceAnUploadReturns(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.NoError(t, f.Cancel(t.Context()))
+}
+
+// The service's wording has changed, and what stands before it adds words of
+// its own.
+func TestUpload_SendsDamagedBytesAgainToANewURL(t *testing.T) {
+	for _, message := range []string{
+		"Sha1 did not match data received", "sha1 did not match data received", "Checksum did not match data received",
+		"upload failed: CHECKSUM did not match data received (try again)", "error reading uploaded data: SocketTimeoutException(Read timed out)",
+	} {
+		s := newServer(t, nil)
+		b := dial(t, s)
+		inject(t, s,
+			b2test.Fault{Call: "b2_upload_file", Status: 400, Code: "bad_request", Message: message},
+			b2test.Fault{Call: "b2_upload_part", Status: 400, Code: "bad_request", Message: message, Part: 2})
+		_, err := b.UploadFile(t.Context(), sized("single", 50), part(0, testutil.Content(50)))
+		require.NoError(t, err, message)
+		require.Equal(t, 2, s.Count("b2_get_upload_url"), message)
+		_, err = streamed(t.Context(), b, "large", testutil.Content(3*minPart))
+		require.NoError(t, err, message)
+		require.Len(t, s.Files(s.Bucket()), 2)
+	}
 }

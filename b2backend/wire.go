@@ -1,31 +1,34 @@
 package b2backend
 
-import "time"
+import "github.com/c1508ce4/sluice/internal/decode"
 
-// fileObject is a file as all calls answer it (recorded). Fields of no use here are left out.
+// fileObject is a file as all calls answer it (recorded). Fields of no use here
+// are left out.
 type fileObject struct {
-	Action                string            `json:"action"` // "start", "upload", "copy", "hide", "folder"
-	ContentLength         int64             `json:"contentLength"`
-	ContentSHA1           string            `json:"contentSha1"` // hex, "none", or "unverified:" and hex
-	ContentType           string            `json:"contentType"`
-	FileID                string            `json:"fileId"`
-	FileInfo              map[string]string `json:"fileInfo"`
-	FileName              string            `json:"fileName"`
-	FileRetention         retentionSetting  `json:"fileRetention"`
-	LegalHold             legalHoldSetting  `json:"legalHold"`
-	ServerSideEncryption  encryptionObject  `json:"serverSideEncryption"`
-	UploadTimestampMillis int64             `json:"uploadTimestamp"`
+	Action               string            `json:"action"` // "start", "upload", "copy", "hide", "folder"
+	ContentLength        decode.Number     `json:"contentLength"`
+	ContentSHA1          string            `json:"contentSha1"` // hex, "none", or "unverified:" and hex
+	ContentType          string            `json:"contentType"`
+	FileID               string            `json:"fileId"`
+	FileInfo             map[string]string `json:"fileInfo"`
+	FileName             string            `json:"fileName"`
+	FileRetention        retentionSetting  `json:"fileRetention"`
+	LegalHold            legalHoldSetting  `json:"legalHold"`
+	ServerSideEncryption encryptionObject  `json:"serverSideEncryption"`
+	Uploaded             decode.Time       `json:"uploadTimestamp"`
 }
 
-func (f *fileObject) uploaded() time.Time { return time.UnixMilli(f.UploadTimestampMillis) }
+// IDs are checked where the answer is decoded; see package decode.
+func (f *fileObject) IDs() []string { return []string{f.FileID} }
 
-// partObject is a part as b2_upload_part, b2_copy_part and b2_list_parts answer it.
+// partObject is a part as b2_upload_part, b2_copy_part and b2_list_parts answer
+// it.
 type partObject struct {
-	ContentLength int64  `json:"contentLength"`
-	ContentSHA1   string `json:"contentSha1"`
-	FileID        string `json:"fileId"`
-	PartNumber    int    `json:"partNumber"`
-	Uploaded      int64  `json:"uploadTimestamp"` // in milliseconds
+	ContentLength decode.Number `json:"contentLength"`
+	ContentSHA1   string        `json:"contentSha1"`
+	FileID        string        `json:"fileId"`
+	PartNumber    int           `json:"partNumber"`
+	Uploaded      decode.Time   `json:"uploadTimestamp"`
 }
 
 // retentionSetting is a value that the key may not be allowed to read.
@@ -35,13 +38,13 @@ type retentionSetting struct {
 }
 
 type retentionObject struct {
-	Mode            string `json:"mode"`
-	RetainUntilTime int64  `json:"retainUntilTimestamp"` // ms
+	Mode            RetentionMode `json:"mode"`
+	RetainUntilTime int64         `json:"retainUntilTimestamp"` // ms
 }
 
 type legalHoldSetting struct {
-	Readable bool   `json:"isClientAuthorizedToRead"`
-	Value    string `json:"value"` // "on", "off" or null
+	Readable bool      `json:"isClientAuthorizedToRead"`
+	Value    LegalHold `json:"value"` // null leaves it empty
 }
 
 type encryptionObject struct {
@@ -51,7 +54,8 @@ type encryptionObject struct {
 	Mode           string `json:"mode,omitempty"`
 }
 
-// The requests, in the order of their use. Optional fields are left out where they are not set.
+// The requests, in the order of their use. Optional fields are left out where
+// they are not set.
 type (
 	listBucketsRequest struct {
 		AccountID  string `json:"accountId"`
@@ -62,12 +66,14 @@ type (
 			BucketID   string `json:"bucketId"`
 			BucketName string `json:"bucketName"`
 			FileLock   struct {
-				Value struct {
+				Readable bool `json:"isClientAuthorizedToRead"`
+				Value    struct {
 					Enabled bool `json:"isFileLockEnabled"`
 				} `json:"value"`
 			} `json:"fileLockConfiguration"`
 			Encryption struct {
-				Value encryptionObject `json:"value"`
+				Readable bool             `json:"isClientAuthorizedToRead"`
+				Value    encryptionObject `json:"value"`
 			} `json:"defaultServerSideEncryption"`
 		} `json:"buckets"`
 	}
@@ -91,7 +97,7 @@ type (
 		FileRetention         *retentionObject  `json:"fileRetention,omitempty"`
 		LegalHold             LegalHold         `json:"legalHold,omitempty"`
 		ServerSideEncryption  *encryptionObject `json:"serverSideEncryption,omitempty"`
-		CustomUploadTimestamp int64             `json:"customUploadTimestamp,omitempty"`
+		CustomUploadTimestamp string            `json:"customUploadTimestamp,omitempty"`
 	}
 
 	finishRequest struct {
@@ -109,23 +115,23 @@ type (
 		NextPartNumber *int         `json:"nextPartNumber"`
 	}
 
-	listUnfinishedRequest struct {
-		BucketID     string `json:"bucketId"`
-		NamePrefix   string `json:"namePrefix,omitempty"`
-		StartFileID  string `json:"startFileId,omitempty"`
-		MaxFileCount int    `json:"maxFileCount"`
-	}
-	listVersionsRequest struct {
+	listFilesRequest struct {
 		BucketID      string `json:"bucketId"`
-		StartFileName string `json:"startFileName"`
+		Prefix        string `json:"prefix,omitempty"`
+		NamePrefix    string `json:"namePrefix,omitempty"` // the same, of unfinished large files
+		StartFileName string `json:"startFileName,omitempty"`
 		StartFileID   string `json:"startFileId,omitempty"`
-		Prefix        string `json:"prefix"`
 		MaxFileCount  int    `json:"maxFileCount"`
 	}
 	listFilesAnswer struct {
 		Files        []fileObject `json:"files"`
 		NextFileID   string       `json:"nextFileId"`
 		NextFileName string       `json:"nextFileName"`
+	}
+
+	versionRequest struct {
+		FileName string `json:"fileName"`
+		FileID   string `json:"fileId"`
 	}
 
 	copyPartRequest struct {
@@ -150,24 +156,3 @@ type (
 		DestinationEncryption *encryptionObject `json:"destinationServerSideEncryption,omitempty"`
 	}
 )
-
-// secretsOf is what must be cut from errors of a call that carries a customer's key.
-func secretsOf(request any) []string {
-	var secrets []string
-	add := func(e *encryptionObject) {
-		if e != nil && e.CustomerKey != "" {
-			secrets = append(secrets, e.CustomerKey)
-		}
-	}
-	switch r := request.(type) {
-	case startRequest:
-		add(r.ServerSideEncryption)
-	case copyPartRequest:
-		add(r.SourceEncryption)
-		add(r.DestinationEncryption)
-	case copyFileRequest:
-		add(r.SourceEncryption)
-		add(r.DestinationEncryption)
-	}
-	return secrets
-}

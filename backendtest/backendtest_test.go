@@ -28,14 +28,17 @@ func stores() map[string]memorybackend.Options {
 	b2like := memorybackend.DefaultLimits()
 	b2like.MinPart, b2like.MaxPart = 5000, 20_000
 	s3like := memorybackend.DefaultLimits()
-	s3like.MinParts, s3like.MinPart, s3like.Repeatable = 1, 5000, false
-	planned := sluice.Limits{PlansParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
+	s3like.MinParts, s3like.MinPart = 1, 5000
+	planned := sluice.Limits{ServerSizesParts: true, WholeDigests: []sluice.Algorithm{memorybackend.SHA256()}}
+	equal := s3like
+	equal.EqualParts = true
 	digests := memorybackend.DefaultLimits()
 	digests.WholeDigests = digests.PartDigests
 	return map[string]memorybackend.Options{
 		"default":       {},
 		"b2-like":       {Limits: &b2like},
 		"s3-like":       {Limits: &s3like},
+		"equal-parts":   {Limits: &equal},
 		"server-plans":  {Limits: &planned, PlanPart: 1000},
 		"both-digests":  {Limits: &digests},
 		"bare-minimum":  {Limits: &sluice.Limits{}},

@@ -96,7 +96,7 @@ type draft struct {
 // spec describes a large file. Its size is declared only if the store has to know it.
 func (b *bench) spec(name string) sluice.FileSpec {
 	spec := sluice.FileSpec{Name: name, Size: sluice.UnknownSize}
-	if b.limits.PlansParts {
+	if b.limits.ServerSizesParts {
 		spec.Size = b.Size
 	}
 	return spec
@@ -109,7 +109,7 @@ const lastPart = 1000
 func (b *bench) start(name string, n int) (*draft, error) { return b.startSpec(b.spec(name), n) }
 
 func (b *bench) startSpec(spec sluice.FileSpec, n int) (*draft, error) {
-	if b.limits.PlansParts && b.Size == 0 {
+	if b.limits.ServerSizesParts && b.Size == 0 {
 		return nil, errors.New("the store plans the parts: set Store.Size")
 	}
 	f, err := b.Backend.StartLargeFile(b.ctx, spec)
@@ -118,11 +118,11 @@ func (b *bench) startSpec(spec sluice.FileSpec, n int) (*draft, error) {
 	}
 	b.opened = append(b.opened, f)
 	d := &draft{bench: b, file: f, spec: spec}
-	sizes := f.Info().Plan
-	if b.limits.PlansParts && len(sizes) < n {
+	sizes := f.Info().PartSizes
+	if b.limits.ServerSizesParts && len(sizes) < n {
 		return nil, fmt.Errorf("the plan for %d bytes has %d parts, the rule needs %d: set Store.Size", spec.Size, len(sizes), n)
 	}
-	if !b.limits.PlansParts {
+	if !b.limits.ServerSizesParts {
 		for range n - 1 {
 			sizes = append(sizes, max(b.limits.MinPart, lastPart+1))
 		}
@@ -163,13 +163,13 @@ func (d *draft) upload(i int) (sluice.Receipt, error) {
 	if err != nil {
 		return r, fmt.Errorf("UploadPart of part %d: %w", i+1, err)
 	}
-	return d.receipt(i, r.Tag), nil
+	return d.receipt(i, r.ETag), nil
 }
 
 // receipt is what the writer knows of the i-th part, whatever the store said: with the part's own digests.
 func (d *draft) receipt(i int, tag string) sluice.Receipt {
 	return sluice.Receipt{
-		Number: i + 1, Size: int64(len(d.data[i])), Digests: sums(d.data[i], d.limits.PartDigests), Tag: tag,
+		Number: i + 1, Size: int64(len(d.data[i])), Digests: sums(d.data[i], d.limits.PartDigests), ETag: tag,
 	}
 }
 
@@ -263,10 +263,13 @@ func (b *bench) listed(prefix string) ([]string, error) {
 	return ids, nil
 }
 
-// endedBy tells whether err is how a call reports that its context ended.
+// endedBy reports whether err is how a call reports that its context ended.
 func endedBy(ctx context.Context, err error) bool {
-	return errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))
+	return errors.Is(err, ctx.Err()) && errors.Is(err, context.Cause(ctx))
 }
+
+// errGaveUp is the cause with which the kit ends contexts.
+var errGaveUp = errors.New("the kit ended the context")
 
 // moments are when the contexts of calls under way are ended: one of them should be in the middle.
 func moments() []time.Duration {
@@ -284,8 +287,8 @@ func (b *bench) cut(after time.Duration, call func(context.Context) error) (cont
 
 // cutOn is cut at a moment that is not known before.
 func (b *bench) cutOn(moment <-chan time.Time, call func(context.Context) error) (context.Context, error) {
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- call(ctx) }()
 	select {
@@ -293,7 +296,7 @@ func (b *bench) cutOn(moment <-chan time.Time, call func(context.Context) error)
 		return ctx, err
 	case <-moment:
 	}
-	cancel()
+	cancel(errGaveUp)
 	select {
 	case err := <-done:
 		return ctx, err

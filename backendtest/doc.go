@@ -1,4 +1,5 @@
-// Package backendtest checks a [sluice.Backend] against every rule of its contract. A backend's author
+// Package backendtest checks a [sluice.Backend], and a [sluice.Source] that it
+// is too, against every rule of its contract. A backend's author
 // gives it a way to make a fresh store and to read a finished file back:
 //
 //	func TestBackend(t *testing.T) {

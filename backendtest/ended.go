@@ -15,52 +15,52 @@ func contextRules() []rule {
 	return []rule{
 		{
 			name:  "ended-single",
-			text:  "UploadFile with a context that has ended fails with the context's error and stores nothing.",
+			text:  "UploadFile with a context that has ended fails with the context's error and cause, and stores nothing.",
 			needs: []need{single},
 			check: checkEndedSingle,
 		},
 		{
 			name:  "ended-start",
-			text:  "StartLargeFile with a context that has ended fails with the context's error and starts nothing.",
+			text:  "StartLargeFile with a context that has ended fails with the context's error and cause, and starts nothing.",
 			check: checkEndedStart,
 		},
 		{
 			name:  "ended-part",
-			text:  "UploadPart with a context that has ended fails with the context's error and stores nothing.",
+			text:  "UploadPart with a context that has ended fails with the context's error and cause, and stores nothing.",
 			check: checkEndedPart,
 		},
 		{
 			name:  "ended-finish",
-			text:  "Finish with a context that has ended fails with the context's error, and the large file is still unfinished.",
+			text:  "Finish with a context that has ended fails with the context's error and cause, and the large file is still unfinished.",
 			check: checkEndedFinish,
 		},
 		{
 			name:  "ended-cancel",
-			text:  "Cancel with a context that has ended fails with the context's error, and the large file can still be finished.",
+			text:  "Cancel with a context that has ended fails with the context's error and cause, and the large file can still be finished.",
 			check: checkEndedCancel,
 		},
 		{
 			name:  "ended-look",
-			text:  "ResumeLargeFile and Unfinished with a context that has ended fail with the context's error.",
+			text:  "ResumeLargeFile and Unfinished with a context that has ended fail with the context's error and cause.",
 			needs: []need{resumable},
 			check: checkEndedLook,
 		},
 		{
 			name: "cut-single",
 			text: "UploadFile returns soon after its context ended. If it fails, it is with the context's error " +
-				"and nothing is stored, or with ErrFinishUnknown; else the file is whole.",
+				"and cause, and nothing is stored, or with ErrFinishUnknown; else the file is whole.",
 			needs: []need{single},
 			check: checkCutSingle,
 		},
 		{
 			name: "cut-start",
-			text: "StartLargeFile returns soon after its context ended. If it fails, it is with the context's error, " +
-				"and nothing is left unfinished where the store lets it be found.",
+			text: "StartLargeFile returns soon after its context ended. If it fails, it is with the context's error " +
+				"and cause, and nothing is left unfinished where the store lets it be found.",
 			check: checkCutStart,
 		},
 		{
 			name: "cut-part",
-			text: "UploadPart returns soon after its context ended. If it fails, it is with the context's error, " +
+			text: "UploadPart returns soon after its context ended. If it fails, it is with the context's error and cause, " +
 				"the lent bytes are not read any more, and the part can be sent again.",
 			check: checkCutPart,
 		},
@@ -75,8 +75,8 @@ func contextRules() []rule {
 
 // ended is a context that has ended.
 func (b *bench) ended() context.Context {
-	ctx, cancel := context.WithCancel(b.ctx)
-	cancel()
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	cancel(errGaveUp)
 	return ctx
 }
 
@@ -86,7 +86,7 @@ func refused(ctx context.Context, call string, err error) error {
 		return fmt.Errorf("%s: no error", call)
 	}
 	if !endedBy(ctx, err) {
-		return fmt.Errorf("%s: the error is not the context's: %w", call, err)
+		return fmt.Errorf("%s: the error does not match both the context's error and its cause: %w", call, err)
 	}
 	return nil
 }

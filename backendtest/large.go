@@ -22,7 +22,7 @@ func largeRules() []rule {
 		},
 		{
 			name:  "large-info",
-			text:  "Info is constant; its ID is not empty; it has a plan of the declared size if, and only if, Limits.PlansParts says so.",
+			text:  "Info is constant; its ID is not empty; it has a plan of the declared size if, and only if, Limits.ServerSizesParts says so.",
 			check: checkInfo,
 		},
 		{
@@ -106,7 +106,7 @@ func checkInfo(b *bench) error {
 		return err
 	}
 	var planned int64
-	for _, size := range before.Plan {
+	for _, size := range before.PartSizes {
 		planned += size
 	}
 	switch after := d.file.Info(); {
@@ -116,10 +116,10 @@ func checkInfo(b *bench) error {
 		return fmt.Errorf("the Info says %+v at first and %+v later", before, after)
 	case len(before.Stored) > 0:
 		return fmt.Errorf("a new large file has stored parts: %+v", before.Stored)
-	case b.limits.PlansParts && planned != b.Size:
+	case b.limits.ServerSizesParts && planned != b.Size:
 		return fmt.Errorf("the parts of the plan have %d bytes, the declared size is %d", planned, b.Size)
-	case !b.limits.PlansParts && before.Plan != nil:
-		return fmt.Errorf("there is a plan, %v, and Limits.PlansParts is false", before.Plan)
+	case !b.limits.ServerSizesParts && before.PartSizes != nil:
+		return fmt.Errorf("there is a plan, %v, and Limits.ServerSizesParts is false", before.PartSizes)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func checkOrder(b *bench) error {
 
 func checkConcurrentParts(b *bench) error {
 	n := 8
-	if b.limits.PlansParts {
+	if b.limits.ServerSizesParts {
 		n = 2
 	}
 	if b.limits.MaxParts > 0 {
@@ -252,14 +252,14 @@ func checkTag(b *bench) error {
 	if err != nil {
 		return err
 	}
-	if receipts[0].Tag == "" {
-		return skipped("Receipt.Tag is empty: the store gives no tags")
+	if receipts[0].ETag == "" {
+		return skipped("Receipt.ETag is empty: the store gives no tags")
 	}
-	receipts[0].Tag, receipts[1].Tag = receipts[1].Tag, receipts[0].Tag
+	receipts[0].ETag, receipts[1].ETag = receipts[1].ETag, receipts[0].ETag
 	if _, err := d.tryFinish(b.ctx, receipts); err == nil {
 		return errors.New("a Finish with the tags of other parts: no error")
 	}
-	receipts[0].Tag, receipts[1].Tag = strings.Clone(receipts[1].Tag), strings.Clone(receipts[0].Tag)
+	receipts[0].ETag, receipts[1].ETag = strings.Clone(receipts[1].ETag), strings.Clone(receipts[0].ETag)
 	return d.finish(receipts)
 }
 

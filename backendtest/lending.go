@@ -79,7 +79,7 @@ func checkLentPart(b *bench) error {
 		if err := describes(sluice.Receipt{Digests: r.Digests}, d.part(i)); err != nil {
 			return fmt.Errorf("the receipt of part %d has kept the digests: %w", i+1, err)
 		}
-		receipts = append(receipts, d.receipt(i, r.Tag))
+		receipts = append(receipts, d.receipt(i, r.ETag))
 	}
 	return d.finish(receipts)
 }

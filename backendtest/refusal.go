@@ -28,6 +28,12 @@ func refusalRules() []rule {
 			check: checkSmall,
 		},
 		{
+			name:  "part-equal",
+			text:  "Parts of several sizes are refused where Limits.EqualParts is set, and a smaller last one is not.",
+			needs: []need{equalParts},
+			check: checkEqual,
+		},
+		{
 			name:  "part-large",
 			text:  "A part larger than Limits.MaxPart is refused.",
 			needs: []need{maxPart, noPlan},
@@ -96,7 +102,7 @@ func checkNumber(b *bench) error {
 		return err
 	}
 	numbers := []int{-1, 0}
-	if b.limits.PlansParts {
+	if b.limits.ServerSizesParts {
 		numbers = append(numbers, len(d.data)+1)
 	} else if b.limits.MaxParts > 0 {
 		numbers = append(numbers, b.limits.MaxParts+1)
@@ -128,6 +134,23 @@ func checkSmall(b *bench) error {
 	if _, err := d.tryFinish(b.ctx, receipts); err == nil {
 		return fmt.Errorf("UploadPart and Finish take a first part of %d bytes, Limits.MinPart is %d",
 			len(d.data[0]), b.limits.MinPart)
+	}
+	return b.absent(b.name)
+}
+
+func checkEqual(b *bench) error {
+	d, err := b.start(b.name, 3)
+	if err != nil {
+		return err
+	}
+	d.data[1] = b.random(int64(len(d.data[1])) + 1)
+	receipts, err := d.uploadAll()
+	if err != nil {
+		return nil // refused early
+	}
+	if _, err := d.tryFinish(b.ctx, receipts); err == nil {
+		return fmt.Errorf("UploadPart and Finish take parts of %d and %d bytes, and Limits.EqualParts is set",
+			len(d.data[0]), len(d.data[1]))
 	}
 	return b.absent(b.name)
 }

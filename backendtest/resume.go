@@ -37,6 +37,12 @@ func resumeRules() []rule {
 			check: checkResumeName,
 		},
 		{
+			name:  "resume-outdated",
+			text:  "ResumeLargeFile without an ID passes over large files that were started before the name's finished file.",
+			needs: []need{resumable},
+			check: checkResumeOutdated,
+		},
+		{
 			name:  "resume-none",
 			text:  "ResumeLargeFile matches fs.ErrNotExist if there is no such unfinished large file.",
 			needs: []need{resumable},
@@ -44,7 +50,7 @@ func resumeRules() []rule {
 		},
 		{
 			name:  "resume-other",
-			text:  "ResumeLargeFile refuses a large file that is not what its FileSpec says.",
+			text:  "ResumeLargeFile rejects a large file that is not what its FileSpec says: the error matches ErrResumeMismatch, or fs.ErrNotExist.",
 			needs: []need{resumable},
 			check: checkResumeOther,
 		},
@@ -126,7 +132,7 @@ func checkResumeID(b *bench) error {
 		if err != nil {
 			return err
 		}
-		tags[i+1] = r.Tag
+		tags[i+1] = r.ETag
 	}
 	id := d.file.Info().ID
 	if d.file, err = b.resume(b.ctx, d.spec, id); err != nil {
@@ -150,7 +156,7 @@ func checkResumeID(b *bench) error {
 		if r.Size == 0 {
 			return fmt.Errorf("the size of the stored part %d is missing", r.Number)
 		}
-		receipts[r.Number-1] = d.receipt(r.Number-1, r.Tag)
+		receipts[r.Number-1] = d.receipt(r.Number-1, r.ETag)
 	}
 	if len(tags) > 0 {
 		return fmt.Errorf("the Stored lacks the parts %v", tags)
@@ -179,6 +185,30 @@ func checkResumeName(b *bench) error {
 	}
 	if got := f.Info().ID; got != newest {
 		return fmt.Errorf("the large file %q is open, the newest is %q", got, newest)
+	}
+	return nil
+}
+
+func checkResumeOutdated(b *bench) error {
+	older, err := b.start(b.name, 2)
+	if err != nil {
+		return err
+	}
+	d, receipts, err := b.started(b.name, 2)
+	if err != nil {
+		return err
+	}
+	if _, err := d.tryFinish(b.ctx, receipts); err != nil {
+		return fmt.Errorf("calling Finish: %w", err)
+	}
+	switch f, err := b.resume(b.ctx, b.spec(b.name), ""); {
+	case err == nil:
+		return fmt.Errorf("the large file %q is open, and the name has a newer finished file", f.Info().ID)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the error does not match fs.ErrNotExist: %w", err)
+	}
+	if _, err := b.resume(b.ctx, b.spec(b.name), older.file.Info().ID); err != nil {
+		return fmt.Errorf("ResumeLargeFile with its ID: %w", err)
 	}
 	return nil
 }
@@ -212,8 +242,12 @@ func checkResumeOther(b *bench) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.resume(b.ctx, b.spec(b.name+"/other"), d.file.Info().ID); err == nil {
-		return errors.New("ResumeLargeFile with the ID of a large file of another name: no error")
+	const asked = "ResumeLargeFile with the ID of a large file of another name"
+	switch _, err := b.resume(b.ctx, b.spec(b.name+"/other"), d.file.Info().ID); {
+	case err == nil:
+		return errors.New(asked + ": no error")
+	case !errors.Is(err, sluice.ErrResumeMismatch) && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the error matches neither ErrResumeMismatch nor fs.ErrNotExist: %w", asked, err)
 	}
 	return nil
 }

@@ -28,6 +28,19 @@ type Store struct {
 	// at least three parts.
 	Size int64
 
+	// Keyed is a handle of the store that encrypts with a customer's key. Where it
+	// is nil the rule about that is skipped.
+	Keyed sluice.Backend
+	// ReadName returns the name that the Source of the store finds a finished file
+	// by. nil: the file's name.
+	ReadName func(sluice.File) string
+	// NoOverwrite says that the store rejects a file whose name exists.
+	NoOverwrite bool
+	// Answers carries the requests of a store that is reached over HTTP, so that
+	// the kit can make answers wrong. Where it is nil the rules about that are
+	// skipped.
+	Answers *Answers
+
 	// Grace is how long a call may go on after its context ended; 0 means 5 seconds.
 	Grace time.Duration
 }
@@ -77,8 +90,8 @@ type rule struct {
 func rules() []rule {
 	var all []rule
 	for _, group := range [][]rule{
-		vocabularyRules(), singleRules(), largeRules(), repeatRules(), refusalRules(), lendingRules(),
-		cancelRules(), contextRules(), resumeRules(),
+		vocabularyRules(), singleRules(), largeRules(), refusalRules(), lendingRules(),
+		cancelRules(), contextRules(), resumeRules(), sourceRules(), answerRules(),
 	} {
 		all = append(all, group...)
 	}
@@ -132,23 +145,16 @@ func resumable(s Store) string {
 	return ""
 }
 
-func repeatable(s Store) string {
-	if !s.Backend.Limits().Repeatable {
-		return "Limits.Repeatable is false: a part is not uploaded twice at once"
-	}
-	return ""
-}
-
 func noPlan(s Store) string {
-	if s.Backend.Limits().PlansParts {
-		return "Limits.PlansParts is true: the store decides the sizes of the parts"
+	if s.Backend.Limits().ServerSizesParts {
+		return "Limits.ServerSizesParts is true: the store decides the sizes of the parts"
 	}
 	return ""
 }
 
 func plan(s Store) string {
-	if !s.Backend.Limits().PlansParts {
-		return "Limits.PlansParts is false: the writer decides the sizes of the parts"
+	if !s.Backend.Limits().ServerSizesParts {
+		return "Limits.ServerSizesParts is false: the writer decides the sizes of the parts"
 	}
 	return ""
 }
@@ -191,6 +197,13 @@ func twoPartsNeeded(s Store) string {
 func minPart(s Store) string {
 	if s.Backend.Limits().MinPart < 2 {
 		return "Limits.MinPart is below 2: no part is too small"
+	}
+	return ""
+}
+
+func equalParts(s Store) string {
+	if !s.Backend.Limits().EqualParts {
+		return "Limits.EqualParts is not set: parts may have several sizes"
 	}
 	return ""
 }

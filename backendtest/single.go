@@ -36,6 +36,12 @@ func singleRules() []rule {
 			check: checkSingleDigest,
 		},
 		{
+			name:  "single-size",
+			text:  "UploadFile rejects a part whose size is not that of the FileSpec, and nothing is stored.",
+			needs: []need{single},
+			check: checkSingleSize,
+		},
+		{
 			name:  "metadata",
 			text:  "A file has the content type and the metadata of its FileSpec, whichever way it was stored.",
 			needs: []need{stat},
@@ -73,10 +79,23 @@ func checkSingleDigest(b *bench) error {
 	return b.absent(b.name)
 }
 
+func checkSingleSize(b *bench) error {
+	data := b.random(1000)
+	for _, size := range []int64{999, 1001, 0} {
+		if _, err := b.Backend.UploadFile(b.ctx, sluice.FileSpec{Name: b.name, Size: size}, b.singlePart(data)); err == nil {
+			return fmt.Errorf("UploadFile of 1000 bytes for a FileSpec.Size of %d: no error", size)
+		}
+		if err := b.absent(b.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkMetadata(b *bench) error {
 	described := func(spec sluice.FileSpec) sluice.FileSpec {
 		spec.ContentType = "text/plain"
-		spec.Info = map[string]string{"origin": "conformance kit", "count": "12"}
+		spec.Metadata = map[string]string{"origin": "conformance kit", "count": "12"}
 		return spec
 	}
 	compare := func(want sluice.FileSpec) error {
@@ -86,8 +105,8 @@ func checkMetadata(b *bench) error {
 			return fmt.Errorf("Store.Stat: %w", err)
 		case got.ContentType != want.ContentType:
 			return fmt.Errorf("the content type is %q, not %q", got.ContentType, want.ContentType)
-		case !maps.Equal(got.Info, want.Info):
-			return fmt.Errorf("the metadata is %v, not %v", got.Info, want.Info)
+		case !maps.Equal(got.Metadata, want.Metadata):
+			return fmt.Errorf("the metadata is %v, not %v", got.Metadata, want.Metadata)
 		}
 		return nil
 	}

@@ -14,8 +14,8 @@ import (
 
 func (u *sloppyUpload) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
 	s := u.store
-	if err := ctx.Err(); err != nil && !s.is("dead ctx in Finish") {
-		return sluice.File{}, err
+	if ctx.Err() != nil && !s.is("dead ctx in Finish") {
+		return sluice.File{}, s.ended(ctx)
 	}
 	if s.is("ignores ctx in Finish") && ctx.Done() != nil {
 		select {
@@ -32,7 +32,7 @@ func (u *sloppyUpload) Finish(ctx context.Context, parts []sluice.Receipt, whole
 	data, err := u.assemble(parts, whole)
 	if err == nil {
 		u.over = "finished"
-		s.files[u.spec.Name] = sloppyFile{data, u.spec}
+		s.publish(u.spec, data, u.sizes(len(parts)))
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -88,7 +88,7 @@ func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([
 		if !ok && s.is("accepts gaps") {
 			return data, nil
 		}
-		if !ok || r.Number != i+1 || r.Tag != p.tag() && !s.is("ignores tags") {
+		if !ok || r.Number != i+1 || r.ETag != p.tag() && !s.is("ignores tags") {
 			if !ok && s.is("gap cancels") {
 				u.over = "cancelled"
 			}

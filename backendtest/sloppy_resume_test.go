@@ -23,18 +23,24 @@ func (s *sloppy) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id s
 		slices.Reverse(list)
 	}
 	for _, u := range list {
+		if id == "" && u.over == "finished" && u.spec.Name == spec.Name && !s.is("resumes the outdated") {
+			break
+		}
 		if u.over != "" || id != "" && u.id != id || id == "" && u.spec.Name != spec.Name {
 			continue
 		}
 		if u.spec.Name != spec.Name && !s.is("resumes other names") {
-			return nil, errors.New("another name")
+			if s.is("resume other is plain") {
+				return nil, errors.New("another name")
+			}
+			return nil, sluice.ErrResumeMismatch
 		}
 		resumed := *u
 		resumed.info = sluice.LargeFileInfo{ID: u.id}
 		for _, n := range slices.Sorted(maps.Keys(u.parts)) {
 			p := u.parts[n]
 			resumed.info.Stored = append(resumed.info.Stored,
-				sluice.Receipt{Number: n, Size: int64(len(p.data)), Digests: p.sums, Tag: p.tag()})
+				sluice.Receipt{Number: n, Size: int64(len(p.data)), Digests: p.sums, ETag: p.tag()})
 		}
 		if s.is("stored unsorted") {
 			slices.Reverse(resumed.info.Stored)

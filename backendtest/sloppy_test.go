@@ -25,16 +25,23 @@ type sloppy struct {
 	latency time.Duration
 	release chan struct{} // closed when the test is over: a call that hangs returns then
 
-	mu      sync.Mutex
-	calls   int
-	last    int
-	files   map[string]sloppyFile
-	uploads []*sloppyUpload
+	answers *Answers // to ReadRange
+	withKey bool     // the handle in use has a key; not concurrently
+
+	mu       sync.Mutex
+	versions int // of files, so far
+	calls    int
+	last     int
+	files    map[string]sloppyFile
+	uploads  []*sloppyUpload
 }
 
 type sloppyFile struct {
-	data []byte
-	spec sluice.FileSpec
+	data  []byte
+	spec  sluice.FileSpec
+	id    string
+	sizes []int64 // of the parts
+	keyed bool
 }
 
 type sloppyUpload struct {
@@ -59,26 +66,34 @@ func (p sloppyPart) tag() string { return strconv.Itoa(p.seq) }
 
 func newSloppy(defect string) *sloppy {
 	s := &sloppy{defect: defect, release: make(chan struct{}), files: make(map[string]sloppyFile)}
+	s.answers = &Answers{Next: s}
 	s.limits = memorybackend.DefaultLimits()
 	s.limits.MinPart, s.limits.MaxPart = 2000, 10_000
-	s.limits.PartDigests = []sluice.Algorithm{{Name: "sha256", New: sha256.New, Together: s.together}}
+	s.limits.PartDigests = []sluice.Algorithm{{Name: "sha256", New: func() hash.Hash { return sloppyHash{sha256.New(), s} }}}
 	s.limits.WholeDigests = s.limits.PartDigests
 	switch defect { // some show only in a store that can do less, or more
 	case "no ErrUnsupported", "no empty part":
 		s.limits.MinParts, s.limits.MaxSingle = 0, 0
 	case "needs two parts":
 		s.limits.MinParts = 1
+	case "unequal parts":
+		s.limits.EqualParts = true
 	case "ignores its plan":
-		s.limits.MinParts, s.limits.MaxSingle, s.limits.MinPart, s.limits.PlansParts = 0, 0, 0, true
+		s.limits.MinParts, s.limits.MaxSingle, s.limits.MinPart, s.limits.ServerSizesParts = 0, 0, 0, true
 	}
 	return s
 }
 
 func (s *sloppy) is(defect string) bool { return s.defect == defect }
 
-func (s *sloppy) together(hashes []hash.Hash, data [][]byte) {
+type sloppyHash struct {
+	hash.Hash
+	store *sloppy
+}
+
+func (s sloppyHash) WriteBatch(hashes []hash.Hash, data [][]byte) {
 	for i, h := range hashes {
-		if s.is("mixes lanes") && i > 3 {
+		if s.store.is("mixes lanes") && i > 3 {
 			i = 3
 		}
 		_, _ = h.Write(data[i])
@@ -101,15 +116,27 @@ func (s *sloppy) stat(name string) (sluice.FileSpec, error) {
 	return s.files[name].spec, nil
 }
 
+// ended is the error of a call whose context has ended. Defects: "hides the
+// cause", and "hides the context's error".
+func (s *sloppy) ended(ctx context.Context) error {
+	switch {
+	case s.is("hides the cause"):
+		return ctx.Err()
+	case s.is("hides the context's error"):
+		return context.Cause(ctx)
+	}
+	return errors.Join(ctx.Err(), context.Cause(ctx))
+}
+
 // answer is the wait of every call. Defects: "dead ctx in <call>" works with a context that has ended;
 // where the context ends meanwhile, "ignores ctx in <call>" hangs for ever, and "other error in <call>"
 // says something else.
 func (s *sloppy) answer(ctx context.Context, call string) error {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		if s.is("dead ctx in " + call) {
 			return nil
 		}
-		return err
+		return s.ended(ctx)
 	}
 	select {
 	case <-time.After(s.latency):
@@ -122,7 +149,7 @@ func (s *sloppy) answer(ctx context.Context, call string) error {
 	case s.is("other error in " + call):
 		return errors.New("timed out")
 	}
-	return ctx.Err()
+	return s.ended(ctx)
 }
 
 // take reads a part as a store does, or as a defect does.
@@ -156,12 +183,17 @@ func (s *sloppy) take(p *sluice.Part, defects ...string) ([]byte, sluice.Digests
 	return data, sums, nil
 }
 
-// keeper is a writer that copies what it is given, and keeps that too.
+// keeper is a writer that copies what it is given, and keeps that too. What it
+// is given are slices of one page.
 type keeper struct{ data, lent []byte }
 
-func (k *keeper) Write(q []byte) (int, error) {
-	k.data, k.lent = append(k.data, q...), q
-	return len(q), nil
+func (k *keeper) Write(p []byte) (int, error) {
+	k.data = append(k.data, p...)
+	if k.lent == nil {
+		k.lent = p[:0]
+	}
+	k.lent = k.lent[:len(k.lent)+len(p)]
+	return len(p), nil
 }
 
 func (s *sloppy) Limits() sluice.Limits {
@@ -175,8 +207,13 @@ func (s *sloppy) Limits() sluice.Limits {
 }
 
 func (s *sloppy) Check(spec sluice.FileSpec) error {
-	if spec.Name == "" && !s.is("accepts no name") || spec.Size > s.limits.MaxFile {
-		return fmt.Errorf("bad name %q or size %d", spec.Name, spec.Size)
+	switch {
+	case spec.Name == "" && !s.is("accepts no name"):
+		return errors.New("no name")
+	case spec.Size > s.limits.MaxFile && s.is("too large is plain"):
+		return errors.New("too large")
+	case spec.Size > s.limits.MaxFile && !s.is("any size"):
+		return sluice.ErrTooLarge
 	}
 	return nil
 }
@@ -192,6 +229,9 @@ func (s *sloppy) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice
 		}
 		return sluice.File{}, err
 	}
+	if p.Size != spec.Size && !s.is("any single size") {
+		return sluice.File{}, fmt.Errorf("%d bytes, not %d", p.Size, spec.Size)
+	}
 	data, sums, err := s.take(p, "keeps single", "no single digest check")
 	if err != nil {
 		return sluice.File{}, err
@@ -205,7 +245,7 @@ func (s *sloppy) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice
 		data = data[:len(data)-1]
 	}
 	if s.is("loses metadata") {
-		spec.Info = nil
+		spec.Metadata = nil
 	}
 	s.put(spec, data)
 	return sluice.File{ID: s.newID(), Name: spec.Name, Size: p.Size, Digests: sums}, nil
@@ -214,7 +254,7 @@ func (s *sloppy) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice
 func (s *sloppy) put(spec sluice.FileSpec, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files[spec.Name] = sloppyFile{data, spec}
+	s.publish(spec, data, nil)
 }
 
 func (s *sloppy) newID() string {
@@ -230,9 +270,9 @@ func (s *sloppy) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slui
 		u.id = spec.Name
 	}
 	u.info.ID = u.id
-	if s.limits.PlansParts {
+	if s.limits.ServerSizesParts {
 		for left := spec.Size; left > 0; left -= 1000 {
-			u.info.Plan = append(u.info.Plan, min(left, 1000))
+			u.info.PartSizes = append(u.info.PartSizes, min(left, 1000))
 		}
 	}
 	alive := ctx.Err() == nil
@@ -265,17 +305,13 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		return sluice.Receipt{}, u.ctx.Err()
 	}
 	s.mu.Lock()
-	clash := len(u.busy) > 0 && s.is("one part at a time") || u.busy[p.Number] > 0 && s.is("one upload of a part")
+	clash := len(u.busy) > 0 && s.is("one part at a time")
 	u.busy[p.Number]++
 	s.mu.Unlock()
-	alive := ctx.Err() == nil
 	err := s.answer(ctx, "UploadPart")
 	s.mu.Lock()
 	if u.busy[p.Number]--; u.busy[p.Number] == 0 {
 		delete(u.busy, p.Number)
-	}
-	if err != nil && alive && s.is("cut off, removes the part") {
-		delete(u.parts, p.Number)
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -287,7 +323,7 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		return sluice.Receipt{}, err
 	case clash, p.Size == 0 && s.is("no empty part"):
 		return sluice.Receipt{}, errors.New("not now, or not this one")
-	case u.info.Plan != nil && p.Number > len(u.info.Plan):
+	case u.info.PartSizes != nil && p.Number > len(u.info.PartSizes):
 		return sluice.Receipt{}, errors.New("not in the plan")
 	case (p.Number < 1 || p.Number > s.limits.MaxParts) && !s.is("any part number"):
 		return sluice.Receipt{}, errors.New("bad number")
@@ -300,18 +336,18 @@ func (u *sloppyUpload) UploadPart(ctx context.Context, p *sluice.Part) (sluice.R
 		return sluice.Receipt{}, errors.New("no longer unfinished")
 	}
 	if s.is("visible before finish") {
-		s.files[u.spec.Name] = sloppyFile{data, u.spec}
+		s.publish(u.spec, data, nil)
 	}
 	s.last++
 	part := sloppyPart{data, sums, s.last}
 	before, again := u.parts[p.Number]
-	if again && bytes.Equal(before.data, data) && !s.is("a repeat has another tag") {
+	if again && bytes.Equal(before.data, data) {
 		part.seq = before.seq
 	}
 	if !again || !s.is("first part wins") {
 		u.parts[p.Number] = part
 	}
-	r := sluice.Receipt{Number: p.Number, Size: p.Size, Digests: sums, Tag: part.tag()}
+	r := sluice.Receipt{Number: p.Number, Size: p.Size, Digests: sums, ETag: part.tag()}
 	if s.is("wrong size in receipt") {
 		r.Size++
 	}

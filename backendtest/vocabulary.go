@@ -21,12 +21,12 @@ func vocabularyRules() []rule {
 		},
 		{
 			name:  "together",
-			text:  "What an algorithm's Together computes for three to eight hashes is what they compute one by one, whatever the lengths.",
-			check: checkTogether,
+			text:  "What WriteBatch computes for three to eight hashes of an algorithm is what they compute one by one, whatever the lengths.",
+			check: checkBatch,
 		},
 		{
 			name:  "check",
-			text:  "Check refuses an empty name, and a size above Limits.MaxFile, and accepts an ordinary file, every time.",
+			text:  "Check rejects an empty name, and a size above Limits.MaxFile with an error that matches ErrTooLarge; it accepts an ordinary file, every time.",
 			check: checkCheck,
 		},
 		{
@@ -72,12 +72,16 @@ func checkLimits(b *bench) error {
 	return nil
 }
 
-// checkTogether writes pieces of even and of uneven lengths to as many hashes as Together is called with: whole blocks
-// while all hashes are at a block's boundary, then what leaves some of them between two.
-func checkTogether(b *bench) error {
+// checkBatch writes pieces of even and uneven lengths to as many hashes as
+// WriteBatch is called with: whole blocks while all hashes are at a block's
+// boundary, then lengths that leave some of them between two.
+func checkBatch(b *bench) error {
 	none := true
 	for _, a := range slices.Concat(b.limits.PartDigests, b.limits.WholeDigests) {
-		if a.Together == nil {
+		batch, ok := a.New().(interface {
+			WriteBatch(hashes []hash.Hash, data [][]byte)
+		})
+		if !ok {
 			continue
 		}
 		none = false
@@ -92,7 +96,7 @@ func checkTogether(b *bench) error {
 					data[i] = b.random(length.least + length.step*int64(i%3))
 					want[i].Write(data[i])
 				}
-				a.Together(hashes, data)
+				batch.WriteBatch(hashes, data)
 			}
 			for i := range n {
 				if got, want := hashes[i].Sum(nil), want[i].Sum(nil); !bytes.Equal(got, want) {
@@ -102,7 +106,7 @@ func checkTogether(b *bench) error {
 		}
 	}
 	if none {
-		return skipped("no algorithm has Together")
+		return skipped("no hash has WriteBatch")
 	}
 	return nil
 }
@@ -123,8 +127,12 @@ func checkCheck(b *bench) error {
 		if b.Backend.Check(b.spec("")) == nil {
 			return errors.New("an empty name is accepted")
 		}
-		if most := b.limits.MaxFile; most > 0 && b.Backend.Check(sluice.FileSpec{Name: b.name, Size: most + 1}) == nil {
-			return fmt.Errorf("%d bytes are accepted, Limits.MaxFile is %d", most+1, most)
+		most := b.limits.MaxFile
+		if most == 0 {
+			continue
+		}
+		if err := b.Backend.Check(sluice.FileSpec{Name: b.name, Size: most + 1}); !errors.Is(err, sluice.ErrTooLarge) {
+			return fmt.Errorf("a file of %d bytes with Limits.MaxFile %d: the error does not match ErrTooLarge: %v", most+1, most, err)
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func (j job) check(ctx context.Context) error {
 		return err
 	}
 	defer w.Abort(nil)
-	if reach := w.Settings().Reach; j.Size > reach {
+	if reach := w.Settings().MaxStreamSize; j.Size > reach {
 		return fmt.Errorf("a stream of %s is over %s, the most that %s of memory carry", size.Format(j.Size), size.Decimal(reach), size.Format(j.Memory))
 	}
 	return nil

@@ -66,19 +66,22 @@ type cutter struct {
 	limits sluice.Limits
 
 	mu    sync.Mutex
-	sizes []int64
+	sizes []int64 // of the parts, by number
 }
 
 func (c *cutter) Limits() sluice.Limits { return c.limits }
 
-func (c *cutter) note(n int64) {
+func (c *cutter) note(number int, n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sizes = append(c.sizes, n)
+	for len(c.sizes) < number {
+		c.sizes = append(c.sizes, 0)
+	}
+	c.sizes[number-1] = n
 }
 
 func (c *cutter) UploadFile(_ context.Context, _ sluice.FileSpec, p *sluice.Part) (sluice.File, error) {
-	c.note(p.Size)
+	c.note(1, p.Size)
 	return sluice.File{ID: "cut", Size: p.Size}, nil
 }
 
@@ -87,7 +90,7 @@ func (c *cutter) StartLargeFile(context.Context, sluice.FileSpec) (sluice.LargeF
 }
 
 func (c *cutter) UploadPart(_ context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	c.note(p.Size)
+	c.note(p.Number, p.Size)
 	return sluice.Receipt{Number: p.Number, Size: p.Size}, nil
 }
 

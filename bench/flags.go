@@ -52,7 +52,7 @@ func (c *command) define(flags *flag.FlagSet) {
 	lab.Value(flags, "only", "only rows whose names match the `regexp`", regexp.Compile, func(v *regexp.Regexp) { c.only = v })
 	flags.BoolVar(&c.promise, "targets", false, "measure what docs/PERFORMANCE.md promises; a miss exits with 1")
 	flags.StringVar(&c.json, "json", "", "write every figure to a `file`")
-	flags.StringVar(&c.docs, "o", "", "put tables and pictures into the PERFORMANCE.md of a `folder`")
+	flags.StringVar(&c.docs, "o", "", "put tables into the PERFORMANCE.md of a `folder`")
 	flags.StringVar(&c.profile, "profile", "", "run the streams under a CPU profile instead, written into a `folder`, and tell where the time goes")
 }
 

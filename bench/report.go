@@ -3,23 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// reportFolder is that of the pictures, in the folder of the documents.
-const reportFolder = "performance"
-
 // section is what a run has to say under one name.
 type section struct {
-	name     string
-	tables   []lab.Table
-	pictures map[string]string // SVG by file name
+	name   string
+	tables []lab.Table
 }
 
 // sections are those of the groups that were measured.
@@ -27,7 +19,7 @@ func (r result) sections() []section {
 	var all []section
 	for _, g := range groups {
 		if mine := g.of(r); len(mine) > 0 {
-			all = append(all, section{g.name, g.tables(r, mine), pictures(g.name, mine)})
+			all = append(all, section{g.name, g.tables(r, mine)})
 		}
 	}
 	return all
@@ -48,9 +40,6 @@ func (s section) text(w io.Writer) error {
 func (s section) markdown(header string) string {
 	var text strings.Builder
 	text.WriteString(header + "\n\n")
-	for _, file := range slices.Sorted(maps.Keys(s.pictures)) {
-		fmt.Fprintf(&text, "![%s](%s/%s)\n\n", strings.TrimSuffix(file, ".svg"), reportFolder, file)
-	}
 	for i, t := range s.tables {
 		if i == 0 {
 			text.WriteString(t.Markdown() + "\n")
@@ -61,25 +50,9 @@ func (s section) markdown(header string) string {
 	return text.String()
 }
 
-// draw writes the section's pictures.
-func (s section) draw(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	for name, picture := range s.pictures {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(picture), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// report puts sections and pictures into the documents of a folder, in place of those of an earlier run.
+// report puts sections into the documents of a folder, in place of those of an earlier run.
 func report(folder, header string, sections []section) error {
 	for _, s := range sections {
-		if err := s.draw(filepath.Join(folder, reportFolder)); err != nil {
-			return err
-		}
 		if err := lab.WriteSection(folder, s.name, s.markdown(header)); err != nil {
 			return err
 		}

@@ -33,7 +33,6 @@ func allocs(s sample) float64       { return s.Allocs }
 func tail(s sample) float64         { return s.Tail }
 func retries(s sample) float64      { return float64(s.Retries) }
 func least(s sample) float64        { return s.Least }
-func pagesMiB(s sample) float64     { return float64(s.Pages) / (1 << 20) }
 func pagesOfLimit(s sample) float64 { return float64(s.Pages) / float64(s.Limit) }
 
 // milliseconds writes s seconds for a table.

@@ -75,7 +75,7 @@ func connect(ctx context.Context, o order, requests *counter) (sluice.Backend, e
 		t := exchange.NewTransport()
 		t.TLSClientConfig = o.Server.TLSConfig()
 		requests.next = t
-		return b2backend.New(ctx, b2backend.Credentials{KeyID: o.Server.KeyID, Key: o.Server.Key}, o.Server.Bucket,
+		return b2backend.New(ctx, b2backend.NewCredentials(o.Server.KeyID, o.Server.Key), o.Server.Bucket,
 			&b2backend.Options{Endpoint: o.Server.URL, Transport: requests})
 	default:
 		return nil, fmt.Errorf("no backend %q", o.Job.To)

@@ -43,7 +43,7 @@ func (s settings) targets() []target {
 	last := s.path(toB2, fromReader, min(s.size, 256<<20))
 	last.Rate = 100e6
 	last.Link = lab.Link{Latency: 50 * time.Millisecond, Bandwidth: 100e6}
-	due := max(minPart, float64(last.PartSize)/pathUploads)/float64(last.Link.Bandwidth) + 2*last.Link.Latency.Seconds() + 0.020
+	due := max(minPart, float64(last.PartSize)/pathUploads)/float64(last.Link.Bandwidth) + 3*last.Link.Latency.Seconds() + 0.020 // URLs, pieces, finish
 
 	held := float64(s.memory[0]+lab.Beside) / (1 << 20)
 	return []target{

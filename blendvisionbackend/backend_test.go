@@ -4,31 +4,38 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/backendtest"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
 )
 
-// The contract of a backend, over real sockets, against bvtest. The smallest part is
-// less than the service's 5 MiB, to keep it short. There is no Stat, because the service keeps no content
-// type; that it keeps the metadata is TestFileOptionsReachTheService's to show.
+// The contract of a backend, over real sockets, against bvtest. The smallest
+// part is less than the service's 5 MiB, to keep it short. There is no Stat,
+// because the service keeps no content type; that it keeps the metadata is
+// TestFileOptionsReachTheService's to show.
 func TestBackendKeepsTheContract(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backendtest.Store {
 		server, err := bvtest.Start(&bvtest.Options{PartSize: 64 << 10, MinPart: 64 << 10})
 		require.NoError(t, err)
 		t.Cleanup(server.Close)
+		answers := &backendtest.Answers{Next: http.DefaultTransport}
 		b, err := blendvisionbackend.New(
-			blendvisionbackend.Credentials{Token: server.Token(), OrgID: server.OrgID()},
-			&blendvisionbackend.Options{Endpoint: server.URL()})
+			blendvisionbackend.NewCredentials(server.Token(), server.OrgID()),
+			&blendvisionbackend.Options{Endpoint: server.URL(), Transport: answers, Retry: sluice.Retry{Attempts: 4, MaxWait: 5 * time.Millisecond}})
 		require.NoError(t, err)
 		return backendtest.Store{
-			Backend: b.WithMinPart(64 << 10),
-			Size:    128<<10 + 1,
-			Open:    func(name string) (io.ReadCloser, error) { return open(server, name) },
+			Answers:  answers,
+			ReadName: func(f sluice.File) string { return f.ID },
+			Backend:  b.WithMinPart(64 << 10),
+			Size:     128<<10 + 1,
+			Open:     func(name string) (io.ReadCloser, error) { return open(server, name) },
 		}
 	})
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
+	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -23,101 +25,110 @@ const (
 	callGet      = "get file"
 )
 
-// retrying is what the log says of a failure that is followed by another attempt. The failure names the call.
+// retrying is what the log says of a failure that is followed by another
+// attempt. The failure names the call.
 const retrying = "blendvision: retrying"
 
 // path of the API (documented).
 const filesPath = "/bv/cms/v1/library/files"
 
-// maxAnswer is the longest answer of the API that is read, in bytes: a plan has one URL for each part.
-const maxAnswer = 64 << 20
+// answerLimits bound an answer of the API. The longest is a plan, with a URL of
+// some 2 KiB for each part of the largest file.
+var answerLimits = decode.Limits{Bytes: 32 << 20, Elements: 1 << 19, List: (maxFile + minPart - 1) / minPart}
+
+// client carries calls to one library. It is shared by all handles of a Backend.
+type client struct {
+	transport http.RoundTripper
+	endpoint  string
+	keys      *keys
+	hosts     exchange.Hosts // of presigned URLs
+	log       *slog.Logger
+	policy    retry.Policy
+}
 
 // url is where a call goes; fileID is "" for callOpen.
-func (b *Backend) url(call, fileID string) string {
+func (c *client) url(call, fileID string) string {
 	if call == callOpen {
-		return b.opts.Endpoint + filesPath + ":upload"
+		return c.endpoint + filesPath + ":upload"
 	}
-	return b.opts.Endpoint + filesPath + "/" + url.PathEscape(fileID) + ":" + call
+	return c.endpoint + filesPath + "/" + url.PathEscape(fileID) + ":" + call
 }
 
-// post makes a call of the API and reads its answer into a T, with retries.
-func post[T any](ctx context.Context, b *Backend, call, fileID string, request any) (T, error) {
-	var answer T
-	err := b.repeat(ctx, call, func() (err error) {
-		answer, err = postOnce[T](ctx, b, call, fileID, request)
-		return err
+// call makes a call of the API, with retries, and reads its answer.
+func (c *client) call(ctx context.Context, call, fileID string, request, answer any) error {
+	return c.policy.Within(ctx).Do(ctx, c.repeated(), func(ctx context.Context, try *retry.Attempt) error {
+		return c.post(ctx, try, call, fileID, request, answer)
 	})
-	return answer, err
 }
 
-// repeat makes attempts at a call while ctx lives; each has limits of its own.
-func (b *Backend) repeat(ctx context.Context, call string, try func() error) error {
-	return b.policy.Unlimited().Do(ctx, retry.Call{Judge: judge, Backoff: retry.Logged(b.opts.Logger, retrying, nil)},
-		func(context.Context, *retry.Attempt) error { return try() })
-}
-
-// postOnce is one attempt at a call, under the limits of one.
-func postOnce[T any](ctx context.Context, b *Backend, call, fileID string, request any) (T, error) {
-	var answer T
-	body, err := json.Marshal(request)
-	if err != nil {
-		return answer, named(call, err)
+// commit is call for what must not be repeated blindly. check says why an answer
+// is not usable, and how what else is known about the call.
+func (c *client) commit(
+	ctx context.Context, call, fileID string, request, answer any, check func() error, how retry.Commit,
+) (retry.Result, error) {
+	how.Call = c.repeated()
+	how.Send = func(ctx context.Context, try *retry.Attempt) error {
+		try.Sent()
+		err := c.post(ctx, try, call, fileID, request, answer)
+		if err == nil {
+			err = check()
+		}
+		return err
 	}
-	policy := b.policy
+	policy := c.policy
 	if call == callComplete {
-		// The service may compute the checksum of the whole file before it answers; how long that takes is not documented.
+		// The service may compute the checksum of the whole file before it answers;
+		// how long that takes is not documented.
 		policy = policy.Slow()
 	}
-	secrets := b.secrets()
-	err = policy.Once(ctx, 0, func(ctx context.Context, a *retry.Attempt) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url(call, fileID), bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Authorization", "Bearer "+b.credentials.Token)
-		req.Header.Set("X-Bv-Org-Id", b.credentials.OrgID)
-		req.Header.Set("Content-Type", "application/json")
-		return exchange.Do(b.opts.Transport, req, a, func(resp *http.Response) error {
-			if resp.StatusCode != http.StatusOK {
-				return refusal(call, resp, secrets)
-			}
-			data, err := exchange.ReadAll(resp.Body, maxAnswer)
-			if err == nil {
-				err = json.Unmarshal(data, &answer)
-			}
-			if err != nil {
-				return fmt.Errorf("%w: %w", errUnreadable, err)
-			}
-			return nil
-		})
-	})
-	return answer, named(call, exchange.Clean(err, secrets...))
+	return policy.Commit(ctx, how)
 }
 
-// shortestSecret keeps values such as a part number from being cut out of messages.
-const shortestSecret = 8
+// repeated is how a call is repeated.
+func (c *client) repeated() retry.Call {
+	return retry.Call{Classify: c.keys.classify, Backoff: retry.Logged(c.log, retrying, nil)}
+}
 
-// secrets are what a server may repeat and nobody may see. An organization whose id is a word or a number stays.
-func (b *Backend) secrets() []string {
-	secrets := []string{b.credentials.Token}
-	if len(b.credentials.OrgID) >= shortestSecret {
-		secrets = append(secrets, b.credentials.OrgID)
+// post makes one attempt at a call.
+func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return named(call, err)
 	}
-	return secrets
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(call, fileID), bytes.NewReader(body))
+	if err != nil {
+		return named(call, exchange.Clean(err))
+	}
+	credentials, renewal := c.keys.get(ctx)
+	req.Header.Set("Authorization", "Bearer "+credentials.token.Reveal())
+	req.Header.Set("X-Bv-Org-Id", credentials.orgID.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	secrets := credentials.secrets()
+	err = exchange.Do(c.transport, req, try, func(resp *http.Response) error {
+		if resp.StatusCode != http.StatusOK {
+			return refusal(call, resp, secrets)
+		}
+		err := decode.JSON(resp.Body, answer, answerLimits)
+		if errors.Is(err, decode.ErrUnusable) {
+			return unusable(call, "%s", exchange.Present(err.Error(), secrets...))
+		}
+		return err
+	})
+	if unauthenticated(err) {
+		c.keys.refuse(credentials)
+		if renewal != nil {
+			return fmt.Errorf("%w (%w)", err, renewal)
+		}
+	}
+	return broken(call, err, secrets)
 }
 
-// secretsOf are what a presigned URL must not show: its query, and each value in it, as it stands there and decoded.
-func secretsOf(u *url.URL) []string {
-	secrets := []string{u.RawQuery}
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		_, value, _ := strings.Cut(pair, "=")
-		if len(value) < shortestSecret {
-			continue
-		}
-		secrets = append(secrets, value)
-		if plain, err := url.QueryUnescape(value); err == nil {
-			secrets = append(secrets, plain)
-		}
+// secrets returns what is cut out of a server's texts. The id of an organization
+// that is a word or a number stays.
+func (c Credentials) secrets() []string {
+	secrets := []string{c.token.Reveal()}
+	if len(c.orgID.Reveal()) >= exchange.ShortestSecret {
+		secrets = append(secrets, c.orgID.Reveal())
 	}
 	return secrets
 }

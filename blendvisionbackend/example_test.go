@@ -12,14 +12,14 @@ import (
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
 )
 
-// The example runs against bvtest, a local server of this project. For the real service the endpoint and the credentials
-// come from its console.
+// The example runs against bvtest, a local server of this project. For the real
+// service the endpoint and the credentials come from its console.
 func Example() {
 	server := bvtest.NewServer(nil)
 	defer server.Close()
 
 	backend, err := blendvisionbackend.New(
-		blendvisionbackend.Credentials{Token: server.Token(), OrgID: server.OrgID()},
+		blendvisionbackend.NewCredentials(server.Token(), server.OrgID()),
 		&blendvisionbackend.Options{Endpoint: server.URL()})
 	if err != nil {
 		log.Fatal(err)

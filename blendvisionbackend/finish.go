@@ -6,38 +6,66 @@ import (
 	"fmt"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
 
-// Finish completes the upload with the ETags and the SHA-1 of the whole file. An answer that is lost, cut or a server's
-// error says nothing about the outcome: before another attempt, and at the end, the download call is asked for
-// the file, the one documented call that reads. What it does not find may still come, so the outcome is then
+// Finish completes the upload with the ETags and the SHA-1 of the whole file.
+// If the answer is lost, the file is looked for by the download call, the one
+// documented call that reads, and at the URL that it answers; the request is
+// repeated meanwhile. What is not found may still come, so the outcome is then
 // [sluice.ErrFinishUnknown].
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
 	request, err := f.completion(parts, whole)
 	if err != nil {
 		return sluice.File{}, err
 	}
-	if err := f.life.Require(life.Open, life.Finishing); err != nil {
+	if err := f.state.Change(uploadstate.Open, uploadstate.Finishing); err != nil {
 		return sluice.File{}, err
 	}
-	c := completing{file: f, request: request}
-	if err := c.run(ctx); err != nil {
-		outcome := life.Open
-		if c.doubtful {
-			outcome = life.Unknown
-			err = fmt.Errorf("blendvisionbackend: upload %s: %w: %w", f.id(), sluice.ErrFinishUnknown, err)
+	var answer fileAnswer
+	result, err := f.client.commit(ctx, callComplete, f.fileID, request, &answer, func() error {
+		size := int64(answer.File.Size)
+		switch {
+		case answer.File.ID != f.fileID:
+			return unusable(callComplete, otherFile)
+		case size != 0 && size != f.spec.Size:
+			return unusable(callComplete, "%d bytes stored of %d", size, f.spec.Size)
 		}
-		f.life.Become(outcome)
+		return nil
+	}, retry.Commit{Lookup: f.lookup, Repeat: true, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown})
+	f.state.Settle(result.Outcome)
+	if result.Outcome == retry.Unknown {
+		err = fmt.Errorf("blendvisionbackend: upload %s: %w", f.id(), err)
+	}
+	if err != nil {
 		return sluice.File{}, err
 	}
-	f.life.Become(life.Finished)
-	f.backend.opts.Logger.Debug("blendvision: upload completed", "name", f.spec.Name, "id", f.id())
+	f.client.log.Debug("blendvision: upload completed", "name", f.spec.Name, "id", f.id())
 	return sluice.File{ID: f.fileID, Name: f.spec.Name, Size: f.spec.Size, Parts: len(f.sizes)}, nil
 }
 
-// completion is the request that completes the upload: the server's own part numbers, in the order of its plan.
+// lookup asks once what became of a finish. Only bytes show that it was done: the
+// file of this ID, as long as the stream.
+func (f *largeFile) lookup(ctx context.Context) (retry.Outcome, error) {
+	stored := sluice.StoredFile{File: sluice.File{ID: f.fileID}}
+	err := f.client.policy.Within(ctx).Once(ctx, func(ctx context.Context, try *retry.Attempt) error {
+		return f.client.get(ctx, try, &stored, nil)
+	})
+	switch {
+	case err == nil && stored.Size == f.spec.Size:
+		return retry.Done, nil
+	case err == nil:
+		return retry.Unknown, unusable(callGet, "%d bytes stored of %d", stored.Size, f.spec.Size)
+	case gone(err):
+		return retry.NotDone, err
+	default:
+		return retry.Unknown, err
+	}
+}
+
+// completion is the request that completes the upload: the server's own part
+// numbers, in the order of its plan.
 func (f *largeFile) completion(parts []sluice.Receipt, whole sluice.Digests) (completeRequest, error) {
 	sum := whole.Get(sha1Algorithm.Name)
 	data := completeData{ID: f.uploadID, Checksum: sum, Parts: make([]completedPart, len(f.targets))}
@@ -48,67 +76,13 @@ func (f *largeFile) completion(parts []sluice.Receipt, whole sluice.Digests) (co
 		return completeRequest{}, fmt.Errorf("blendvisionbackend: %d receipts for %d planned parts", len(parts), len(f.targets))
 	}
 	for i, r := range parts {
-		if r.Number != i+1 || r.Tag == "" {
-			return completeRequest{}, fmt.Errorf("blendvisionbackend: receipt %d is of part %d with ETag %q", i+1, r.Number, r.Tag)
+		if r.Number != i+1 || r.ETag == "" {
+			return completeRequest{}, fmt.Errorf("blendvisionbackend: receipt %d is of part %d with ETag %q", i+1, r.Number, r.ETag)
 		}
-		data.Parts[i] = completedPart{f.targets[i].number, r.Tag}
+		data.Parts[i] = completedPart{f.targets[i].number, r.ETag}
 	}
 	return completeRequest{data}, nil
 }
 
-// errOther does not repeat the id: it is the server's text, and may be anything.
-var errOther = fmt.Errorf("%w: it is about another file", errUnreadable)
-
-// completing is one run of Finish.
-type completing struct {
-	file     *largeFile
-	request  completeRequest
-	doubtful bool // an attempt failed after which the upload may be complete
-}
-
-// run returns nil if the file exists. Otherwise doubtful tells whether it may exist all the same. A request that is
-// under way when ctx ends is worth its answer.
-func (c *completing) run(ctx context.Context) error {
-	b := c.file.backend
-	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
-	defer cancel()
-	err := b.repeat(ctx, callComplete, func() error { return c.attempt(longer) })
-	if err == nil || !c.doubtful {
-		return err
-	}
-	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
-	defer cancelSettling()
-	if b.policy.Poll(settling, func(ctx context.Context) bool { return c.lookUp(ctx) == nil }) {
-		return nil
-	}
-	return err
-}
-
-// attempt asks for the file if it may exist, and completes the upload if it was not found.
-func (c *completing) attempt(ctx context.Context) error {
-	if c.doubtful {
-		err := c.lookUp(ctx)
-		if err == nil || judge(err).Action != retry.Stop {
-			return err
-		}
-	}
-	f := c.file
-	answer, err := postOnce[fileAnswer](ctx, f.backend, callComplete, f.fileID, c.request)
-	if err == nil && answer.File.ID != f.fileID {
-		err = named(callComplete, errOther)
-	}
-	if err != nil && !certain(err) {
-		c.doubtful = true
-	}
-	return err
-}
-
-// lookUp asks for the file. nil means that it exists.
-func (c *completing) lookUp(ctx context.Context) error {
-	f := c.file
-	answer, err := postOnce[downloadAnswer](ctx, f.backend, callDownload, f.fileID, struct{}{})
-	if err == nil && (answer.ID != f.fileID || answer.URI == "") {
-		err = named(callDownload, errOther)
-	}
-	return err
-}
+// otherFile does not repeat the id: it is the server's text, and may be anything.
+const otherFile = "it is about another file"

@@ -1,8 +1,10 @@
 package blendvisionbackend_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -56,7 +58,7 @@ func TestFinishRefusesWhatCannotBeComplete(t *testing.T) {
 			"the SHA-1 of the whole file has 0 bytes, not 20": {receipts, nil},
 			"the SHA-1 of the whole file has 2 bytes, not 20": {receipts, sluice.Digests{{Name: "sha1", Sum: []byte("ab")}}},
 			"0 receipts for 1 planned parts":                  {nil, digests},
-			`receipt 1 is of part 2 with ETag "t"`:            {[]sluice.Receipt{{Number: 2, Tag: "t"}}, digests},
+			`receipt 1 is of part 2 with ETag "t"`:            {[]sluice.Receipt{{Number: 2, ETag: "t"}}, digests},
 			`receipt 1 is of part 1 with ETag ""`:             {[]sluice.Receipt{{Number: 1}}, digests},
 		} {
 			_, err := f.Finish(w.Context(), v.parts, v.whole)
@@ -68,7 +70,8 @@ func TestFinishRefusesWhatCannotBeComplete(t *testing.T) {
 	})
 }
 
-// What is lost on the way back is settled by asking for the file; what is lost on the way there is sent again.
+// What is lost on the way back is settled by asking for the file; what is lost
+// on the way there is sent again.
 func TestLostAnswerToFinishIsSettled(t *testing.T) {
 	for name, faults := range map[string][]bvtest.Fault{
 		"connection closed, done":     {{Kind: bvtest.LoseAnswer}},
@@ -81,8 +84,8 @@ func TestLostAnswerToFinishIsSettled(t *testing.T) {
 		"408, done":                   {{Kind: bvtest.LoseAnswer, Status: 408}},
 		"499, done":                   {{Kind: bvtest.LoseAnswer, Status: 499}},
 		"503, not done":               {{Kind: bvtest.Refuse}},
-		"no answer":                   {{Kind: bvtest.StallAnswer}},
-		"not read":                    {{Kind: bvtest.Stall}},
+		"no answer":                   {{Kind: bvtest.Stall}},
+		"not read":                    {{Kind: bvtest.StallEarly}},
 		"and the next one too":        {{Kind: bvtest.Drop}, {Kind: bvtest.LoseAnswer}},
 		"the file asked for in vain": {
 			{Kind: bvtest.LoseAnswer},
@@ -129,6 +132,37 @@ func TestRefusedFinishLeavesTheUploadToBeCancelled(t *testing.T) {
 			require.Equal(w, bvtest.Cancelled, w.session().State)
 			require.NoError(w, w.server.Check())
 		})
+	}
+}
+
+// A proxy lost the answer, sent the request again by itself, and passes on what
+// the service answered to that, whatever its code.
+func TestFinish_SeesThroughAProxyThatAsksTwice(t *testing.T) {
+	for _, status := range []int{400, 404, 409} {
+		for name, look := range map[string]bvtest.Fault{
+			"found":          {},
+			"found later":    {Call: bvtest.CallDownload, Status: 404, Count: 3},
+			"not to be seen": {Call: bvtest.CallDownload, Status: 403, Count: -1},
+		} {
+			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
+				inWorld(t, nil, func(w world) {
+					w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer, Status: status})
+					if look.Call != "" {
+						w.inject(look)
+					}
+					f, receipts, digests := w.ready([]byte("x"))
+					_, err := f.Finish(w.Context(), receipts, digests)
+					require.Equal(w, bvtest.Completed, w.session().State)
+					if look.Count < 0 {
+						require.ErrorIs(w, err, sluice.ErrFinishUnknown)
+						require.ErrorIs(w, f.Cancel(w.Context()), sluice.ErrFinishUnknown)
+					} else {
+						require.NoError(w, err)
+					}
+					require.NoError(w, w.server.Check())
+				})
+			})
+		}
 	}
 }
 
@@ -180,14 +214,97 @@ func TestLookUpMustNameTheFileAndWhereItIs(t *testing.T) {
 					return reply(200, openAnswer("library-id")), nil
 				case strings.HasSuffix(r.URL.Path, ":download"):
 					return reply(200, body), nil
+				case r.Method == http.MethodGet:
+					return firstByte(1), nil
 				}
 				return nil, io.ErrUnexpectedEOF
 			})
 			f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
 			require.NoError(t, err)
-			_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Tag: "e"}}, sums([]byte("x")))
+			_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, ETag: "e"}}, sums([]byte("x")))
 			require.Equal(t, found, err == nil)
 			require.Equal(t, !found, errors.Is(err, sluice.ErrFinishUnknown))
+		})
+	}
+}
+
+// firstByte is the object store's answer for the first byte of so many.
+func firstByte(total int64) *http.Response {
+	resp := reply(206, "x")
+	resp.ContentLength = 1
+	resp.Header = http.Header{"Etag": {`"e"`}, "Content-Range": {fmt.Sprintf("bytes 0-0/%d", total)}}
+	return resp
+}
+
+// That the download call knows the file does not make it whole.
+func TestFinish_LooksForBytes(t *testing.T) {
+	whole := reply(200, "data")
+	whole.ContentLength, whole.Header = 4, http.Header{"Etag": {`"e"`}}
+	for name, c := range map[string]struct {
+		bytes *http.Response
+		found bool
+		says  string
+	}{
+		"all of them":      {firstByte(4), true, ""},
+		"and no range":     {whole, true, ""},
+		"fewer":            {firstByte(3), false, "3 bytes stored of 4"},
+		"more":             {firstByte(5), false, "5 bytes stored of 4"},
+		"none":             {reply(404, "<Error><Code>NoSuchKey</Code></Error>"), false, "404 NoSuchKey"},
+		"not to be read":   {reply(403, "<Error><Code>AccessDenied</Code></Error>"), false, "403 AccessDenied"},
+		"a gateway's page": {reply(200, "<html></html>"), false, "no ETag"},
+	} {
+		for _, answer := range []*http.Response{nil, reply(409, `{"code": 10, "message": "it is complete"}`)} {
+			t.Run(fmt.Sprint(name, " ", answer != nil), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := over(t, func(r *http.Request) (*http.Response, error) {
+						switch {
+						case strings.HasSuffix(r.URL.Path, "files:upload"):
+							return reply(200, openAnswer("library-id")), nil
+						case strings.HasSuffix(r.URL.Path, ":download"):
+							return reply(200, `{"id": "library-id", "download_uri": "https://objects.example/a"}`), nil
+						case r.Method == http.MethodGet:
+							again := *c.bytes
+							body, err := io.ReadAll(c.bytes.Body)
+							c.bytes.Body, again.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+							return &again, err
+						case answer != nil:
+							return answer, nil
+						}
+						return nil, io.ErrUnexpectedEOF
+					})
+					f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 4})
+					require.NoError(t, err)
+					_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, ETag: "e"}}, sums([]byte("data")))
+					if c.found {
+						require.NoError(t, err)
+						return
+					}
+					require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+					require.ErrorContains(t, err, c.says)
+				})
+			})
+		}
+	}
+}
+
+// A status of 500 and above leaves open what becomes of the request, also with a
+// code that would be a refusal under another status.
+func TestFinish_IsUnknownAfterAServerErrorOfAnyCode(t *testing.T) {
+	for _, status := range []int{408, 499, 500, 503, 504} {
+		synctest.Test(t, func(t *testing.T) {
+			b := over(t, func(r *http.Request) (*http.Response, error) {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "files:upload"):
+					return reply(200, openAnswer("library-id")), nil
+				case strings.HasSuffix(r.URL.Path, ":download"):
+					return reply(404, `{"code": 5, "message": "not found"}`), nil
+				}
+				return reply(status, `{"code": 10, "message": "aborted"}`), nil
+			})
+			f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 4})
+			require.NoError(t, err)
+			_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, ETag: "e"}}, sums([]byte("data")))
+			require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 		})
 	}
 }
@@ -203,6 +320,8 @@ func TestCompleteMayTakeTwentyMinutes(t *testing.T) {
 				case strings.HasSuffix(r.URL.Path, ":download"):
 					lookedUp = true
 					return reply(200, `{"id": "library-id", "download_uri": "https://objects.example/a"}`), nil
+				case r.Method == http.MethodGet:
+					return firstByte(1), nil
 				}
 				select {
 				case <-time.After(took):
@@ -213,7 +332,7 @@ func TestCompleteMayTakeTwentyMinutes(t *testing.T) {
 			})
 			f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
 			require.NoError(t, err)
-			_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Tag: "e"}}, sums([]byte("x")))
+			_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, ETag: "e"}}, sums([]byte("x")))
 			require.NoError(t, err)
 			require.Equal(t, asked, lookedUp)
 		})
@@ -239,7 +358,8 @@ func TestContextEndsOnlyTheRetriesOfFinish(t *testing.T) {
 	t.Run("a request under way gets its answer", func(t *testing.T) {
 		inWorld(t, nil, func(w world) {
 			ctx, cancel := context.WithCancel(w.Context())
-			// Fired comes before the call is carried out; a lost 504 is an answer that says nothing.
+			// Fired comes before the call is carried out; a lost 504 is an
+			// answer that says nothing.
 			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.LoseAnswer, Status: 504, Fired: cancel})
 			f, receipts, digests := w.ready([]byte("x"))
 			_, err := f.Finish(ctx, receipts, digests)
@@ -265,8 +385,8 @@ func TestContextEndsOnlyTheRetriesOfFinish(t *testing.T) {
 	t.Run("silence is bounded", func(t *testing.T) {
 		inWorld(t, nil, func(w world) {
 			ctx, cancel := context.WithCancel(w.Context())
-			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.StallAnswer, Fired: cancel})
-			w.inject(bvtest.Fault{Call: bvtest.CallDownload, Count: -1, Kind: bvtest.StallAnswer})
+			w.inject(bvtest.Fault{Call: bvtest.CallComplete, Kind: bvtest.Stall, Fired: cancel})
+			w.inject(bvtest.Fault{Call: bvtest.CallDownload, Count: -1, Kind: bvtest.Stall})
 			f, receipts, digests := w.ready([]byte("x"))
 			began := time.Now()
 			_, err := f.Finish(ctx, receipts, digests)
@@ -281,6 +401,7 @@ func TestFinishThatNeverLeavesIsCertain(t *testing.T) {
 	inWorld(t, nil, func(w world) {
 		f, receipts, digests := w.ready([]byte("x"))
 		w.server.Close()
+		synctest.Wait() // until the client has seen that its connections are closed
 		_, err := f.Finish(w.Context(), receipts, digests)
 		require.ErrorContains(w, err, "dial")
 		require.NotErrorIs(w, err, sluice.ErrFinishUnknown)
@@ -298,6 +419,24 @@ func TestCancelMayBeRepeated(t *testing.T) {
 		require.Equal(w, bvtest.Cancelled, w.session().State)
 		require.NoError(w, w.server.Check())
 	})
+}
+
+// A gateway does not know what became of the session: the call is repeated.
+func TestCancel_OutlastsAnswersOfGateways(t *testing.T) {
+	for _, status := range []int{408, 500, 502, 503, 504, 520} {
+		for _, kind := range []bvtest.FaultKind{bvtest.Refuse, bvtest.LoseAnswer} {
+			t.Run(fmt.Sprint(status, kind), func(t *testing.T) {
+				inWorld(t, nil, func(w world) {
+					answers := 0
+					w.inject(bvtest.Fault{Call: bvtest.CallCancel, Kind: kind, Status: status, Fired: func() { answers++ }})
+					require.NoError(w, w.start(1).Cancel(w.Context()))
+					require.Equal(w, 1, answers)
+					require.Equal(w, bvtest.Cancelled, w.session().State)
+					require.NoError(w, w.server.Check())
+				})
+			})
+		}
+	}
 }
 
 func TestCancelThatFailsMayBeTriedAgain(t *testing.T) {
@@ -318,15 +457,17 @@ func TestOnlyTheServiceSaysThatNothingIsLeftToCancel(t *testing.T) {
 		`{"code": 5, "message": "not found", "details": []}`: true,
 		`<html>404 Not Found</html>`:                         false,
 	} {
-		b := over(t, func(r *http.Request) (*http.Response, error) {
-			if strings.HasSuffix(r.URL.Path, "files:upload") {
-				return reply(200, openAnswer("library-id")), nil
-			}
-			return reply(404, body), nil
+		synctest.Test(t, func(t *testing.T) {
+			b := over(t, func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "files:upload") {
+					return reply(200, openAnswer("library-id")), nil
+				}
+				return reply(404, body), nil
+			})
+			f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
+			require.NoError(t, err)
+			require.Equal(t, gone, f.Cancel(t.Context()) == nil)
 		})
-		f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1})
-		require.NoError(t, err)
-		require.Equal(t, gone, f.Cancel(t.Context()) == nil)
 	}
 }
 

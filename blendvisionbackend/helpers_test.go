@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"log/slog"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,10 @@ const mebi = 1 << 20
 // world is a backend and its server, in virtual time and without sockets.
 type world struct {
 	*testing.T
-	server  *bvtest.Server
-	backend *blendvisionbackend.Backend
-	log     *bytes.Buffer
+	server    *bvtest.Server
+	backend   *blendvisionbackend.Backend
+	transport *http.Transport
+	log       *bytes.Buffer
 }
 
 // inWorld runs the test in a bubble of virtual time. The server's Check is the test's own to call.
@@ -40,7 +42,8 @@ func inWorldWith(t *testing.T, opts *bvtest.Options, clientOpts blendvisionbacke
 			served = *opts
 		}
 		var network pipenet.Network
-		// net/http lingers on connections whose request it did not read to the end. This second is a virtual one.
+		// net/http lingers on connections whose request it did not read to the
+		// end. This second is a virtual one.
 		defer time.Sleep(time.Second)
 		served.Listen = network.Listen
 		server, err := bvtest.Start(&served)
@@ -55,9 +58,9 @@ func inWorldWith(t *testing.T, opts *bvtest.Options, clientOpts blendvisionbacke
 		clientOpts.Transport = transport
 		clientOpts.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		backend, err := blendvisionbackend.New(
-			blendvisionbackend.Credentials{Token: server.Token(), OrgID: server.OrgID()}, &clientOpts)
+			blendvisionbackend.NewCredentials(server.Token(), server.OrgID()), &clientOpts)
 		require.NoError(t, err)
-		run(world{t, server, backend, log})
+		run(world{t, server, backend, transport, log})
 	})
 }
 
@@ -79,7 +82,7 @@ func (w world) start(size int64) sluice.LargeFile {
 func (w world) put(f sluice.LargeFile, content []byte) []sluice.Receipt {
 	w.Helper()
 	var receipts []sluice.Receipt
-	for i, size := range f.Info().Plan {
+	for i, size := range f.Info().PartSizes {
 		r, err := f.UploadPart(w.Context(), sluice.NewPart(i+1, content[:size], nil))
 		require.NoError(w, err)
 		receipts = append(receipts, r)

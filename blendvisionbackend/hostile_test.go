@@ -44,7 +44,8 @@ func hostileCall(req *http.Request) string {
 	return req.URL.Path[strings.LastIndexByte(req.URL.Path, ':')+1:]
 }
 
-// honestly answers as the service does, for a file of one part. What the download call looks up was lost.
+// honestly answers as the service does, for a file of one part. What the
+// download call looks up was lost.
 func honestly(call string, req *http.Request) (*http.Response, error) {
 	switch name := hostileCall(req); {
 	case call == "download" && name == "complete-upload":
@@ -52,7 +53,15 @@ func honestly(call string, req *http.Request) (*http.Response, error) {
 	case call == "get" && name == "download":
 		return reply(200, `{"id": "f", "download_filename": "a", "download_uri": "`+presigned+`"}`), nil
 	case name == "get":
-		return reply(200, "x"), nil
+		resp := reply(206, "x")
+		resp.ContentLength = 1
+		resp.Header = http.Header{"Etag": {`"e"`}, "Content-Range": {"bytes 0-0/2"}}
+		if req.Header.Get("Range") == "bytes=0-1" {
+			resp = reply(206, "xy")
+			resp.ContentLength = 2
+			resp.Header = http.Header{"Etag": {`"e"`}, "Content-Range": {"bytes 0-1/2"}}
+		}
+		return resp, nil
 	case name == "download": // it is not complete
 		return reply(404, `{"code":5,"message":"no such file"}`), nil
 	case name == "files:upload":
@@ -74,7 +83,7 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 			said = append(said, err)
 		}
 	}
-	credentials := blendvisionbackend.Credentials{Token: tokenCanary, OrgID: orgCanary}
+	credentials := blendvisionbackend.NewCredentials(tokenCanary, orgCanary)
 	b, err := blendvisionbackend.New(credentials, &blendvisionbackend.Options{
 		Endpoint: "https://api.example", Transport: rt, Logger: log, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second},
 	})
@@ -92,38 +101,54 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	}
 	r, err := f.UploadPart(t.Context(), sluice.NewPart(1, []byte("x"), nil))
 	note(err)
-	file, err := f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Tag: `"e"`}}, sums([]byte("x")))
+	file, err := f.Finish(t.Context(), []sluice.Receipt{{Number: 1, ETag: `"e"`}}, sums([]byte("x")))
 	note(err)
 	note(f.Cancel(t.Context()))
-	if d, err := b.Open(t.Context(), "f"); err != nil {
-		note(err)
-	} else {
-		_, err := io.ReadAll(io.LimitReader(d, 1<<10))
-		note(err)
-		said = append(said, d)
-		note(d.Close())
-	}
-	return append(said, f, f.Info(), r, file)
+	_, err = b.Stat(t.Context(), "f")
+	note(err)
+	stored := sluice.StoredFile{File: sluice.File{ID: "f", Name: "f", Size: 2}, ETag: `"e"`}
+	note(b.ReadRange(t.Context(), stored, sluice.NewRange(0, 2)))
+	return append(said, f, f.Info(), r, file, stored)
 }
 
-// Whatever any call answers, be it the API or the object store, nothing hangs, follows, grows, or lets a secret out.
+// Whatever any call answers, be it the API or the object store, nothing hangs,
+// follows, grows, or lets a secret out.
 func TestAHostileServiceGetsNothing(t *testing.T) {
-	s := hostile.Subject{
+	hostileService().Test(t)
+}
+
+func hostileService() *hostile.Subject {
+	return &hostile.Subject{
 		Calls: hostileCalls, CallOf: hostileCall, Honest: honestly, Every: makeEveryCall, Hosts: []string{"api.example", "objects.example"},
 		Secrets: []string{tokenCanary, orgCanary, signatureCanary, url.QueryEscape(signatureCanary), "canary%2fsignature"},
-		// The ETag is the receipt, whatever else the object store says; cancelling answers any object; and what the download
-		// call does not find leaves the outcome unknown, which is an error by itself. Of a file nothing is known but what
-		// its bytes say.
+		Slow:    func(call string) bool { return call == "complete-upload" },
+		// The ETag is the receipt, whatever else the object store says;
+		// cancelling answers any object; and what the download call does not
+		// find leaves the outcome unknown, which is an error by itself.
 		Deaf: func(call string, a hostile.Answer) bool {
-			return call == "get" || call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
+			return call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
 		},
 	}
-	s.Test(t)
+}
+
+func TestDrippingAnswers_AreGivenUpUnderARateCapToo(t *testing.T) {
+	hostileService().TestRateCap(t, func(t *testing.T, rt http.RoundTripper, o *sluice.Options) error {
+		b, err := blendvisionbackend.New(blendvisionbackend.NewCredentials("token", "org"), &blendvisionbackend.Options{
+			Endpoint: "https://api.example", Transport: rt, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second},
+		})
+		require.NoError(t, err)
+		o.Size = 1
+		_, err = sluice.Upload(t.Context(), b, "a", o, func(w io.Writer) error {
+			_, err := io.WriteString(w, "x")
+			return err
+		})
+		return err
+	})
 }
 
 func connectTo(t *testing.T) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
-		b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &blendvisionbackend.Options{
+		b, err := blendvisionbackend.New(blendvisionbackend.NewCredentials("token", "org"), &blendvisionbackend.Options{
 			Endpoint: endpoint, Transport: rt, AllowPlainHTTP: plainHTTP, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
 		})
 		if err == nil {
@@ -132,6 +157,8 @@ func connectTo(t *testing.T) hostile.Connect {
 		return err
 	}
 }
+
+func TestProxies_LeaveNothingBehind(t *testing.T) { hostile.TestProxies(t, connectTo(t)) }
 
 func TestCertificatesAreVerified(t *testing.T) { hostile.TestCertificates(t, connectTo(t)) }
 
@@ -143,6 +170,8 @@ func TestOddPresignedURLIsRefusedWithoutItsQuery(t *testing.T) {
 		"without a host":    {"/part?X-Signature=" + tokenCanary, `presigned URL of part number 1: "/part" is not a URL with a host`},
 		"plain http":        {"http://objects.example/part?X-Signature=" + tokenCanary, "URL http://objects.example/part: plain http"},
 		"another scheme":    {"ftp://objects.example/part?X-Signature=" + tokenCanary, "URL ftp://objects.example/part: scheme"},
+		"this machine":      {"http://127.0.0.1:9000/part?X-Signature=" + tokenCanary, "URL http://127.0.0.1:9000/part: a service elsewhere must not send requests to this machine"},
+		"this machine, TLS": {"https://localhost/part?X-Signature=" + tokenCanary, "URL https://localhost/part: a service elsewhere must not send requests to this machine"},
 		"with a user in it": {"https://" + tokenCanary + "@objects.example/part", "URL https://objects.example/part carries a user"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,5 +188,19 @@ func TestOddPresignedURLIsRefusedWithoutItsQuery(t *testing.T) {
 			require.NotContains(t, err.Error(), tokenCanary)
 			require.True(t, cancelled)
 		})
+	}
+}
+
+// Neither does a download go where an upload must not.
+func TestOddDownloadURLIsRefused(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://objects.example/file": "plain http", "http://127.0.0.1:9000/file": "must not send requests to this machine", "ftp://objects.example": "scheme",
+	} {
+		b := over(t, func(r *http.Request) (*http.Response, error) {
+			require.Equal(t, http.MethodPost, r.Method)
+			return reply(200, `{"id": "f", "download_uri": "`+raw+`"}`), nil
+		})
+		_, err := b.Stat(t.Context(), "f")
+		require.ErrorContains(t, err, want)
 	}
 }

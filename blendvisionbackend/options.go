@@ -1,6 +1,7 @@
 package blendvisionbackend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,12 +12,17 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
-// Credentials are what every request to the API carries (documented). They are shown by no String, log or error.
-type Credentials struct {
-	Token string // the API token
-	OrgID string // the id of the organization that the token belongs to
+// Credentials are what every request to the API carries (documented). They are
+// shown by no formatter, encoder, log or error, wherever they are.
+type Credentials struct{ token, orgID secret.Value[string] }
+
+// NewCredentials returns the credentials of an API token and the id of the
+// organization that it belongs to.
+func NewCredentials(token, orgID string) Credentials {
+	return Credentials{secret.New(token), secret.New(orgID)}
 }
 
 // String says nothing about the credentials.
@@ -25,17 +31,20 @@ func (Credentials) String() string { return "BlendVision credentials" }
 // Format prints [Credentials.String] for every verb.
 func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
 
+// MarshalText returns [Credentials.String].
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // LogValue is [Credentials.String].
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // check refuses what no header carries.
 func (c Credentials) check() error {
-	for _, v := range []struct{ name, value string }{{"Token", c.Token}, {"OrgID", c.OrgID}} {
+	for _, v := range []struct{ name, value string }{{"token", c.token.Reveal()}, {"organization id", c.orgID.Reveal()}} {
 		switch {
 		case v.value == "":
-			return fmt.Errorf("empty Credentials.%s", v.name)
+			return fmt.Errorf("credentials: the %s is empty", v.name)
 		case strings.ContainsFunc(v.value, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return fmt.Errorf("a character in Credentials.%s that no header carries", v.name)
+			return fmt.Errorf("credentials: the %s has a character that no header carries", v.name)
 		}
 	}
 	return nil
@@ -43,37 +52,51 @@ func (c Credentials) check() error {
 
 // Options are how the service is reached.
 type Options struct {
-	// Endpoint is the URL of the API: what stands before /bv/cms/v1. It is required, because the documented
-	// examples name no host.
+	// Endpoint is the URL of the API: what stands before /bv/cms/v1. It is
+	// required, because the documented examples name no host.
 	Endpoint string
-	// AllowPlainHTTP permits URLs of plain http off this machine, for the endpoint and for presigned URLs. The
-	// credentials are then readable on the network.
+	// AllowPlainHTTP permits URLs of plain http off this machine, for the
+	// endpoint and for presigned URLs. The credentials are then readable on the
+	// network.
 	AllowPlainHTTP bool
 
-	// Transport carries the requests. nil is one of the Backend's own: HTTP/1.1, so that each upload has a
-	// connection to itself, with as many idle connections as there are uploads. Of an [http.Client] give the
+	// Renew, if not nil, returns the credentials for the calls that follow when the
+	// service has refused the token: it may have been replaced by another of the
+	// same organization. The call is then repeated as Retry says, each time with
+	// the result of another call of Renew. If that fails, the last credentials are
+	// used. It may be called concurrently.
+	Renew func(context.Context) (Credentials, error)
+
+	// Transport carries the requests. nil is one of the Backend's own:
+	// HTTP/1.1, so that each upload has a connection to itself, with as many
+	// idle connections as there are uploads. Of an [http.Client] give the
 	// Transport: redirects are not followed and no cookies are kept.
 	Transport http.RoundTripper
 
-	// Logger is told of sessions and retries, at debug level. nil is silent. Credentials are never logged.
+	// Logger is told of sessions and retries, at debug level, and, as warnings,
+	// of sessions that may be left because the answer to their start was lost.
+	// nil is silent. Credentials are never logged.
 	Logger *slog.Logger
 
 	// Retry is how failures are met. Presigned URLs may expire in a long Budget.
 	Retry sluice.Retry
 }
 
-// resolve fills the defaults and validates.
-func (o *Options) resolve() (Options, error) {
+// resolve validates, and fills the defaults.
+func (o *Options) resolve(credentials Credentials) (*client, error) {
 	var r Options
 	if o != nil {
 		r = *o
 	}
+	if err := credentials.check(); err != nil {
+		return nil, err
+	}
 	var err error
 	if r.Endpoint, err = checkEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
-		return r, fmt.Errorf("Options.Endpoint: %w", err)
+		return nil, fmt.Errorf("Options.Endpoint: %w", err)
 	}
 	if err := retry.Of(r.Retry).Validate(); err != nil {
-		return r, err
+		return nil, err
 	}
 	if r.Transport == nil {
 		r.Transport = exchange.NewTransport()
@@ -81,7 +104,10 @@ func (o *Options) resolve() (Options, error) {
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)
 	}
-	return r, nil
+	return &client{
+		transport: r.Transport, endpoint: r.Endpoint, keys: &keys{renew: r.Renew, current: &credentials},
+		hosts: exchange.NewHosts(r.Endpoint, r.AllowPlainHTTP, nil), log: r.Logger, policy: retry.Of(r.Retry),
+	}, nil
 }
 
 // checkEndpoint returns the endpoint without a slash at the end.

@@ -12,16 +12,16 @@ import (
 )
 
 func TestNewRefusesWhatIsMissingOrOutOfRange(t *testing.T) {
-	good := blendvisionbackend.Credentials{Token: "token", OrgID: "org"}
+	good := blendvisionbackend.NewCredentials("token", "org")
 	endpoint := "https://api.test"
 	for text, v := range map[string]struct {
 		credentials blendvisionbackend.Credentials
 		opts        *blendvisionbackend.Options
 	}{
-		"empty Credentials.Token": {blendvisionbackend.Credentials{OrgID: "org"}, &blendvisionbackend.Options{Endpoint: endpoint}},
-		"empty Credentials.OrgID": {blendvisionbackend.Credentials{Token: "token"}, &blendvisionbackend.Options{Endpoint: endpoint}},
-		"a character in Credentials.Token that no header carries": {
-			blendvisionbackend.Credentials{Token: "token\n", OrgID: "org"}, &blendvisionbackend.Options{Endpoint: endpoint},
+		"credentials: the token is empty":           {blendvisionbackend.NewCredentials("", "org"), &blendvisionbackend.Options{Endpoint: endpoint}},
+		"credentials: the organization id is empty": {blendvisionbackend.NewCredentials("token", ""), &blendvisionbackend.Options{Endpoint: endpoint}},
+		"credentials: the token has a character that no header carries": {
+			blendvisionbackend.NewCredentials("token\n", "org"), &blendvisionbackend.Options{Endpoint: endpoint},
 		},
 		"Options.Endpoint: it is empty; set it to the URL of the API":        {good, nil},
 		`Options.Endpoint: "api.test" is not a URL with a host`:              {good, &blendvisionbackend.Options{Endpoint: "api.test"}},
@@ -43,13 +43,13 @@ func TestPlainHTTPIsForLoopbackUnlessAllowed(t *testing.T) {
 		{Endpoint: "http://localhost:1/"},
 		{Endpoint: "http://api.test", AllowPlainHTTP: true},
 	} {
-		_, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"}, &o)
+		_, err := blendvisionbackend.New(blendvisionbackend.NewCredentials("token", "org"), &o)
 		require.NoError(t, err)
 	}
 }
 
 func newOffline(t *testing.T) *blendvisionbackend.Backend {
-	b, err := blendvisionbackend.New(blendvisionbackend.Credentials{Token: "token", OrgID: "org"},
+	b, err := blendvisionbackend.New(blendvisionbackend.NewCredentials("token", "org"),
 		&blendvisionbackend.Options{Endpoint: "https://api.test"})
 	require.NoError(t, err)
 	return b
@@ -57,7 +57,7 @@ func newOffline(t *testing.T) *blendvisionbackend.Backend {
 
 func TestLimitsAreTheDocumentedOnes(t *testing.T) {
 	l := newOffline(t).Limits()
-	require.True(t, l.PlansParts)
+	require.True(t, l.ServerSizesParts)
 	require.False(t, l.Resumable)
 	require.Zero(t, l.MaxSingle)
 	require.Equal(t, int64(5<<20), l.MinPart)
@@ -81,8 +81,8 @@ func TestCheckNamesTheValueAndTheLimit(t *testing.T) {
 		"size 70000000001 is over the service's largest file": {b, sluice.FileSpec{Name: "a", Size: 70_000_000_001}},
 		"the name is empty":                                 {b, sluice.FileSpec{Size: 1}},
 		`name "a\xff" is not UTF-8`:                         {b, sluice.FileSpec{Name: "a\xff", Size: 1}},
-		`attribute "": "v" has no name`:                     {b, sluice.FileSpec{Name: "a", Size: 1, Info: map[string]string{"": "v"}}},
-		`attribute "k": "\xff" has no name or is not UTF-8`: {b, sluice.FileSpec{Name: "a", Size: 1, Info: map[string]string{"k": "\xff"}}},
+		`attribute "": "v" has no name`:                     {b, sluice.FileSpec{Name: "a", Size: 1, Metadata: map[string]string{"": "v"}}},
+		`attribute "k": "\xff" has no name or is not UTF-8`: {b, sluice.FileSpec{Name: "a", Size: 1, Metadata: map[string]string{"k": "\xff"}}},
 		`FileOptions.Type "video" is none of FILE_TYPE_VIDEO`: {
 			b.With(blendvisionbackend.FileOptions{Type: "video"}), sluice.FileSpec{Name: "a", Size: 1},
 		},
@@ -109,7 +109,7 @@ func TestFileOptionsReachTheService(t *testing.T) {
 		})
 		attributes["later"] = "not seen"
 		info := map[string]string{"both": "file"}
-		f, err := handle.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1, Info: info})
+		f, err := handle.StartLargeFile(w.Context(), sluice.FileSpec{Name: "a", Size: 1, Metadata: info})
 		require.NoError(w, err)
 		require.NoError(w, f.Cancel(w.Context()))
 		s := w.session()

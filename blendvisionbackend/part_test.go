@@ -21,7 +21,7 @@ func TestReceiptHoldsTheETagVerbatim(t *testing.T) {
 		f := w.start(11)
 		r, err := f.UploadPart(w.Context(), sluice.NewPart(1, []byte("hello world"), nil))
 		require.NoError(w, err)
-		require.Equal(w, sluice.Receipt{Number: 1, Tag: `"5eb63bbbe01eeed093cb22bb8f5acdc3"`}, r)
+		require.Equal(w, sluice.Receipt{Number: 1, ETag: `"5eb63bbbe01eeed093cb22bb8f5acdc3"`}, r)
 		require.NoError(w, f.Cancel(w.Context()))
 		require.NoError(w, w.server.Check(), "no credentials at the object store")
 	})
@@ -47,16 +47,26 @@ func TestPartsThatAreNotPlannedAreRefused(t *testing.T) {
 
 func TestPartIsSentAgainAfterAPassingFailure(t *testing.T) {
 	for name, fault := range map[string]bvtest.Fault{
+		"408":                 {Kind: bvtest.Refuse, Status: 408},
 		"429":                 {Kind: bvtest.Refuse, Status: 429},
+		"499":                 {Kind: bvtest.Refuse, Status: 499},
 		"500":                 {Kind: bvtest.Refuse, Status: 500},
+		"502":                 {Kind: bvtest.Refuse, Status: 502},
 		"503":                 {Kind: bvtest.Refuse, Status: 503},
 		"504":                 {Kind: bvtest.Refuse, Status: 504},
+		"520":                 {Kind: bvtest.Refuse, Status: 520},
+		"530":                 {Kind: bvtest.Refuse, Status: 530},
+		"598":                 {Kind: bvtest.Refuse, Status: 598},
+		"599":                 {Kind: bvtest.Refuse, Status: 599},
+		"a gateway's 403":     {Kind: bvtest.Refuse, Status: 403, Gateway: true},
+		"a gateway's 404":     {Kind: bvtest.Refuse, Status: 404, Gateway: true},
+		"a gateway's 520":     {Kind: bvtest.Refuse, Status: 520, Gateway: true},
 		"503 early":           {Kind: bvtest.RefuseEarly},
 		"connection closed":   {Kind: bvtest.Drop},
 		"answer lost":         {Kind: bvtest.LoseAnswer},
 		"answer without ETag": {Kind: bvtest.Garbage},
-		"no byte taken":       {Kind: bvtest.Stall},
-		"no answer":           {Kind: bvtest.StallAnswer},
+		"no byte taken":       {Kind: bvtest.StallEarly},
+		"no answer":           {Kind: bvtest.Stall},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
@@ -86,7 +96,7 @@ func TestAnswerToAPartNeedsNoBody(t *testing.T) {
 }
 
 func TestOtherStatusesAreFinal(t *testing.T) {
-	for _, status := range []int{302, 400, 403, 404, 409, 501, 502} {
+	for _, status := range []int{302, 400, 403, 404, 409} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
 				w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.Refuse, Status: status, Message: "because"})
@@ -204,7 +214,7 @@ func TestContextEndsAStart(t *testing.T) {
 	t.Run("that is not", func(t *testing.T) {
 		inWorld(t, nil, func(w world) {
 			ctx, cancel := context.WithCancel(w.Context())
-			w.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.StallAnswer, Fired: cancel})
+			w.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.Stall, Fired: cancel})
 			began := time.Now()
 			_, err := w.backend.StartLargeFile(ctx, sluice.FileSpec{Name: "a", Size: 1})
 			require.ErrorIs(w, err, context.Canceled)
@@ -214,21 +224,21 @@ func TestContextEndsAStart(t *testing.T) {
 	})
 }
 
-func TestLargerPartsMayTakeLonger(t *testing.T) {
+func TestUploadPart_TimesOutAfterItsLastByte(t *testing.T) {
 	o := blendvisionbackend.Options{Retry: sluice.Retry{Attempts: 1, Timeout: time.Second, Stall: time.Hour}}
 	inWorldWith(t, nil, o, func(w world) {
-		w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.StallAnswer})
+		w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.Stall})
 		f := w.start(mebi)
 		began := time.Now()
 		_, err := f.UploadPart(w.Context(), sluice.NewPart(1, make([]byte, mebi), nil))
 		require.ErrorContains(w, err, "put part: attempt took too long")
-		require.Equal(w, 65*time.Second, time.Since(began), "a second, and 1 MiB at 16 KiB/s")
+		require.Equal(w, time.Second, time.Since(began))
 		require.NoError(w, f.Cancel(w.Context()))
 	})
 }
 
 func TestContextEndsAPart(t *testing.T) {
-	for _, kind := range []bvtest.Kind{bvtest.Stall, bvtest.StallAnswer, bvtest.Refuse} {
+	for _, kind := range []bvtest.FaultKind{bvtest.StallEarly, bvtest.Stall, bvtest.Refuse} {
 		t.Run(string(kind), func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
 				why := errors.New("why")
@@ -249,12 +259,12 @@ func TestContextEndsAPart(t *testing.T) {
 
 func TestAnswerToOpenThatLacksWhatIsNeeded(t *testing.T) {
 	for body, text := range map[string]string{
-		`{}`: "files:upload: the answer lacks the id of the file or of the upload; nobody can cancel it",
-		`{"file": {"id": "f"}, "upload_data": {"parts": []}}`:           "the answer lacks the id",
-		`{"file": {"upload_data": {"id": "u", "parts": []}}}`:           "the answer lacks the id",
-		`{"upload_data": {"id": "u", "parts": [{"part_number": "x"}]}}`: "unreadable answer: not an integer of 64 bits",
-		`{"upload_data": {"id": "u", "parts": [{"part_number": 1.5}]}}`: "unreadable answer: not an integer of 64 bits",
-		`[]`: "unreadable answer: json: cannot unmarshal array",
+		`{}`: "files:upload: unusable answer: it lacks the id of the file or of the upload; nobody can cancel it",
+		`{"file": {"id": "f"}, "upload_data": {"parts": []}}`:           "it lacks the id",
+		`{"file": {"upload_data": {"id": "u", "parts": []}}}`:           "it lacks the id",
+		`{"upload_data": {"id": "u", "parts": [{"part_number": "x"}]}}`: "unusable answer: not of the form expected: not an integer",
+		`{"upload_data": {"id": "u", "parts": [{"part_number": 1.5}]}}`: "unusable answer: not of the form expected: not an integer",
+		`[]`: "unusable answer: not of the form expected: a value is not of the kind expected",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := over(t, func(*http.Request) (*http.Response, error) { return reply(200, body), nil })
@@ -275,7 +285,7 @@ func TestLongMessagesAreCut(t *testing.T) {
 }
 
 func TestUnreadableAnswerToOpenIsAskedForAgain(t *testing.T) {
-	for _, kind := range []bvtest.Kind{bvtest.LoseAnswer, bvtest.Truncate, bvtest.Garbage, bvtest.Drop, bvtest.StallAnswer} {
+	for _, kind := range []bvtest.FaultKind{bvtest.LoseAnswer, bvtest.Truncate, bvtest.Garbage, bvtest.Drop, bvtest.Stall} {
 		t.Run(string(kind), func(t *testing.T) {
 			inWorld(t, nil, func(w world) {
 				w.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: kind})

@@ -15,7 +15,7 @@ type target struct {
 }
 
 // targets reads the server's plan. Part numbers may start anywhere (documentation pages differ).
-func targets(data *uploadData, plainHTTP bool) ([]target, error) {
+func targets(data *uploadData, hosts exchange.Hosts) ([]target, error) {
 	if data == nil || len(data.Parts) == 0 {
 		return nil, errors.New("the server plans no parts")
 	}
@@ -27,7 +27,7 @@ func targets(data *uploadData, plainHTTP bool) ([]target, error) {
 			return nil, fmt.Errorf("the server plans part number %d twice, in places %d and %d", number, place, i+1)
 		}
 		places[number] = i + 1
-		u, err := exchange.CheckURL(part.URL, plainHTTP)
+		u, err := hosts.Check(part.URL)
 		if err != nil {
 			return nil, fmt.Errorf("presigned URL of part number %d: %w", number, err)
 		}
@@ -36,9 +36,11 @@ func targets(data *uploadData, plainHTTP bool) ([]target, error) {
 	return list, nil
 }
 
-// split divides size bytes into n parts, equal but for a smaller last one. The service does not say how large the
-// parts are: it gives the number of URLs and takes parts of 5 MiB to 5 GiB, the last one of any size up to that
-// (documented). So where equal parts were too small, all but the last are of the smallest size.
+// split divides size bytes into n parts, equal but for a smaller last one. The
+// service does not say how large the parts are: it gives the number of URLs and
+// takes parts of 5 MiB to 5 GiB, the last one of any size up to that
+// (documented). So where equal parts were too small, all but the last are of
+// the smallest size.
 func split(size int64, n int, smallest int64) ([]int64, error) {
 	part := (size + int64(n) - 1) / int64(n)
 	if n > 1 {

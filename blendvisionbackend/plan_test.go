@@ -36,7 +36,7 @@ func TestSizeIsSplitOverTheURLs(t *testing.T) {
 		t.Run(fmt.Sprintf("%d over %d", v.size, v.n), func(t *testing.T) {
 			inWorld(t, &bvtest.Options{Parts: v.n}, func(w world) {
 				f := w.start(v.size)
-				plan := f.Info().Plan
+				plan := f.Info().PartSizes
 				require.Len(w, plan, v.n)
 				var sum int64
 				for i, size := range plan[:v.n-1] {
@@ -48,7 +48,7 @@ func TestSizeIsSplitOverTheURLs(t *testing.T) {
 				require.Equal(w, v.last, plan[v.n-1])
 				require.Equal(w, v.size, sum+plan[v.n-1])
 				plan[0] = -1
-				require.Positive(w, f.Info().Plan[0], "what Info returns is the caller's")
+				require.Positive(w, f.Info().PartSizes[0], "what Info returns is the caller's")
 				require.NoError(w, f.Cancel(w.Context()))
 			})
 		})

@@ -1,9 +1,10 @@
 package blendvisionbackend
 
 import (
-	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/c1508ce4/sluice/internal/decode"
 )
 
 // The documented requests and answers, as far as they are used.
@@ -22,10 +23,25 @@ type openFile struct {
 
 type fileAnswer struct {
 	File struct {
-		ID         string      `json:"id"`
-		UploadData *uploadData `json:"upload_data"` // here on one documentation page
+		ID         string            `json:"id"`
+		Type       string            `json:"type"`
+		Source     string            `json:"source"`
+		Attrs      map[string]string `json:"attrs"`
+		Size       integer           `json:"size"`
+		UploadData *uploadData       `json:"upload_data"` // here on one documentation page
 	} `json:"file"`
 	UploadData *uploadData `json:"upload_data"`
+}
+
+// IDs are checked where the answer is decoded; see package decode.
+func (a *fileAnswer) IDs() []string {
+	ids := []string{a.File.ID}
+	for _, data := range []*uploadData{a.UploadData, a.File.UploadData} {
+		if data != nil {
+			ids = append(ids, data.ID)
+		}
+	}
+	return ids
 }
 
 type uploadData struct {
@@ -61,7 +77,8 @@ type downloadAnswer struct {
 	Filename string `json:"download_filename"`
 }
 
-// integer is an int64, which the proto3 JSON mapping writes as a string and reads as a string or a number.
+// integer is an int64, which the proto3 JSON mapping writes as a string and
+// reads as a string or a number.
 type integer int64
 
 func (n integer) MarshalJSON() ([]byte, error) {
@@ -73,10 +90,5 @@ func (n *integer) UnmarshalJSON(b []byte) error {
 	if len(text) > 1 && strings.HasPrefix(text, `"`) && strings.HasSuffix(text, `"`) {
 		text = text[1 : len(text)-1]
 	}
-	v, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return errors.New("not an integer of 64 bits") // the text is the server's, and may be anything
-	}
-	*n = integer(v)
-	return nil
+	return (*decode.Number)(n).UnmarshalJSON([]byte(text))
 }

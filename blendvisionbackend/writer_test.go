@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // A smallest part that is one page keeps streams of many parts small.
@@ -23,26 +23,21 @@ const (
 
 var small = bvtest.Options{PartSize: planned, MinPart: page}
 
-// stream opens a writer for a file of the declared size; over small's plans at most four parts fit its memory.
+// stream opens a writer for a file of the declared size; over small's plans at
+// most four parts fit its memory.
 func (w world) stream(size int64) *sluice.LargeFileWriter {
 	w.Helper()
 	s, err := sluice.New(w.Context(), w.backend.WithMinPart(page), "talk.mp4", &sluice.Options{
-		Size: size, PageSize: page, MemoryLimit: 4 * planned, Info: map[string]string{"k": "v"},
+		Size: size, PageSize: page, MemoryLimit: 4 * planned, Metadata: map[string]string{"k": "v"},
 	})
 	require.NoError(w, err)
 	return s
 }
 
-func content(size int) []byte {
-	data := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
-	return data
-}
-
 func TestStreamBecomesAFile(t *testing.T) {
 	for _, size := range []int{1, planned - 1, planned, planned + 1, 7*planned + 123, 40 * planned} {
 		inWorld(t, &small, func(w world) {
-			data := content(size)
+			data := testutil.Content(size)
 			s := w.stream(int64(size))
 			n, err := io.Copy(s, bytes.NewReader(data))
 			require.NoError(w, err)
@@ -60,13 +55,13 @@ func TestStreamBecomesAFile(t *testing.T) {
 func TestStreamGoesOnOverPassingFailures(t *testing.T) {
 	inWorld(t, &small, func(w world) {
 		for _, call := range []bvtest.Call{bvtest.CallUpload, bvtest.CallPut, bvtest.CallComplete} {
-			for i, kind := range []bvtest.Kind{bvtest.Refuse, bvtest.RefuseEarly, bvtest.Drop, bvtest.LoseAnswer, bvtest.Garbage, bvtest.Stall} {
+			for i, kind := range []bvtest.FaultKind{bvtest.Refuse, bvtest.RefuseEarly, bvtest.Drop, bvtest.LoseAnswer, bvtest.Garbage, bvtest.StallEarly} {
 				if call != bvtest.CallComplete || i < 4 { // a lost answer to complete is the last one
 					w.inject(bvtest.Fault{Call: call, Kind: kind})
 				}
 			}
 		}
-		data := content(9*planned + 5)
+		data := testutil.Content(9*planned + 5)
 		s := w.stream(int64(len(data)))
 		_, err := s.Write(data)
 		require.NoError(w, err)
@@ -101,7 +96,7 @@ func TestStreamOfAnotherLengthIsCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, &small, func(w world) {
 				s := w.stream(3 * planned)
-				_, _ = s.Write(content(v.written))
+				_, _ = s.Write(testutil.Content(v.written))
 				require.ErrorIs(w, s.Close(), v.err)
 				for _, session := range w.server.Sessions() {
 					require.Equal(w, bvtest.Cancelled, session.State)
@@ -128,8 +123,8 @@ func TestAbortCancels(t *testing.T) {
 	inWorld(t, &small, func(w world) {
 		s := w.stream(9 * planned)
 		why := errors.New("why")
-		w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.Stall, Fired: func() { go s.Abort(why) }})
-		_, err := s.Write(content(9 * planned))
+		w.inject(bvtest.Fault{Call: bvtest.CallPut, Kind: bvtest.StallEarly, Fired: func() { go s.Abort(why) }})
+		_, err := s.Write(testutil.Content(9 * planned))
 		require.ErrorIs(w, err, why)
 		require.ErrorIs(w, s.Close(), why)
 		require.Equal(w, bvtest.Cancelled, w.session().State)
@@ -140,10 +135,10 @@ func TestAbortCancels(t *testing.T) {
 func TestExpiredURLsEndTheStream(t *testing.T) {
 	inWorld(t, &small, func(w world) {
 		s := w.stream(9 * planned)
-		_, err := s.Write(content(planned))
+		_, err := s.Write(testutil.Content(planned))
 		require.NoError(w, err)
 		w.server.Advance(24 * time.Hour)
-		_, _ = s.Write(content(8 * planned))
+		_, _ = s.Write(testutil.Content(8 * planned))
 		err = s.Close()
 		var refused *blendvisionbackend.Error
 		require.ErrorAs(w, err, &refused)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // Options says how files are kept. A nil *Options and the zero value are the same.
@@ -27,6 +29,15 @@ type Options struct {
 	// NoSync leaves syncing to the system: faster, for benchmarks. A crash of the process loses nothing
 	// that was acknowledged, but a power cut may, and may leave damaged files.
 	NoSync bool
+
+	// Mode is the permissions that files have when they are finished, exactly,
+	// whatever the umask. 0 gives a new file 0600, and leaves a file that is
+	// replaced its own. Until then a file is readable by its owner alone.
+	Mode fs.FileMode
+
+	// Logger is told, as warnings, of unfinished files that are passed over
+	// because they may be another user's. nil is silent.
+	Logger *slog.Logger
 }
 
 // Backend is a folder as a store. It may be used concurrently, and other processes may use the folder at
@@ -34,6 +45,10 @@ type Options struct {
 type Backend struct {
 	root        *os.Root
 	noOverwrite bool
+	mode        fs.FileMode // 0: see Options
+	log         *slog.Logger
+
+	made func() made // a file that this user makes, as the file system shows it
 
 	// What follows depends on the options.
 	publish     func(from, to string) error // makes a data file visible under its name
@@ -48,14 +63,21 @@ var _ sluice.Backend = (*Backend)(nil)
 
 // New returns the store in a folder, which must exist. Close it when it is not needed any more.
 func New(dir string, o *Options) (*Backend, error) {
+	if o == nil {
+		o = new(Options)
+	}
+	if o.Mode&^fs.ModePerm != 0 {
+		return nil, fmt.Errorf("filebackend: Options.Mode %v has more than permissions", o.Mode)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("filebackend: %w", err)
 	}
-	if o == nil {
-		o = new(Options)
+	b := &Backend{root: root, noOverwrite: o.NoOverwrite, mode: o.Mode, log: o.Logger, publish: root.Rename}
+	b.made = sync.OnceValue(b.probe)
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
 	}
-	b := &Backend{root: root, noOverwrite: o.NoOverwrite, publish: root.Rename}
 	if o.NoOverwrite {
 		b.publish = b.publishNew
 	}
@@ -129,7 +151,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 		return sluice.File{}, fmt.Errorf("filebackend: a single upload of %q has %d bytes, its size is declared as %d",
 			spec.Name, p.Size, spec.Size)
 	case ctx.Err() != nil:
-		return sluice.File{}, context.Cause(ctx)
+		return sluice.File{}, retry.Ended(ctx, nil)
 	}
 	f, err := b.start(spec)
 	if err != nil {
@@ -148,7 +170,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, retry.Ended(ctx, nil)
 	}
 	f, err := b.start(spec)
 	if err != nil {
@@ -174,7 +196,7 @@ func (b *Backend) startUnnamed(spec sluice.FileSpec) (*largeFile, error) {
 	f := b.handle(spec, newID(now))
 	head, err := encode(header{
 		Version: version, Name: path.Base(spec.Name), Size: spec.Size,
-		ContentType: spec.ContentType, Info: spec.Info, Started: now,
+		ContentType: spec.ContentType, Info: spec.Metadata, Started: now,
 	})
 	if err != nil {
 		return nil, err
@@ -212,21 +234,33 @@ func (b *Backend) prepare(name string) error {
 			return err
 		}
 	}
-	switch info, err := b.root.Lstat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err // it may be too long
-	case info.IsDir():
-		return errors.New("there is a folder of that name")
-	case b.noOverwrite:
-		return fmt.Errorf("there is a file of that name: %w", fs.ErrExist)
+	replaced, err := b.replaced(name)
+	if err == nil && replaced != nil && b.noOverwrite {
+		err = fmt.Errorf("there is a file of that name: %w", fs.ErrExist)
 	}
-	return nil
+	return err
 }
 
+// replaced returns the regular file that has the name, nil if it is new. Whatever
+// else has it is left alone.
+func (b *Backend) replaced(name string) (fs.FileInfo, error) {
+	switch info, err := b.root.Lstat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err // it may be too long
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("there is %s of that name, and only a regular file is replaced", kind(info.Mode()))
+	default:
+		return info, nil
+	}
+}
+
+// newMode is the permissions of a file that was not told others.
+const newMode = 0o600
+
 func (b *Backend) create(name string) (*os.File, error) {
-	return b.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	return b.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, newMode)
 }
 
 // now is the time, later in every call, so that ids of one Backend come in order.

@@ -31,6 +31,8 @@ func TestTheBackendKeepsTheContract(t *testing.T) {
 				return backendtest.Store{
 					Backend: open(t, dir, o),
 					Open:    func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, name)) },
+
+					NoOverwrite: o != nil && o.NoOverwrite,
 				}
 			})
 		})
@@ -79,16 +81,6 @@ func TestSymbolicLinksDoNotLeadOut(t *testing.T) {
 		require.Error(t, putSingle(b, name, "a"), name)
 	}
 	require.Empty(t, files(t, outside))
-}
-
-func TestALinkInThePlaceOfTheFileIsReplaced(t *testing.T) {
-	outside, dir := t.TempDir(), t.TempDir()
-	target := filepath.Join(outside, "target")
-	require.NoError(t, os.WriteFile(target, []byte("untouched"), 0o600))
-	require.NoError(t, os.Symlink(target, filepath.Join(dir, "x")))
-	require.NoError(t, put(open(t, dir, nil), "x", "new ", "file"))
-	requireContent(t, dir, "x", "new file")
-	requireContent(t, outside, "target", "untouched")
 }
 
 func TestFoldersOnTheWayAreMade(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *announcing) Err() error {
 func resume(t *testing.T, b sluice.Backend, data string) int64 {
 	t.Helper()
 	o := small()
-	o.Resume, o.OnFailure = true, sluice.Keep
+	o.Resume, o.KeepOnFailure = true, true
 	w, err := sluice.New(context.Background(), b, "x", o)
 	require.NoError(t, err)
 	_, err = io.Copy(w, strings.NewReader(data))
@@ -231,6 +231,11 @@ func TestADamagedRecordIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.ErrorContains(t, err, id)
 		require.Len(t, files(t, dir), 2, "nothing is removed")
+		o := small()
+		o.Resume, o.RestartOnMismatch = true, true
+		_, err = sluice.Upload(context.Background(), open(t, dir, nil), "x", o, copyTo(strings.NewReader(noise(100_000))))
+		require.NoError(t, err, "a damaged record stops no scheduled job")
+		requireContent(t, dir, "x", noise(100_000))
 	}
 }
 

@@ -19,13 +19,18 @@
 // [path/filepath.Localize] want it. Folders on the way are made, and stay when an upload is cancelled; the
 // folder given to [New] is not made, so that a disk that is not mounted is noticed. No name leads out of the
 // folder, and neither does a symbolic link in it, because all access goes through an [os.Root]: a link
-// that is absolute or points outside is refused. A link in the place of the file itself is replaced.
+// that is absolute or points outside is refused.
 //
-// A file of that name is replaced, in one step, by the one that is finished; with [Options].NoOverwrite
-// the new one is refused.
+// A regular file of that name is replaced, in one step, by the one that is
+// finished; with [Options].NoOverwrite the new one is refused. Nothing else is
+// replaced: a symbolic link in the place of the file is refused, wherever it
+// leads, and so are devices, FIFOs, sockets and folders.
 //
-// A folder has no place for the content type and the metadata of a finished file: they are not kept. Files
-// are made with the permissions 0666 and folders with 0777, less the umask.
+// A folder has no place for the content type and the metadata of a finished
+// file: they are not kept. A new file has the permissions 0600, and one that is
+// replaced keeps its own, but for set-user-ID and the like; see [Options].Mode.
+// It belongs to the user that uploads it. Folders are made with 0777, less the
+// umask.
 //
 // # Unfinished files
 //
@@ -44,9 +49,19 @@
 // A record that is damaged hides no other: Unfinished lists them all, and then its error names the path of the
 // damaged one. Nothing goes on with that: it may be deleted, with its data.
 //
-// The CRC-32C of a part is compared when it is written, and when a stream is resumed with the replayed one.
-// It costs next to nothing beside a disk, and finds accidents: another dump, a bit that fell over. It is
-// no proof against somebody who makes bytes to fit; nothing in a folder that others write to is.
+// The CRC-32C of a part is compared when it is written, when a stream is
+// resumed with the replayed one, and, by Finish, with the data on the disk of
+// all parts that an earlier handle stored. Where that was damaged, Finish
+// fails, and the part is not stored any more: resume once more to send it. It
+// costs next to nothing beside a disk, and finds accidents: another dump, a bit
+// that fell over. It is no proof against somebody who makes bytes to fit;
+// nothing in a folder that others write to is.
+//
+// In a folder that others write to, only what is this user's own is gone on
+// with: records and data that are regular files, belong to the effective user,
+// and are writable by no other. What is not is passed over, with a warning to
+// [Options].Logger. Where a file system has owners or permissions of its own
+// choice, what counts is that they are those of a file that is made there.
 //
 // Who resumes a large file owns it: an earlier handle, in this process or in another one that still runs, is
 // refused from then on. While parts are being written nobody else can resume it; a lock sees to that, where

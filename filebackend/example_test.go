@@ -40,7 +40,8 @@ func Example() {
 	// Output: db/monday.dump: 12 bytes: all the data
 }
 
-// What a crash, or a failure with [sluice.Keep], has left is listed, and cancelled where it is not resumed.
+// What a crash, or a failure with [sluice.Options].KeepOnFailure, has left is
+// listed, and cancelled where it is not resumed.
 func ExampleBackend_Unfinished() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "backups")

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/printable"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // ResumeLargeFile opens an unfinished large file, which then belongs to the new handle. It must have been
@@ -24,7 +26,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, retry.Ended(ctx, nil)
 	}
 	f, err := b.resume(ctx, spec, id)
 	if err != nil {
@@ -40,7 +42,7 @@ func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (
 			return nil, err
 		}
 		for _, u := range found { // oldest first
-			if u.Spec.Name == spec.Name {
+			if u.Spec.Name == spec.Name && !b.outdated(u) {
 				id = u.ID
 			}
 		}
@@ -58,11 +60,17 @@ func (b *Backend) resume(ctx context.Context, spec sluice.FileSpec, id string) (
 	return f, nil
 }
 
+// outdated reports whether the file of that name is newer than the start of the unfinished one.
+func (b *Backend) outdated(u sluice.UnfinishedFile) bool {
+	info, err := b.root.Lstat(u.Spec.Name)
+	return err == nil && info.Mode().IsRegular() && info.ModTime().After(u.Started)
+}
+
 // Parts lists the parts of an unfinished large file whose data is on the disk, by rising number. It takes nothing over: the
 // large file may be one that is being uploaded. The error matches [fs.ErrNotExist] if it is gone.
 func (b *Backend) Parts(ctx context.Context, u sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, retry.Ended(ctx, nil)
 	}
 	parts, err := b.partsOf(u)
 	if err != nil {
@@ -79,9 +87,14 @@ func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) 
 		return nil, errGone
 	}
 	f := b.handle(u.Spec, u.ID)
-	lines, err := b.root.ReadFile(f.record())
+	record, err := b.openOwn(f.record(), os.O_RDONLY)
 	if err != nil {
 		return nil, gone(err)
+	}
+	defer record.Close()
+	lines, err := readRecord(record)
+	if err != nil {
+		return nil, err
 	}
 	_, rest, ok, err := parseHeader(lines)
 	if err == nil && !ok {
@@ -105,7 +118,7 @@ func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) 
 // takeOver reads the record and makes f the owner of the large file.
 func (f *largeFile) takeOver() (err error) {
 	b := f.backend
-	record, err := b.root.OpenFile(f.record(), os.O_RDWR, 0)
+	record, err := b.openOwn(f.record(), os.O_RDWR)
 	if err != nil {
 		return gone(err)
 	}
@@ -113,9 +126,9 @@ func (f *largeFile) takeOver() (err error) {
 	if err := lock(record); err != nil {
 		return err
 	}
-	lines, err := b.root.ReadFile(f.record())
+	lines, err := readRecord(record)
 	if err != nil {
-		return gone(err)
+		return err
 	}
 	head, rest, ok, err := parseHeader(lines)
 	if err == nil && !ok {
@@ -135,8 +148,8 @@ func (f *largeFile) takeOver() (err error) {
 		return errors.Join(errGone, f.remove()) // what a crash has left of a finished one
 	}
 	layout, size, err := replay(rest)
-	if err != nil {
-		return err
+	if err != nil { // nothing can resume it, and a stream may start anew instead
+		return fmt.Errorf("%w: %w", sluice.ErrResumeMismatch, err)
 	}
 	layout.cut(data.Size())
 	f.spec.Size = max(f.spec.Size, head.Size)
@@ -156,13 +169,13 @@ func (f *largeFile) takeOver() (err error) {
 func differs(is, spec sluice.FileSpec) error {
 	switch {
 	case is.Name != spec.Name:
-		return fmt.Errorf("it is named %q", is.Name)
+		return fmt.Errorf("%w: it is named %q", sluice.ErrResumeMismatch, is.Name)
 	case is.Size >= 0 && spec.Size >= 0 && is.Size != spec.Size:
-		return fmt.Errorf("its size is declared as %d, not %d", is.Size, spec.Size)
+		return fmt.Errorf("%w: its size is declared as %d, not %d", sluice.ErrResumeMismatch, is.Size, spec.Size)
 	case is.ContentType != spec.ContentType:
-		return fmt.Errorf("it has the content type %q, not %q", is.ContentType, spec.ContentType)
-	case !maps.Equal(is.Info, spec.Info):
-		return fmt.Errorf("it has the metadata %v, not %v", is.Info, spec.Info)
+		return fmt.Errorf("%w: it has the content type %q, not %q", sluice.ErrResumeMismatch, is.ContentType, spec.ContentType)
+	case !maps.Equal(is.Metadata, spec.Metadata):
+		return fmt.Errorf("%w: it has the metadata %v, not %v", sluice.ErrResumeMismatch, is.Metadata, spec.Metadata)
 	}
 	return nil
 }
@@ -174,6 +187,9 @@ func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
+	if err == nil {
+		err = b.checkOwn(info)
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -181,10 +197,12 @@ func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 	return info, err != nil || !os.SameFile(info, finished), nil
 }
 
-// Unfinished lists what was unfinished when the iteration began. It looks into all folders that names with
-// the prefix can lie in: all of the store for prefix "", only a/b for "a/b/c". It does not follow symbolic
-// links, and passes over folders that it may not read. Records that it cannot read are named by the error, which comes
-// after all that it can.
+// Unfinished lists what was unfinished when the iteration began. It looks into
+// all folders that names with the prefix can lie in: all of the store for
+// prefix "", only a/b for "a/b/c". It does not follow symbolic links, and
+// passes over folders that it may not read, and what may be another user's,
+// with a warning to the logger. Records that it cannot read are named by the
+// error, which comes after all that it can.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
 		none := sluice.UnfinishedFile{Spec: sluice.FileSpec{Size: sluice.UnknownSize}}
@@ -205,7 +223,7 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 		}
 		for _, u := range found {
 			if err := ctx.Err(); err != nil {
-				yield(none, context.Cause(ctx))
+				yield(none, retry.Ended(ctx, nil))
 				return
 			}
 			if strings.HasPrefix(u.Spec.Name, prefix) && !yield(u, nil) {
@@ -224,7 +242,7 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) (found []s
 	err = fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return retry.Ended(ctx, nil)
 		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
 			return nil
 		case err != nil:
@@ -233,10 +251,14 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) (found []s
 			return fs.SkipDir
 		}
 		u, ok, err := b.look(name)
-		if ok {
+		switch {
+		case ok:
 			found = append(found, u)
+		case errors.Is(err, errForeign):
+			b.log.Warn("an unfinished file is passed over", "record", printable.Text(name), "because", err)
+		default:
+			damaged = errors.Join(damaged, err)
 		}
-		damaged = errors.Join(damaged, err)
 		return nil
 	})
 	slices.SortFunc(found, func(x, y sluice.UnfinishedFile) int { return strings.Compare(x.ID, y.ID) })
@@ -254,16 +276,21 @@ func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error
 	if !ok || !validID(id) {
 		return u, false, nil
 	}
-	lines, err := b.root.ReadFile(name)
+	record, err := b.openOwn(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u, false, nil
 	}
 	if err != nil {
 		return u, false, err
 	}
-	head, _, ok, err := parseHeader(lines)
+	defer record.Close()
+	lines, err := readRecord(record)
+	var head header
+	if err == nil {
+		head, _, ok, err = parseHeader(lines)
+	}
 	if err != nil {
-		return u, false, fmt.Errorf("%s: %w", name, err)
+		return u, false, fmt.Errorf("%s: %w", printable.Text(name), err)
 	}
 	if !ok {
 		return u, false, nil
@@ -272,5 +299,9 @@ func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error
 	if _, ok, err = b.unfinished(dataName(dir, id), spec.Name); !ok || err != nil {
 		return u, false, err
 	}
-	return sluice.UnfinishedFile{ID: id, Spec: spec, Started: head.Started}, true, nil
+	u = sluice.UnfinishedFile{ID: id, Spec: spec, Started: head.Started}
+	if !u.Started.IsZero() {
+		u.Age = time.Since(u.Started)
+	}
+	return u, true, nil
 }

@@ -1,6 +1,7 @@
 package filebackend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,24 +10,29 @@ import (
 	"path"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// Finish makes the file visible if the parts lie one after the other, none is missing, and none is stored
-// beyond the last. parts are compared with what was stored; of whole there is nothing to compare.
+// Finish makes the file visible if the parts lie one after the other, none is
+// missing, and none is stored beyond the last. parts are compared with what was
+// stored; of whole there is nothing to compare. The data of parts that an
+// earlier handle stored is read and compared with its recorded CRC-32C. A part
+// that was damaged meanwhile is not stored any more, so that resuming again
+// sends it.
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice.Digests) (sluice.File, error) {
 	if ctx.Err() != nil {
-		return sluice.File{}, context.Cause(ctx)
+		return sluice.File{}, retry.Ended(ctx, nil)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	total, err := f.finish(parts)
+	total, err := f.finish(ctx, parts)
 	if err != nil {
 		return sluice.File{}, f.fail("finishing", err)
 	}
 	return sluice.File{ID: f.info.ID, Name: f.spec.Name, Size: total, Parts: len(parts)}, nil
 }
 
-func (f *largeFile) finish(parts []sluice.Receipt) (int64, error) {
+func (f *largeFile) finish(ctx context.Context, parts []sluice.Receipt) (int64, error) {
 	if n := len(f.layout.writing); n > 0 {
 		return 0, fmt.Errorf("parts (%d) are being uploaded", n)
 	}
@@ -38,11 +44,45 @@ func (f *largeFile) finish(parts []sluice.Receipt) (int64, error) {
 		err = fmt.Errorf("its parts have %d bytes, its size is declared as %d", total, f.spec.Size)
 	}
 	if err == nil {
+		err = f.compare(ctx)
+	}
+	if err == nil {
 		err = f.publish(total)
 	}
 	// After publish nothing that fails changes the outcome.
 	_ = f.leave()
 	return total, err
+}
+
+// compare reads the parts that an earlier handle stored, and drops those whose
+// data is not what was written. With f.mu held, while the files are open.
+func (f *largeFile) compare(ctx context.Context) error {
+	var damaged []int
+	var unreadable error
+	for i := range f.layout.stored {
+		e := &f.layout.stored[i]
+		if !e.unread {
+			continue
+		}
+		sum, err := read(ctx, f.open.data, *e)
+		if ctx.Err() != nil {
+			return retry.Ended(ctx, nil)
+		}
+		if err != nil || sum != e.sum {
+			damaged, unreadable = append(damaged, e.number), cmp.Or(unreadable, err)
+			continue
+		}
+		e.unread = false
+	}
+	if len(damaged) == 0 {
+		return nil
+	}
+	if err := f.append(event{Dropped: damaged}); err != nil {
+		return err
+	}
+	f.layout.drop(damaged)
+	err := fmt.Errorf("the data of parts %v was damaged after they were stored; resume the large file to send them again", damaged)
+	return errors.Join(err, unreadable)
 }
 
 // single writes the whole file and makes it visible.
@@ -56,7 +96,7 @@ func (f *largeFile) single(ctx context.Context, p *sluice.Part) (sluice.File, er
 	defer func() { _ = f.leave() }()
 	sum, err := write(ctx, f.open.data, p)
 	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+		err = retry.Ended(ctx, nil)
 	}
 	if err != nil {
 		return sluice.File{}, f.fail("writing", err)
@@ -83,6 +123,9 @@ func (f *largeFile) publish(size int64) error {
 			return err
 		}
 	}
+	if err := f.setMode(info); err != nil {
+		return err
+	}
 	if err := b.syncFile(data); err != nil {
 		return err
 	}
@@ -94,6 +137,31 @@ func (f *largeFile) publish(size int64) error {
 	}
 	_ = b.root.Remove(f.record()) // alone it means nothing
 	return nil
+}
+
+// setMode gives the data the permissions that the file is to have: those that
+// were asked for, else those of the file that it replaces.
+func (f *largeFile) setMode(data fs.FileInfo) error {
+	replaced, err := f.backend.replaced(f.spec.Name)
+	if err != nil {
+		return err
+	}
+	mode := f.backend.mode
+	switch {
+	case mode != 0:
+	case replaced != nil:
+		mode = replaced.Mode().Perm()
+	default:
+		mode = newMode
+	}
+	if data.Mode().Perm() == mode {
+		return nil
+	}
+	err = f.open.data.Chmod(mode)
+	if f.backend.mode == 0 && replaced == nil {
+		return nil // it was made so, as far as the file system has permissions
+	}
+	return err
 }
 
 // rename gives the data its name. Where it fails, a look at the folder says what came of it.
@@ -125,7 +193,7 @@ func (f *largeFile) rename(data fs.FileInfo) error {
 // uploaded, and to a handle that has lost the large file to another.
 func (f *largeFile) Cancel(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return retry.Ended(ctx, nil)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path"
+
+	"github.com/c1508ce4/sluice/internal/disk"
 )
 
 // syncFolders makes what happened to the entries of a folder, and of those above it, outlive a power cut.
@@ -13,7 +15,7 @@ func syncFolders(root *os.Root, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(syncFolder(f), f.Close()); err != nil {
+		if err := errors.Join(disk.SyncFolder(f), f.Close()); err != nil {
 			return err
 		}
 		if dir == "." {

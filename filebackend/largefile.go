@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/disk"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // largeFile is the handle that one StartLargeFile or ResumeLargeFile returned. It keeps files open only while
@@ -33,7 +35,24 @@ type largeFile struct {
 }
 
 // opened is the files of a large file. The record is locked.
-type opened struct{ record, data *os.File }
+type opened struct {
+	record, data *os.File
+
+	syncing sync.Mutex
+	failed  error // of the first sync of data that failed
+}
+
+// sync syncs the data. Once that has failed it fails: the system reports that
+// data was lost to one sync of the open file and not to the next, whichever
+// part the data is of.
+func (o *opened) sync(file func(*os.File) error) error {
+	o.syncing.Lock()
+	defer o.syncing.Unlock()
+	if o.failed == nil {
+		o.failed = file(o.data)
+	}
+	return o.failed
+}
 
 func (o *opened) Close() error { return errors.Join(o.data.Close(), closeRecord(o.record)) }
 
@@ -46,7 +65,7 @@ var (
 )
 
 func (b *Backend) handle(spec sluice.FileSpec, id string) *largeFile {
-	spec.Info = maps.Clone(spec.Info)
+	spec.Metadata = maps.Clone(spec.Metadata)
 	return &largeFile{backend: b, spec: spec, info: sluice.LargeFileInfo{ID: id}}
 }
 
@@ -68,7 +87,7 @@ func (f *largeFile) fail(doing string, err error) error {
 // were cut otherwise, is not stored any more, even if it fails.
 func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	if ctx.Err() != nil {
-		return sluice.Receipt{}, context.Cause(ctx)
+		return sluice.Receipt{}, retry.Ended(ctx, nil)
 	}
 	e := extent{number: p.Number, offset: p.Offset, size: p.Size}
 	err := f.checkPart(e)
@@ -96,22 +115,22 @@ func (f *largeFile) checkPart(e extent) error {
 }
 
 func (f *largeFile) storePart(ctx context.Context, p *sluice.Part, e *extent) (err error) {
-	data, err := f.begin(*e)
+	files, err := f.begin(*e)
 	if err != nil {
 		return err
 	}
 	stored := false
 	defer func() { err = errors.Join(err, f.end(*e, stored && err == nil)) }()
-	if e.sum, err = write(ctx, data, p); err != nil {
+	if e.sum, err = write(ctx, files.data, p); err != nil {
 		return err
 	}
 	stored = true
-	return f.backend.syncFile(data)
+	return files.sync(f.backend.syncFile)
 }
 
 // begin claims the bytes of a part. The parts that it writes over leave the record before that: a crash must
 // not leave them recorded with other bytes.
-func (f *largeFile) begin(e extent) (*os.File, error) {
+func (f *largeFile) begin(e extent) (*opened, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.enter(); err != nil {
@@ -120,7 +139,7 @@ func (f *largeFile) begin(e extent) (*os.File, error) {
 	if err := f.claim(e); err != nil {
 		return nil, errors.Join(err, f.leave())
 	}
-	return f.open.data, nil
+	return f.open, nil
 }
 
 func (f *largeFile) claim(e extent) error {
@@ -164,11 +183,11 @@ func (f *largeFile) enter() error {
 		if err != nil {
 			return err
 		}
-		data, err := f.backend.root.OpenFile(f.data(), os.O_RDWR, 0)
+		data, err := f.backend.openOwn(f.data(), os.O_RDWR)
 		if err != nil {
 			return errors.Join(gone(err), closeRecord(record))
 		}
-		f.open = &opened{record, data}
+		f.open = &opened{record: record, data: data}
 	}
 	f.calls++
 	return nil
@@ -187,7 +206,7 @@ func (f *largeFile) leave() error {
 
 // openRecord opens and locks the record if it is as this handle has left it.
 func (f *largeFile) openRecord() (*os.File, error) {
-	record, err := f.backend.root.OpenFile(f.record(), os.O_RDWR, 0)
+	record, err := f.backend.openOwn(f.record(), os.O_RDWR)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -204,7 +223,16 @@ func (f *largeFile) openRecord() (*os.File, error) {
 	return record, nil
 }
 
-func closeRecord(record *os.File) error { return errors.Join(unlock(record), record.Close()) }
+// lock takes record for this handle until closeRecord.
+func lock(record *os.File) error {
+	err := disk.Lock(record)
+	if errors.Is(err, disk.ErrLocked) {
+		return errBusy
+	}
+	return err
+}
+
+func closeRecord(record *os.File) error { return errors.Join(disk.Unlock(record), record.Close()) }
 
 // gone says what it means that a file is not there.
 func gone(err error) error {
@@ -247,6 +275,16 @@ func write(ctx context.Context, data *os.File, p *sluice.Part) (uint32, error) {
 	return sum.Sum32(), agree(p.Digests, sum.Sum32())
 }
 
+// read returns the sum of a part's data.
+func read(ctx context.Context, data *os.File, e extent) (uint32, error) {
+	sum := newCRC()
+	n, err := io.CopyBuffer(&pieces{ctx: ctx, to: io.Discard, sum: sum}, io.NewSectionReader(data, e.offset, e.size), make([]byte, 1<<20))
+	if err == nil && n < e.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return sum.Sum32(), err
+}
+
 // pieces writes a MiB at a time, until ctx ends.
 type pieces struct {
 	ctx context.Context
@@ -258,7 +296,7 @@ func (w *pieces) Write(q []byte) (int, error) {
 	var total int
 	for len(q) > 0 {
 		if w.ctx.Err() != nil {
-			return total, context.Cause(w.ctx)
+			return total, retry.Ended(w.ctx, nil)
 		}
 		piece := q[:min(len(q), 1<<20)]
 		w.sum.Write(piece)

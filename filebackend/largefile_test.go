@@ -198,14 +198,14 @@ func TestWhoResumesOwnsTheLargeFile(t *testing.T) {
 
 func TestResumeRefusesWhatDiffers(t *testing.T) {
 	b := open(t, t.TempDir(), nil)
-	was := sluice.FileSpec{Name: "a/x", Size: 4, ContentType: "text/plain", Info: map[string]string{"k": "v"}}
+	was := sluice.FileSpec{Name: "a/x", Size: 4, ContentType: "text/plain", Metadata: map[string]string{"k": "v"}}
 	f, err := b.StartLargeFile(context.Background(), was)
 	require.NoError(t, err)
 	for says, change := range map[string]func(*sluice.FileSpec){
 		"it is named \"a/x\"":          func(s *sluice.FileSpec) { s.Name = "a/y" },
 		"size is declared as 4, not 5": func(s *sluice.FileSpec) { s.Size = 5 },
 		"content type \"text/plain\"":  func(s *sluice.FileSpec) { s.ContentType = "" },
-		"it has the metadata map[k:v]": func(s *sluice.FileSpec) { s.Info = nil },
+		"it has the metadata map[k:v]": func(s *sluice.FileSpec) { s.Metadata = nil },
 		"it is finished or cancelled":  func(s *sluice.FileSpec) { s.Name = "b/x" },
 	} {
 		other := was

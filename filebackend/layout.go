@@ -16,6 +16,7 @@ type extent struct {
 	offset, size int64
 	sum          uint32 // CRC-32C of the bytes
 	stored       time.Time
+	unread       bool // recorded by an earlier handle, and not compared with the data since
 }
 
 func (e extent) end() int64 { return e.offset + e.size }

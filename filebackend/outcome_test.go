@@ -123,6 +123,63 @@ func TestAPartWhoseDataCannotBeSyncedIsNotStored(t *testing.T) {
 	require.Len(t, f.Info().Stored, 1)
 }
 
+// The system tells one sync of an open file that data was lost, and no other: all
+// parts that were being written may be the ones.
+func TestUploadPart_IsNotStoredWhereAnotherPartsSyncFailed(t *testing.T) {
+	for _, order := range [][]int{{1, 2}, {2, 1}} {
+		dir := t.TempDir()
+		b, err := New(dir, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { b.Close() })
+		spec := sluice.FileSpec{Name: "x", Size: sluice.UnknownSize}
+		f, err := b.StartLargeFile(t.Context(), spec)
+		require.NoError(t, err)
+		syncs := 0
+		b.syncFile = func(f *os.File) error {
+			if strings.HasSuffix(f.Name(), recordSuffix) {
+				return nil
+			}
+			if syncs++; syncs == 1 {
+				return errDisk
+			}
+			return nil
+		}
+		upload := func(ctx context.Context, number int) error {
+			p := sluice.NewPart(number, []byte("data"), nil)
+			p.Offset = int64(number-1) * 4
+			_, err := f.UploadPart(ctx, p)
+			return err
+		}
+		// The second part is written and synced while the first is being written.
+		var inner error
+		ctx := &midway{Context: t.Context(), looks: 2, call: func() { inner = upload(t.Context(), order[1]) }}
+		require.ErrorIs(t, upload(ctx, order[0]), errDisk)
+		require.ErrorIs(t, inner, errDisk)
+		require.Equal(t, 1, syncs)
+		parts, err := b.Parts(t.Context(), sluice.UnfinishedFile{ID: f.Info().ID, Spec: spec})
+		require.NoError(t, err)
+		require.Empty(t, parts)
+		require.NoError(t, upload(t.Context(), 1), "the next one opens the file again")
+		parts, err = b.Parts(t.Context(), sluice.UnfinishedFile{ID: f.Info().ID, Spec: spec})
+		require.NoError(t, err)
+		require.Len(t, parts, 1)
+	}
+}
+
+// midway is a context that makes a call when it is looked at for the given time.
+type midway struct {
+	context.Context
+	looks int
+	call  func()
+}
+
+func (m *midway) Err() error {
+	if m.looks--; m.looks == 0 {
+		m.call()
+	}
+	return nil
+}
+
 func TestASecondNameForTheDataIsAFinishedFile(t *testing.T) {
 	// A crash between the two steps of NoOverwrite leaves this.
 	b, dir, _, _ := readyToFinish(t)

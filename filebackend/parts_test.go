@@ -1,6 +1,9 @@
 package filebackend_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,4 +64,36 @@ func TestARecordWithoutTimesIsReadToo(t *testing.T) {
 	again, err := b.ResumeLargeFile(t.Context(), spec("x"), "")
 	require.NoError(t, err)
 	require.Equal(t, []sluice.Receipt{first}, again.Info().Stored)
+}
+
+// A record may say anything of sizes and times.
+func TestUnfinished_ListsAllWhateverTheirSizesAndTimes(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir, nil)
+	odd := []struct{ size, started string }{
+		{"-7", "0000-01-01T00:00:00Z"}, {"-9223372036854775808", "0001-01-01T00:00:00+23:59"}, {"9223372036854775807", "9999-12-31T23:59:59-23:59"},
+	}
+	good := start(t, b, "x").Info().ID
+	for _, o := range odd {
+		id := start(t, b, "x").Info().ID
+		record := fmt.Sprintf(`{"sluice":1,"name":"x","size":%s,"started":%q}`+"\n"+
+			`{"part":1,"size":9223372036854775807,"crc32c":"00000000","stored":%[2]q}`+"\n", o.size, o.started)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".sluice-"+id+".record"), []byte(record), 0o600))
+	}
+	found := unfinished(t, b, "")
+	require.Len(t, found, len(odd)+1)
+	for _, u := range found {
+		_, err := json.Marshal(u.Started)
+		require.NoError(t, err)
+		require.Equal(t, u.ID == good, !u.Started.IsZero())
+		require.Equal(t, u.Started.IsZero(), u.Age == 0)
+		require.GreaterOrEqual(t, u.Spec.Size, int64(sluice.UnknownSize))
+		_, err = b.Parts(context.Background(), u)
+		require.NoError(t, err)
+		f, err := b.ResumeLargeFile(context.Background(), spec("x"), u.ID)
+		require.NoError(t, err)
+		require.Empty(t, f.Info().Stored, "the data has no such part")
+		require.NoError(t, f.Cancel(context.Background()))
+	}
+	require.Empty(t, files(t, dir))
 }

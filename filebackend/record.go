@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strconv"
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/printable"
 )
 
 // A record is a text file beside the data of an unfinished large file: a line of JSON that says what the
@@ -28,7 +30,7 @@ type header struct {
 }
 
 func (h header) spec(name string) sluice.FileSpec {
-	return sluice.FileSpec{Name: name, Size: h.Size, ContentType: h.ContentType, Info: h.Info}
+	return sluice.FileSpec{Name: name, Size: h.Size, ContentType: h.ContentType, Metadata: h.Info}
 }
 
 // event is any other line; just one of Part, Dropped and Resumed is set.
@@ -63,6 +65,11 @@ func parseHeader(record []byte) (h header, rest []byte, ok bool, err error) {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return h, nil, false, fmt.Errorf("line 1 of the record is damaged: %w", err)
 	}
+	if h.Name != path.Base(h.Name) {
+		return h, nil, false, fmt.Errorf("line 1 of the record is damaged: the name %.100q is no element of a path", h.Name)
+	}
+	h.Size = max(h.Size, sluice.UnknownSize)
+	h.Started = printable.Time(h.Started)
 	if h.Version != version {
 		return h, nil, false, fmt.Errorf("the record has version %d, known is %d", h.Version, version)
 	}
@@ -98,7 +105,7 @@ func (e event) apply(l *layout) error {
 	if err != nil {
 		return err
 	}
-	part := extent{number: e.Part, offset: e.Offset, size: e.Size, sum: uint32(sum), stored: e.Stored}
+	part := extent{number: e.Part, offset: e.Offset, size: e.Size, sum: uint32(sum), stored: printable.Time(e.Stored), unread: true}
 	if e.Part < 1 || e.Offset < 0 || e.Size < 1 || part.end() < 0 {
 		return fmt.Errorf("part %d at byte %d with %d bytes", e.Part, e.Offset, e.Size)
 	}

@@ -15,18 +15,20 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // Options says what the store is like. A nil *Options and the zero value are the same.
 type Options struct {
-	// Limits is what the store takes; nil means [DefaultLimits]. Its digests are verified by the hashes
-	// it brings. MinParts may be any number.
+	// Limits is what the store takes; nil means [DefaultLimits]. Its digests
+	// are verified by the hashes it brings. MinParts may be any number.
 	Limits *sluice.Limits
 
-	// PlanPart is the size in bytes of the parts in the plans of a store with Limits.PlansParts; the
-	// last one is smaller where the file is no multiple of it. The parts are larger if there would be
-	// more than Limits.MaxParts, and smaller if there would be fewer than Limits.MinParts. 0 means
-	// Limits.MinPart, and 5 MB where that is 0 too.
+	// PlanPart is the size in bytes of the parts in the plans of a store with
+	// Limits.ServerSizesParts; the last one is smaller where the file is no
+	// multiple of it. The parts are larger if there would be more than
+	// Limits.MaxParts, and smaller if there would be fewer than
+	// Limits.MinParts. 0 means Limits.MinPart, and 5 MB where that is 0 too.
 	PlanPart int64
 
 	// Latency is how long a call waits before it does anything. It ends early if the call's context
@@ -37,14 +39,15 @@ type Options struct {
 	// share it, just as if each had a connection of its own.
 	Bandwidth int64
 
-	// Discard drops the bytes of every part. Sizes and digests are kept and checked against what the
-	// caller declares, but the digests are not computed, and a finished file cannot be read.
+	// Discard drops the bytes of every part. Sizes and digests are kept and
+	// checked against what the caller declares, but the digests are not
+	// computed, and a finished file cannot be read.
 	Discard bool
 }
 
-// DefaultLimits is what a store takes whose Options.Limits is nil: parts of any size up to 5 GB, 2 to
-// 10,000 of them, files up to 10 TB, single uploads up to 5 GB, a SHA-256 for every part, resumable,
-// repeatable.
+// DefaultLimits is what a store takes whose Options.Limits is nil: parts of any
+// size up to 5 GB, 2 to 10,000 of them, files up to 10 TB, single uploads up to
+// 5 GB, a SHA-256 for every part, resumable.
 func DefaultLimits() sluice.Limits {
 	return sluice.Limits{
 		MaxPart:     5e9,
@@ -53,7 +56,6 @@ func DefaultLimits() sluice.Limits {
 		MaxFile:     10e12,
 		MaxSingle:   5e9,
 		Resumable:   true,
-		Repeatable:  true,
 		PartDigests: []sluice.Algorithm{SHA256()},
 	}
 }
@@ -113,7 +115,7 @@ func (b *Backend) Check(spec sluice.FileSpec) error {
 	case b.limits.MaxFile > 0 && spec.Size > b.limits.MaxFile:
 		return fmt.Errorf("memorybackend: size %d of %q is above the largest file, %d bytes: %w",
 			spec.Size, spec.Name, b.limits.MaxFile, sluice.ErrTooLarge)
-	case b.limits.PlansParts && spec.Size == sluice.UnknownSize:
+	case b.limits.ServerSizesParts && spec.Size == sluice.UnknownSize:
 		return fmt.Errorf("memorybackend: the store plans the parts of %q: %w", spec.Name, sluice.ErrSizeRequired)
 	}
 	return nil
@@ -166,7 +168,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 		return nil, err
 	}
 	var plan []int64
-	if b.limits.PlansParts {
+	if b.limits.ServerSizesParts {
 		var err error
 		if plan, err = planParts(spec.Size, b.planPart, b.limits); err != nil {
 			return nil, err
@@ -175,7 +177,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	if err := b.travel(ctx); err != nil {
 		return nil, err
 	}
-	spec.Info = maps.Clone(spec.Info)
+	spec.Metadata = maps.Clone(spec.Metadata)
 	u := &upload{spec: spec, plan: plan, parts: make(map[int]storedPart)}
 	b.mu.Lock()
 	u.sequence, u.id = b.nextID()
@@ -185,8 +187,9 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	return b.handle(u), nil
 }
 
-// ResumeLargeFile opens an unfinished large file. It must have been started with the name, the content
-// type and the metadata of spec; the sizes are compared if both are known.
+// ResumeLargeFile opens an unfinished large file. It must have been started
+// with the name, the content type and the metadata of spec; the sizes are
+// compared if both are known.
 func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
 	if !b.limits.Resumable {
 		return nil, fmt.Errorf("memorybackend: the store cannot resume: %w", errors.ErrUnsupported)
@@ -201,20 +204,23 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 	case u == nil:
 		return nil, fmt.Errorf("memorybackend: no unfinished large file is named %q: %w", spec.Name, fs.ErrNotExist)
 	case u.spec.Name != spec.Name:
-		return nil, fmt.Errorf("memorybackend: large file %s is named %q, not %q", u.id, u.spec.Name, spec.Name)
+		return nil, fmt.Errorf("%w: memorybackend: large file %s is named %q, not %q",
+			sluice.ErrResumeMismatch, u.id, u.spec.Name, spec.Name)
 	case spec.Size >= 0 && u.spec.Size >= 0 && u.spec.Size != spec.Size:
-		return nil, fmt.Errorf("memorybackend: large file %s has %d bytes, not %d", u.id, u.spec.Size, spec.Size)
+		return nil, fmt.Errorf("%w: memorybackend: large file %s has %d bytes, not %d",
+			sluice.ErrResumeMismatch, u.id, u.spec.Size, spec.Size)
 	case u.spec.ContentType != spec.ContentType:
-		return nil, fmt.Errorf("memorybackend: large file %s has the content type %q, not %q",
-			u.id, u.spec.ContentType, spec.ContentType)
-	case !maps.Equal(u.spec.Info, spec.Info):
-		return nil, fmt.Errorf("memorybackend: large file %s has other metadata: %v, not %v",
-			u.id, u.spec.Info, spec.Info)
+		return nil, fmt.Errorf("%w: memorybackend: large file %s has the content type %q, not %q",
+			sluice.ErrResumeMismatch, u.id, u.spec.ContentType, spec.ContentType)
+	case !maps.Equal(u.spec.Metadata, spec.Metadata):
+		return nil, fmt.Errorf("%w: memorybackend: large file %s has other metadata: %v, not %v",
+			sluice.ErrResumeMismatch, u.id, u.spec.Metadata, spec.Metadata)
 	}
 	return b.handle(u), nil
 }
 
-// find returns the unfinished large file with the id, or the newest one of that name if id is "".
+// find returns the unfinished large file with the id, or the newest one of that
+// name if id is "" and no finished file is newer.
 func (b *Backend) find(name, id string) *upload {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -222,8 +228,12 @@ func (b *Backend) find(name, id string) *upload {
 		return b.unfinished[id]
 	}
 	var newest *upload
+	after := 0
+	if e, ok := b.finished[name]; ok {
+		after = e.sequence
+	}
 	for _, u := range b.unfinished {
-		if u.spec.Name == name && (newest == nil || u.sequence > newest.sequence) {
+		if u.spec.Name == name && u.sequence > after && (newest == nil || u.sequence > newest.sequence) {
 			newest = u
 		}
 	}
@@ -243,8 +253,8 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 			return
 		}
 		for _, u := range b.Leftovers(prefix) {
-			if err := ctx.Err(); err != nil {
-				yield(none, err)
+			if ctx.Err() != nil {
+				yield(none, retry.Ended(ctx, nil))
 				return
 			}
 			if !yield(u, nil) {
@@ -254,8 +264,8 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 	}
 }
 
-// Leftovers is what Unfinished lists, oldest first, at once and also where the store is not Resumable: for
-// tests that want to see that nothing is left.
+// Leftovers is what Unfinished lists, oldest first, at once and also where the
+// store is not Resumable: for tests that want to see that nothing is left.
 func (b *Backend) Leftovers(prefix string) []sluice.UnfinishedFile {
 	b.mu.Lock()
 	uploads := slices.SortedFunc(maps.Values(b.unfinished), func(x, y *upload) int {
@@ -266,8 +276,8 @@ func (b *Backend) Leftovers(prefix string) []sluice.UnfinishedFile {
 	for _, u := range uploads {
 		if strings.HasPrefix(u.spec.Name, prefix) {
 			spec := u.spec
-			spec.Info = maps.Clone(spec.Info)
-			list = append(list, sluice.UnfinishedFile{ID: u.id, Spec: spec, Started: u.started})
+			spec.Metadata = maps.Clone(spec.Metadata)
+			list = append(list, sluice.UnfinishedFile{ID: u.id, Spec: spec, Started: u.started, Age: time.Since(u.started)})
 		}
 	}
 	return list

@@ -35,7 +35,7 @@ func TestFinishNeedsTheLatestReceiptsOfAllParts(t *testing.T) {
 		"more than stored":  func(r []sluice.Receipt) []sluice.Receipt { return append(r, sluice.Receipt{Number: 4}) },
 		"one twice":         func(r []sluice.Receipt) []sluice.Receipt { r[2] = r[1]; return r },
 		"another size":      func(r []sluice.Receipt) []sluice.Receipt { r[1].Size++; return r },
-		"another tag":       func(r []sluice.Receipt) []sluice.Receipt { r[1].Tag += "x"; return r },
+		"another tag":       func(r []sluice.Receipt) []sluice.Receipt { r[1].ETag += "x"; return r },
 		"no digest":         func(r []sluice.Receipt) []sluice.Receipt { r[1].Digests = nil; return r },
 		"another digest":    func(r []sluice.Receipt) []sluice.Receipt { r[1].Digests = r[0].Digests; return r },
 	} {
@@ -152,7 +152,7 @@ func TestPlanDividesTheFileAsTheLimitsAllow(t *testing.T) {
 		{"too little for MinParts", sluice.Limits{MinParts: 2, MinPart: 5}, 10, 5, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.limits.PlansParts = true
+			c.limits.ServerSizesParts = true
 			b := memorybackend.New(&memorybackend.Options{Limits: &c.limits, PlanPart: c.part})
 			f, err := b.StartLargeFile(bg, sluice.FileSpec{Name: "x", Size: c.size})
 			if c.want == nil {
@@ -160,13 +160,13 @@ func TestPlanDividesTheFileAsTheLimitsAllow(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, c.want, f.Info().Plan)
+			require.Equal(t, c.want, f.Info().PartSizes)
 		})
 	}
 }
 
 func TestAPlanningStoreWantsTheSize(t *testing.T) {
-	b := memorybackend.New(&memorybackend.Options{Limits: &sluice.Limits{PlansParts: true}})
+	b := memorybackend.New(&memorybackend.Options{Limits: &sluice.Limits{ServerSizesParts: true}})
 	require.ErrorIs(t, b.Check(spec("x")), sluice.ErrSizeRequired)
 	_, err := b.StartLargeFile(bg, spec("x"))
 	require.ErrorIs(t, err, sluice.ErrSizeRequired)
@@ -174,13 +174,13 @@ func TestAPlanningStoreWantsTheSize(t *testing.T) {
 
 func TestResumeComparesWhatWasStarted(t *testing.T) {
 	b := memorybackend.New(nil)
-	s := sluice.FileSpec{Name: "x", Size: 5, ContentType: "text/plain", Info: map[string]string{"a": "b"}}
+	s := sluice.FileSpec{Name: "x", Size: 5, ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}
 	id := start(t, b, s).Info().ID
 	for name, change := range map[string]func(*sluice.FileSpec){
 		"is named":             func(s *sluice.FileSpec) { s.Name = "y" },
 		"has 5 bytes":          func(s *sluice.FileSpec) { s.Size = 6 },
 		"has the content type": func(s *sluice.FileSpec) { s.ContentType = "" },
-		"has other metadata":   func(s *sluice.FileSpec) { s.Info = nil },
+		"has other metadata":   func(s *sluice.FileSpec) { s.Metadata = nil },
 	} {
 		other := s
 		change(&other)
@@ -198,7 +198,7 @@ func TestFileDescribesWhatWasStored(t *testing.T) {
 		limits.WholeDigests = limits.PartDigests
 		b := memorybackend.New(&memorybackend.Options{Limits: &limits})
 		info := map[string]string{"key": "value"}
-		s := sluice.FileSpec{Name: "dir/x", Size: sluice.UnknownSize, ContentType: "a/b", Info: info}
+		s := sluice.FileSpec{Name: "dir/x", Size: sluice.UnknownSize, ContentType: "a/b", Metadata: info}
 		f := start(t, b, s)
 		info["key"] = "changed by the caller"
 		file, err := f.Finish(bg, send(t, b, f, []byte("one"), []byte("two")), digests([]byte("onetwo"), limits.WholeDigests))
@@ -210,7 +210,7 @@ func TestFileDescribesWhatWasStored(t *testing.T) {
 		require.Equal(t, sluice.File{
 			ID: f.Info().ID, Name: "dir/x", Size: 6, Parts: 2, Digests: digests([]byte("onetwo"), limits.WholeDigests),
 		}, got.File)
-		require.Equal(t, map[string]string{"key": "value"}, got.Spec.Info)
+		require.Equal(t, map[string]string{"key": "value"}, got.Spec.Metadata)
 		require.Equal(t, "a/b", got.Spec.ContentType)
 		require.True(t, time.Now().Equal(got.Finished))
 		_, ok = b.File("none")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // travel is the time a request takes to reach the store. It fails if ctx is done, so that what follows
@@ -86,17 +88,10 @@ func (c *connection) Write(q []byte) (int, error) {
 	return len(q), nil
 }
 
-// wait returns after d, or with the error of ctx as soon as it is done.
+// wait returns after d, or as soon as ctx is done, with its error and its cause.
 func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 || ctx.Err() != nil {
-		return ctx.Err()
+	if sleep.For(ctx, d) != nil {
+		return retry.Ended(ctx, nil)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }

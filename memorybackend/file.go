@@ -27,6 +27,7 @@ type entry struct {
 	file     sluice.File
 	spec     sluice.FileSpec
 	finished time.Time
+	sequence int  // of the last id given before that
 	dropped  bool // the bytes are not kept
 	parts    []storedPart
 	ends     []int64 // ends[i] is the offset after parts[i]
@@ -34,7 +35,7 @@ type entry struct {
 
 // publish makes a file visible, in place of an earlier one of the same name, and forgets the large file.
 func (b *Backend) publish(file sluice.File, spec sluice.FileSpec, parts []storedPart) {
-	spec.Info = maps.Clone(spec.Info)
+	spec.Metadata = maps.Clone(spec.Metadata)
 	e := &entry{file: file, spec: spec, finished: time.Now(), dropped: b.discard, parts: parts}
 	var end int64
 	for i := range parts {
@@ -43,6 +44,7 @@ func (b *Backend) publish(file sluice.File, spec sluice.FileSpec, parts []stored
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	e.sequence = b.lastID
 	b.finished[file.Name] = e
 	delete(b.unfinished, file.ID)
 }
@@ -68,7 +70,7 @@ func (b *Backend) File(name string) (StoredFile, bool) {
 	}
 	s := StoredFile{File: e.file, Spec: e.spec, Finished: e.finished}
 	s.Digests = cloneDigests(s.Digests)
-	s.Spec.Info = maps.Clone(s.Spec.Info)
+	s.Spec.Metadata = maps.Clone(s.Spec.Metadata)
 	return s, true
 }
 

@@ -1,7 +1,6 @@
 package memorybackend
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 // upload is a large file in the store. Any number of handles may be open on it.
@@ -32,10 +32,6 @@ type upload struct {
 type storedPart struct {
 	data    []byte
 	receipt sluice.Receipt
-}
-
-func (p storedPart) equal(q storedPart) bool {
-	return p.receipt.Size == q.receipt.Size && sameDigests(p.receipt.Digests, q.receipt.Digests) == nil && bytes.Equal(p.data, q.data)
 }
 
 type state int
@@ -62,7 +58,7 @@ type largeFile struct {
 var _ sluice.LargeFile = (*largeFile)(nil)
 
 func (b *Backend) handle(u *upload) *largeFile {
-	info := sluice.LargeFileInfo{ID: u.id, Plan: u.plan}
+	info := sluice.LargeFileInfo{ID: u.id, PartSizes: u.plan}
 	u.mu.Lock()
 	for _, p := range u.parts {
 		info.Stored = append(info.Stored, p.receipt)
@@ -101,7 +97,7 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	return f.upload.store(storedPart{
 		data:    data,
 		receipt: sluice.Receipt{Number: p.Number, Size: p.Size, Digests: digests},
-	}, f.backend.limits.Repeatable)
+	})
 }
 
 func (f *largeFile) checkPart(p *sluice.Part) error {
@@ -141,33 +137,15 @@ func (u *upload) expectLocked(want state) error {
 	}
 }
 
-// store files p under its number. Where parts are repeatable, one that is there already and equal stays, so that the
-// receipt of either is good for Finish. They are compared while the lock is free, and again if another came meanwhile.
-func (u *upload) store(p storedPart, repeatable bool) (sluice.Receipt, error) {
-	var compared string // the tag of the part that p was compared with
-	var same bool
+// store records p under its number, in place of an earlier one.
+func (u *upload) store(p storedPart) (sluice.Receipt, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for {
-		if err := u.expectLocked(unfinished); err != nil {
-			return sluice.Receipt{}, err
-		}
-		before, again := u.parts[p.receipt.Number]
-		if !again || !repeatable {
-			break
-		}
-		if before.receipt.Tag == compared {
-			if same {
-				return before.receipt, nil
-			}
-			break
-		}
-		u.mu.Unlock()
-		compared, same = before.receipt.Tag, before.equal(p)
-		u.mu.Lock()
+	if err := u.expectLocked(unfinished); err != nil {
+		return sluice.Receipt{}, err
 	}
 	u.tags++
-	p.receipt.Tag = strconv.Itoa(u.tags)
+	p.receipt.ETag = strconv.Itoa(u.tags)
 	u.parts[p.receipt.Number] = p
 	return p.receipt, nil
 }
@@ -176,8 +154,8 @@ func (u *upload) store(p storedPart, repeatable bool) (sluice.Receipt, error) {
 // has the smallest size, none but an only one is empty, and whole has correct digests by
 // Limits.WholeDigests.
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
-	if err := ctx.Err(); err != nil {
-		return sluice.File{}, err
+	if ctx.Err() != nil {
+		return sluice.File{}, retry.Ended(ctx, nil)
 	}
 	if n := f.running.Load(); n > 0 {
 		return sluice.File{}, fmt.Errorf("memorybackend: finish of large file %s while parts (%d) are being uploaded",
@@ -235,6 +213,9 @@ func (u *upload) beginFinish(parts []sluice.Receipt, limits *sluice.Limits) ([]s
 		if size := p.receipt.Size; !last && size < limits.MinPart {
 			return nil, fmt.Errorf("memorybackend: part %d of large file %s has %d bytes, all but the last have at least %d",
 				i+1, u.id, size, limits.MinPart)
+		} else if first := stored[0].receipt.Size; limits.EqualParts && i > 0 && (size > first || !last && size < first) {
+			return nil, fmt.Errorf("memorybackend: part %d of large file %s has %d bytes, the first has %d, and all are to have one size",
+				i+1, u.id, size, first)
 		} else if size == 0 && len(parts) > 1 {
 			return nil, fmt.Errorf("memorybackend: part %d of large file %s is empty", i+1, u.id)
 		}
@@ -264,8 +245,8 @@ func sameReceipt(got, want sluice.Receipt) error {
 		return fmt.Errorf("it is of part %d", got.Number)
 	case got.Size != want.Size:
 		return fmt.Errorf("it says %d bytes, %d are stored", got.Size, want.Size)
-	case got.Tag != want.Tag:
-		return fmt.Errorf("its tag is %q, not %q", got.Tag, want.Tag)
+	case got.ETag != want.ETag:
+		return fmt.Errorf("its tag is %q, not %q", got.ETag, want.ETag)
 	}
 	return sameDigests(got.Digests, want.Digests)
 }

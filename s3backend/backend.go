@@ -14,35 +14,34 @@ import (
 // partGrace is how long the answer to a part that is out is waited for when its context has ended.
 const partGrace = 2 * time.Second
 
-// Backend stores files in one bucket. It is a [sluice.Backend] and may be used concurrently. All handles that
-// [Backend.With] returns share its connections.
+// Backend stores files in one bucket. It is a [sluice.Backend] and may be used
+// concurrently. All handles that [Backend.With] returns share its connections.
 type Backend struct {
-	client   *client
-	limits   sluice.Limits
-	checksum checksum
-	options  FileOptions
+	client     *client
+	limits     sluice.Limits
+	opaqueTags bool
+	options    FileOptions
 }
 
 var _ sluice.Backend = (*Backend)(nil)
 
-// New returns the store of a bucket. It reads the AWS environment and files if the options leave something out,
-// and sends nothing: credentials are fetched, and the bucket is looked for, by the first call that needs them.
-// Options may be nil.
+// New returns the store of a bucket. It reads the AWS environment and files if
+// the options leave something out, and sends nothing: credentials are fetched,
+// and the bucket is looked for, by the first call that needs them. Options may
+// be nil.
 func New(ctx context.Context, bucket string, options *Options) (*Backend, error) {
 	c, o, err := options.resolve(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{client: c, checksum: sha256Checksum}
-	if o.UnsignedPayload {
-		b.checksum = crc32cChecksum
-	}
+	b := &Backend{client: c, opaqueTags: o.OpaqueETags}
 	b.limits = sluice.Limits{
 		MinPart: minPart, MaxPart: maxPart,
 		MinParts: 1, MaxParts: defaultMaxParts,
 		MaxFile: defaultMaxFile, MaxSingle: maxPart,
+		EqualParts:  o.EqualParts,
 		Resumable:   true,
-		PartDigests: []sluice.Algorithm{b.checksum.algorithm()},
+		PartDigests: c.protection.partDigests(),
 	}
 	if o.MaxParts > 0 {
 		b.limits.MaxParts = o.MaxParts
@@ -54,8 +53,8 @@ func New(ctx context.Context, bucket string, options *Options) (*Backend, error)
 	return b, nil
 }
 
-// With returns a handle of the same bucket whose files are stored with the options. Options that cannot be are
-// refused by Check.
+// With returns a handle of the same bucket whose files are stored with the
+// options. Options that cannot be are refused by Check.
 func (b *Backend) With(options FileOptions) *Backend {
 	handle := *b
 	handle.options = options
@@ -75,8 +74,9 @@ func (b *Backend) Limits() sluice.Limits {
 	return l
 }
 
-// Check refuses names over 1024 bytes, with control characters, or with segments that servers resolve; metadata
-// over 2 KiB or that headers cannot carry; sizes over the limit; and options that cannot be.
+// Check refuses names over 1024 bytes, with control characters, or with
+// segments that servers resolve; metadata over 2 KiB or that headers cannot
+// carry; sizes over the limit; and options that cannot be.
 func (b *Backend) Check(spec sluice.FileSpec) error {
 	_, err := b.describe(spec)
 	return err
@@ -96,7 +96,7 @@ func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 		err = fmt.Errorf("content type %q is not plain ASCII", spec.ContentType)
 	}
 	if err == nil {
-		err = setInfo(h, spec.Info)
+		err = setInfo(h, spec.Metadata, !b.options.OmitSluiceID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("s3backend: %w", err)
@@ -108,14 +108,14 @@ func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 	return h, nil
 }
 
-// head looks at the finished file of that name. It takes the permission to read it (s3:GetObject).
-func (b *Backend) head(ctx context.Context, name string) (object, error) {
+// head asks once for the finished file of that name, which was sent with sum. It
+// takes the permission to read it (s3:GetObject).
+func (b *Backend) head(ctx context.Context, name string, sum checksum) (object, error) {
 	var o object
-	h := http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}
-	b.options.Encryption.setCustomer(h)
-	err := b.client.do(ctx, &call{
-		name: "HeadObject", method: http.MethodHead, key: name, header: h, secrets: b.options.Encryption.secrets(),
-		read: func(h http.Header, _ []byte) error { return o.read(h, b.checksum) },
-	})
-	return o, err
+	k := &call{
+		name: "HeadObject", method: http.MethodHead, key: name, header: make(http.Header), secrets: b.options.Encryption.secrets(),
+		read: func(h http.Header, _ io.Reader) error { return o.read(h, sum) },
+	}
+	b.options.Encryption.setCustomer(k.header)
+	return o, b.client.protection.asking(k.header, func() error { return b.client.ask(ctx, k) })
 }

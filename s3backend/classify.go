@@ -4,27 +4,27 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// decision is what a failed attempt means.
+// decision is what follows from a failed attempt.
 type decision string
 
 const (
 	final   decision = "final"   // another attempt would fail in the same way
 	again   decision = "again"   // after a wait
 	refresh decision = "refresh" // at once, with credentials fetched anew; the second time it is final
+	reclock decision = "reclock" // at once, signed with the store's time; the second time it is final
 )
 
-// byCode is what the codes of errors mean, whatever the status (S3 API reference, "Error responses": documented,
-// unless said otherwise).
+// byCode is what the codes of errors mean, whatever the status (S3 API reference,
+// "Error responses": documented, unless said otherwise).
 var byCode = map[string]decision{
 	// The store is busy, or failed.
 	"SlowDown":             again,
-	"SlowDownRead":         again, // MinIO
-	"SlowDownWrite":        again, // MinIO
 	"ServiceUnavailable":   again,
 	"Busy":                 again,
 	"InternalError":        again,
@@ -38,71 +38,58 @@ var byCode = map[string]decision{
 	"BadDigest":                   again,
 	"XAmzContentSHA256Mismatch":   again,
 	"XAmzContentChecksumMismatch": again,
-	// Somebody else is at work on the same key.
+	// Another request is at work on the same key.
 	"OperationAborted": again,
-	// Temporary credentials that ended.
+	// Credentials that ended, or were replaced by others.
 	"ExpiredToken":         refresh,
 	"TokenRefreshRequired": refresh,
-	// Statuses that would be tried again otherwise.
-	"NotImplemented": final,
+	"InvalidToken":         refresh,
+	"InvalidTokenId":       refresh, // MinIO
+	"InvalidAccessKeyId":   refresh,
+	// This machine's clock, or the store's, is wrong.
+	"RequestTimeTooSkewed": reclock,
+	// Refusals whose status would say something else: 501, or 200 where the store
+	// began to answer a finish before it knew (reported).
+	"NotImplemented":             final,
+	"AccessDenied":               final,
+	"ConditionalRequestConflict": final,
+	"EntityTooLarge":             final,
+	"EntityTooSmall":             final,
+	"InvalidPart":                final,
+	"InvalidPartOrder":           final,
+	"InvalidRequest":             final,
+	"MalformedXML":               final,
+	"NoSuchUpload":               final,
+	"PreconditionFailed":         final,
 }
 
-// byStatus is what statuses mean whose code is not in byCode. All others are final.
-var byStatus = map[int]decision{
-	http.StatusOK:                  again, // an error in an answer that began as a success
-	http.StatusRequestTimeout:      again,
-	http.StatusTooManyRequests:     again,
-	http.StatusInternalServerError: again,
-	http.StatusBadGateway:          again,
-	http.StatusServiceUnavailable:  again,
-	http.StatusGatewayTimeout:      again,
-}
-
-// decide judges a failure. What is no failure of an exchange is final, but for credentials that cannot be had again.
-func decide(err error) decision {
-	if e, ok := errors.AsType[*keysError](err); ok {
-		if e.again {
-			return again
-		}
-		return final
+// classify classifies a failure: as for every store, but for what the codes of
+// this one say. A failure to get credentials is final unless there were some
+// before.
+func classify(err error) (d decision, v retry.Verdict) {
+	if e, ok := errors.AsType[*keysError](err); ok && e.again {
+		return again, retry.Verdict{Action: retry.BackOff, Outcome: retry.NotDone}
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		if d, ok := byCode[e.Code]; ok {
-			return d
-		}
-		if d, ok := byStatus[e.Status]; ok {
-			return d
-		}
-		return final
+	e, answered := errors.AsType[*Error](err)
+	if answered { // to HEAD without a body and thus without a code
+		v = exchange.ClassifyAnswer(e.Status, e.Code != "" || e.Call == "HeadObject")
+		v.After = e.RetryAfter
+		d = byCode[e.Code]
+	} else {
+		v = exchange.Classify(err)
 	}
-	if exchange.Untrusted(err) {
-		return final
+	switch {
+	case isGone(err), isThere(err), hasCode(err, "ConditionalRequestConflict", "OperationAborted"):
+		v.Outcome = retry.Conflict
+	case d == final: // refused by the store itself, whatever the status
+		v.Outcome = retry.NotDone
 	}
-	if _, ok := errors.AsType[*exchange.AnswerError](err); ok {
-		return again
+	if d == "" && v.Action == retry.Stop {
+		d = final
+	} else if d == "" {
+		d = again
 	}
-	if _, ok := errors.AsType[*exchange.TransportError](err); ok {
-		return again
-	}
-	if retry.GaveUp(err) {
-		return again
-	}
-	return final
-}
-
-// mayBeDone tells whether a call that failed with err may have been done all the same. A store that had an
-// internal error, or a gateway that lost sight of the store, may have failed after the deed.
-func mayBeDone(err error) bool {
-	if _, ok := errors.AsType[*keysError](err); ok {
-		return false
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Code == "InternalError" || e.Code == "" && byStatus[e.Status] == again && e.Status != http.StatusTooManyRequests
-	}
-	if _, ok := errors.AsType[*exchange.TransportError](err); ok {
-		return !exchange.NeverSent(err)
-	}
-	return decide(err) == again
+	return d, v
 }
 
 // hasCode tells whether the store answered with one of the codes.
@@ -114,36 +101,44 @@ func hasCode(err error, codes ...string) bool {
 	return slices.Contains(codes, e.Code)
 }
 
-// hasStatus tells whether the store answered with the status.
-func hasStatus(err error, status int) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Status == status
-}
+// isGone reports whether a call about an upload failed because there is none.
+// Ceph up to 16 says that there is no such key.
+func isGone(err error) bool { return hasCode(err, "NoSuchUpload", "NoSuchKey") }
 
-// isGone tells whether there is no such upload.
-func isGone(err error) bool { return hasCode(err, "NoSuchUpload") }
+// isThere reports whether a file was not made because there is one of its name.
+func isThere(err error) bool { return hasCode(err, "PreconditionFailed") }
 
-// judge applies decisions to a call: it remembers what may not happen twice.
-type judge struct {
+// slowRequest is the difference of two clocks that no store complains about.
+const slowRequest = time.Minute
+
+// classifier classifies the failures of one call: it remembers what may not
+// happen twice.
+type classifier struct {
+	client    *client
 	passing   string // code that is worth another attempt of this call, whatever it is of others; "" for none
-	expired   func() // has the credentials fetched anew
 	refreshed bool
+	reclocked bool
 }
 
-func (j *judge) verdict(err error) retry.Verdict {
-	v := retry.Verdict{Action: retry.Stop}
-	switch d := decide(err); {
-	case d == again || j.passing != "" && hasCode(err, j.passing):
+func (c *classifier) classify(err error) retry.Verdict {
+	d, v := classify(err)
+	e, _ := errors.AsType[*Error](err)
+	v.Action = retry.Stop
+	switch {
+	case d == again || c.passing != "" && hasCode(err, c.passing):
 		v.Action = retry.BackOff
-	case d == refresh:
-		if !j.refreshed {
-			j.refreshed = true
-			j.expired()
-			v.Action = retry.AtOnce
-		}
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		v.After = e.RetryAfter
+	// The answer to HEAD has no code: status 400 may be ExpiredToken.
+	case (d == refresh || e != nil && e.Call == "HeadObject" && e.Status == http.StatusBadRequest) && !c.refreshed:
+		c.refreshed = true
+		c.client.expire()
+		v.Action = retry.AtOnce
+	case d == reclock && (c.reclocked || e.date.IsZero()):
+	case d == reclock && e.date.Sub(c.client.now()).Abs() < slowRequest:
+		v.Action = retry.BackOff // the clock is right: the request took long to arrive
+	case d == reclock:
+		c.reclocked = true
+		c.client.ahead.Store(int64(time.Until(e.date)))
+		v.Action = retry.AtOnce
 	}
 	return v
 }

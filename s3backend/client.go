@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,22 +20,25 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes. The longest are pages of 1000 parts or uploads, with keys
-// of 1024 bytes that may be escaped to three times that.
-const maxAnswer = 8 << 20
+// answerLimits bound an answer. The longest are pages of 1000 parts or uploads,
+// of some stores of 10,000, with keys of 1024 bytes that may be escaped to
+// three times that.
+var answerLimits = decode.Limits{Bytes: 8 << 20, Elements: 1 << 17, List: 10_100}
 
 // unsigned stands for the digest of bytes that the signature leaves out (SigV4: documented).
 const unsigned = "UNSIGNED-PAYLOAD"
 
-// unescaped are the characters beside letters and digits that Signature Version 4 leaves in a path (documented). What is
-// sent is what is signed.
+// unescaped are the characters beside letters and digits that Signature Version
+// 4 leaves in a path (documented). What is sent is what is signed.
 const unescaped = "-._~/"
 
-// retrying is what the log says of a failure that is followed by another attempt. The failure names the call.
+// retrying is what the log says of a failure that is followed by another
+// attempt. The failure names the call.
 const retrying = "s3: retrying"
 
 // call is one request to the store, as it is before signing. It may be sent any number of times.
@@ -44,7 +49,8 @@ type call struct {
 	query  url.Values
 	header http.Header
 	slow   bool // it assembles a file, which may take several minutes (S3 API reference: documented)
-	// passing is the code of a failure that is worth another attempt of this call alone, "" for none.
+	// passing is the code of a failure that is worth another attempt of this
+	// call alone, "" for none.
 	passing string
 
 	body []byte       // or
@@ -54,7 +60,9 @@ type call struct {
 	secrets []string // cut from errors, beside the credentials
 
 	// read takes a successful answer. An error means that it is not usable.
-	read func(header http.Header, body []byte) error
+	read func(header http.Header, body io.Reader) error
+
+	status int // of the answer that was read
 }
 
 // client carries calls to one bucket. It is shared by all handles of a Backend.
@@ -62,50 +70,84 @@ type client struct {
 	transport   http.RoundTripper
 	base        url.URL // of the bucket
 	bucket      string
+	inHost      bool // the bucket is in the host name, of an endpoint other than Amazon's
 	region      string
 	credentials aws.CredentialsProvider
-	had         atomic.Bool // there have been credentials
+	had         atomic.Bool  // there have been credentials
+	ahead       atomic.Int64 // nanoseconds that the store's clock is ahead of this machine's, if it has complained
 	userAgent   string
 	log         *slog.Logger
 	policy      retry.Policy
+	protection  *protection
 }
 
 // do makes a call that may be repeated, with retries.
 func (c *client) do(ctx context.Context, k *call) error {
-	return c.retry(ctx, k, nil, func(ctx context.Context) error {
-		_, err := c.once(ctx, ctx, k)
-		return err
+	err := c.policy.Within(ctx).Do(ctx, c.retries(k), func(ctx context.Context, try *retry.Attempt) error {
+		return c.send(ctx, k, try)
+	})
+	return named(k, err)
+}
+
+// ask is do without retries, for look-ups: what needs them repeats them.
+func (c *client) ask(ctx context.Context, k *call) error {
+	once := c.policy.Within(ctx)
+	once.Attempts = 1
+	return once.Do(ctx, c.retries(k), func(ctx context.Context, try *retry.Attempt) error {
+		return c.send(ctx, k, try)
 	})
 }
 
-// retry tries a call by the policy. prepare is run before each attempt and may be nil; try is one attempt, as
-// once makes it.
-func (c *client) retry(ctx context.Context, k *call, prepare, try func(context.Context) error) error {
-	j := judge{expired: c.expire, passing: k.passing}
-	var backoff retry.Backoff
-	if k.part != nil {
-		backoff = k.part.Backoff
+// commit makes a call that must not be repeated blindly. how says what is known
+// about it.
+func (c *client) commit(ctx context.Context, k *call, how retry.Commit) (retry.Result, error) {
+	how.Call = c.retries(k)
+	others := false // the file that is there is another upload's
+	how.Send = func(ctx context.Context, try *retry.Attempt) error {
+		err := c.send(ctx, k, try)
+		if isThere(err) && how.Lookup != nil {
+			_, seen := how.Lookup(ctx)
+			others = errors.Is(seen, errOthers)
+		}
+		return err
 	}
-	return c.policy.Unlimited().Do(ctx, retry.Call{
-		Prepare: prepare, Judge: j.verdict, Backoff: retry.Logged(c.log, retrying, backoff),
-	}, func(ctx context.Context, _ *retry.Attempt) error { return try(ctx) })
-}
-
-// once makes one attempt under the policy's limits, and tells whether the store may have the whole request. It
-// ends with ctx until all is sent, and from then on with longer, so that an answer is not lost that only has to
-// be waited for.
-func (c *client) once(ctx, longer context.Context, k *call) (sent bool, err error) {
+	classify := how.Classify
+	how.Classify = func(err error) retry.Verdict {
+		v := classify(err)
+		if v.Outcome == retry.Conflict && others {
+			v.Outcome = retry.NotDone
+		}
+		return v
+	}
 	policy := c.policy
 	if k.slow {
 		policy = policy.Slow()
 	}
-	size := int64(len(k.body))
-	if k.part != nil {
-		size = k.part.Size
+	result, err := policy.Commit(ctx, how)
+	return result, named(k, err)
+}
+
+// commitAfter makes a call in another form, after one with the result before, which may have been
+// done. A first call has NotDone before it.
+func (c *client) commitAfter(ctx context.Context, before retry.Result, k *call, how retry.Commit) (retry.Result, error) {
+	result, err := c.commit(ctx, k, how)
+	if result.Lost == nil {
+		result.Lost = before.Lost
 	}
-	return policy.OnceSent(ctx, longer, size, func(attempt context.Context, try *retry.Attempt) error {
-		return c.send(attempt, k, try)
-	})
+	if result.Outcome == retry.NotDone && before.Outcome == retry.Unknown {
+		result.Outcome, err = retry.Unknown, fmt.Errorf("%w: %w", how.Doubt, err)
+	}
+	return result, err
+}
+
+// retries says how a call is repeated.
+func (c *client) retries(k *call) retry.Call {
+	var backoff retry.Backoff
+	if k.part != nil {
+		backoff = k.part.Backoff
+	}
+	found := classifier{client: c, passing: k.passing}
+	return retry.Call{Classify: found.classify, Backoff: retry.Logged(c.log, retrying, backoff)}
 }
 
 // send signs and sends a call once. The error is an *Error, an *[exchange.AnswerError] or an
@@ -123,39 +165,49 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	secrets := append([]string{credentials.SecretAccessKey, credentials.SessionToken, signature}, k.secrets...)
 	var refused error
 	read := func(resp *http.Response) error {
-		body, err := exchange.ReadAll(resp.Body, maxAnswer)
-		switch {
-		case resp.StatusCode < 200 || resp.StatusCode > 299:
+		// A store that takes long to assemble a file sends status 200 before it
+		// knows (S3 API reference, CompleteMultipartUpload: documented).
+		root, body := decode.Root(resp.Body)
+		if resp.StatusCode < 200 || resp.StatusCode > 299 || root == "Error" {
 			// An error with a garbled body is still that error.
-			refused = readError(k.name, resp, body, secrets)
-		case err != nil:
-			return err
-		case isError(body):
-			refused = readError(k.name, resp, body, secrets)
-		default:
-			if err := k.read(resp.Header, body); err != nil {
-				refused = &exchange.AnswerError{Call: k.name, Detail: exchange.Present(err.Error(), secrets...)}
-			}
+			refused = c.hintPathStyle(readError(k.name, resp, body, secrets))
+			return nil
+		}
+		k.status = resp.StatusCode
+		err := k.read(resp.Header, body)
+		if broke := exchange.Broke(resp); broke != nil {
+			return broke
+		}
+		if err != nil {
+			refused = &exchange.AnswerError{Call: k.name, Detail: exchange.Present(err.Error(), secrets...)}
 		}
 		return nil
 	}
-	if k.part != nil {
-		err = exchange.Send(c.transport, req, k.part, try, read)
-	} else {
-		// It is small, so it counts as out as soon as it is begun.
+	if k.part == nil {
+		// The body is small, so it counts as out as soon as it is begun.
 		try.Sent()
 		if len(k.body) > 0 {
 			req.Body = io.NopCloser(bytes.NewReader(k.body))
 		}
-		err = exchange.Do(c.transport, req, try, read)
 	}
+	err = exchange.Send(c.transport, req, k.part, try, read)
 	if refused != nil {
 		return refused
 	}
 	if err != nil {
-		return &exchange.TransportError{Call: k.name, Err: exchange.Clean(err, secrets...)}
+		return &exchange.TransportError{Call: k.name, Err: c.hintPathStyle(exchange.Clean(err, secrets...))}
 	}
 	return nil
+}
+
+// hintPathStyle says what to set where a store of the user's own does not know the bucket, or its
+// host name, because the bucket is in the host name.
+func (c *client) hintPathStyle(err error) error {
+	e, unknownHost := errors.AsType[*net.DNSError](err)
+	if c.inHost && (unknownHost && e.IsNotFound || hasCode(err, "NoSuchBucket")) {
+		return fmt.Errorf("%w (if the store wants the bucket in the path, set Options.PathStyle)", err)
+	}
+	return err
 }
 
 // request is a call signed by Signature Version 4, with the digest of its payload known in advance.
@@ -187,33 +239,16 @@ func (c *client) request(ctx context.Context, k *call, credentials aws.Credentia
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Set("X-Amz-Content-Sha256", sum)
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	return req, signer.SignHTTP(ctx, credentials, req, sum, "s3", c.region, time.Now())
+	return req, signer.SignHTTP(ctx, credentials, req, sum, "s3", c.region, c.now())
 }
 
-// keys returns the credentials to sign with.
-func (c *client) keys(ctx context.Context) (aws.Credentials, error) {
-	keys, err := c.credentials.Retrieve(ctx)
-	if err != nil {
-		return aws.Credentials{}, &keysError{again: c.had.Load(), err: exchange.Clean(err)}
+// now is the store's time, as far as it is known.
+func (c *client) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// date is the store's time in the headers of an answer.
+func (c *client) date(h http.Header) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
 	}
-	c.had.Store(true)
-	return keys, nil
-}
-
-// keysError is a failure to get credentials. Who has had some before has but lost sight of who issues them; who has
-// had none has forgotten to say where they are.
-type keysError struct {
-	again bool
-	err   error
-}
-
-func (e *keysError) Error() string { return "credentials: " + e.err.Error() }
-
-func (e *keysError) Unwrap() error { return e.err }
-
-// expire has the credentials fetched anew.
-func (c *client) expire() {
-	if cache, ok := c.credentials.(*aws.CredentialsCache); ok {
-		cache.Invalidate()
-	}
+	return c.now()
 }

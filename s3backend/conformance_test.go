@@ -17,11 +17,19 @@ import (
 	"github.com/c1508ce4/sluice/backendtest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conforms(t, Options{}) }
+
+func TestConformance_OfAStoreWithEqualParts(t *testing.T) { conforms(t, Options{EqualParts: true}) }
+
+func conforms(t *testing.T, options Options) {
 	backendtest.Run(t, func(t *testing.T) backendtest.Store {
 		bucket := newBucket(t)
-		b := newBackend(t, server.URL, bucket, nil)
+		answers := &backendtest.Answers{Next: http.DefaultTransport}
+		o := options
+		o.Transport = answers
+		b := newBackend(t, server.URL, bucket, &o)
 		return backendtest.Store{
+			Answers: answers,
 			Backend: &spacedStarts{Backend: b, t: t, folder: filepath.Join(server.Data, bucket)},
 			Open: func(name string) (io.ReadCloser, error) {
 				resp, err := read(b, name)
@@ -43,19 +51,21 @@ func TestConformance(t *testing.T) {
 
 // specOf is the content type and the metadata in a reader's headers.
 func specOf(h http.Header) sluice.FileSpec {
-	spec := sluice.FileSpec{ContentType: h.Get("Content-Type"), Info: map[string]string{}}
+	spec := sluice.FileSpec{ContentType: h.Get("Content-Type"), Metadata: map[string]string{}}
 	for name := range h {
 		if key, ok := strings.CutPrefix(name, "X-Amz-Meta-"); ok {
-			spec.Info[strings.ToLower(key)] = h.Get(name)
+			spec.Metadata[strings.ToLower(key)] = h.Get(name)
 		}
 	}
+	delete(spec.Metadata, "sluice-id")
 	return spec
 }
 
-// spacedStarts sets the store's clock forward: it tells whole seconds, and the kit starts several large files in
-// one, whose order could not be told. The server takes the time of a start from the upload's folder.
+// spacedStarts sets the store's clock forward: it tells whole seconds, and the
+// kit starts several large files in one, whose order could not be told. The
+// server takes the time of a start from the upload's folder.
 type spacedStarts struct {
-	sluice.Backend
+	*Backend
 	t      *testing.T
 	folder string
 	starts atomic.Int64

@@ -2,9 +2,7 @@ package s3backend
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -13,16 +11,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // upload stores data, in parts if it is longer than one.
@@ -32,18 +30,18 @@ func upload(t *testing.T, b *Backend, name string, data []byte) sluice.File {
 	return f
 }
 
-// openFile opens a finished file for reading.
-func openFile(t *testing.T, b *Backend, name string) *Download {
-	d, err := b.Open(t.Context(), name)
+// openFile opens a finished file for reading, in ranges one after the other.
+func openFile(t *testing.T, b *Backend, name string) *sluice.LargeFileReader {
+	r, err := sluice.NewReader(t.Context(), b, name, &sluice.ReadOptions{Concurrency: 1, IgnoreManifest: true})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.Close()) })
-	return d
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	return r
 }
 
 // requireDownload reads all of it.
-func requireDownload(t *testing.T, want []byte, d *Download) {
+func requireDownload(t *testing.T, want []byte, r io.Reader) {
 	t.Helper()
-	got, err := io.ReadAll(d)
+	got, err := io.ReadAll(r)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(want, got), "%d bytes came of %d", len(got), len(want))
 }
@@ -51,18 +49,17 @@ func requireDownload(t *testing.T, want []byte, d *Download) {
 func TestADownloadIsTheFile(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil)
 	for _, n := range []int{0, 1, minPart, 2*minPart + 7} {
-		data := random(n)
+		data := testutil.Content(n)
 		f := upload(t, b, "dir/näme +%?#&.tar", data)
-		d := openFile(t, b, f.Name)
-		require.Equal(t, f.ID, d.ID)
-		require.Equal(t, f.Name, d.Name)
-		require.EqualValues(t, n, d.Size)
+		r := openFile(t, b, f.Name)
+		require.Equal(t, f.ID, r.File().ID)
+		require.EqualValues(t, n, r.File().Size)
 		if f.Parts == 0 {
-			require.Equal(t, sums(data), sluice.Digests{d.Digest})
+			require.Equal(t, sums(data), r.File().Digests)
 		} else {
-			require.Zero(t, d.Digest, "the store has one of the parts' digests only")
+			require.Empty(t, r.File().Digests, "the store has one of the parts' digests only")
 		}
-		require.NoError(t, iotest.TestReader(d, data))
+		require.NoError(t, iotest.TestReader(r, data))
 	}
 }
 
@@ -114,11 +111,10 @@ func flipped(w io.Writer) io.Writer {
 
 func TestBytesThatAreNotThoseStoredDoNotEndWell(t *testing.T) {
 	bucket := newBucket(t)
-	data := random(1000)
-	upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
+	upload(t, newBackend(t, server.URL, bucket, nil), "a", testutil.Content(1000))
 	p := newProxy(t, false, &fault{calls: "GetObject", strike: within(flipped)})
 	_, err := io.ReadAll(openFile(t, newBackend(t, p.URL, bucket, nil), "a"))
-	require.ErrorContains(t, err, fmt.Sprintf("not %x as stored", sums(data)[0].Sum))
+	require.ErrorIs(t, err, sluice.ErrDamaged)
 }
 
 func TestABrokenDownloadGoesOnWhereItEnded(t *testing.T) {
@@ -126,16 +122,18 @@ func TestABrokenDownloadGoesOnWhereItEnded(t *testing.T) {
 	bucket := newBucket(t)
 	for name, size := range map[string]int{"in one call": 10_000, "in parts": minPart + 10_000} {
 		t.Run(name, func(t *testing.T) {
-			data := random(size)
+			data := testutil.Content(size)
 			upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
-			p := newProxy(t, false, &fault{times: 1, strike: broken}, &fault{times: 1, strike: answer(503, "SlowDown")},
-				&fault{times: 1, strike: broken}, &fault{times: 1, strike: drop})
-			d := openFile(t, newBackend(t, p.URL, bucket, nil), "a")
-			requireDownload(t, data, d)
-			require.Equal(t, 5, p.count("GetObject"))
-			last := p.last(t, "GetObject")
-			require.Equal(t, fmt.Sprintf("bytes=%d-", size/2+(size-size/2)/2), last.Header.Get("Range"))
-			require.Equal(t, d.ID, id("", last.Header.Get("If-Match")))
+			p := newProxy(t, false, &fault{calls: "GetObject", times: 1, strike: broken},
+				&fault{calls: "GetObject", times: 1, strike: answer(503, "SlowDown")},
+				&fault{calls: "GetObject", times: 1, strike: broken}, &fault{calls: "GetObject", times: 1, strike: drop})
+			r := openFile(t, newBackend(t, p.URL, bucket, nil), "a")
+			requireDownload(t, data, r)
+			if size == 10_000 {
+				require.Equal(t, 5, p.count("GetObject"))
+				require.Equal(t, "bytes=7500-9999", p.last(t, "GetObject").Header.Get("Range"))
+			}
+			require.Equal(t, r.File().ETag, p.last(t, "GetObject").Header.Get("If-Match"))
 		})
 	}
 }
@@ -143,18 +141,17 @@ func TestABrokenDownloadGoesOnWhereItEnded(t *testing.T) {
 func TestADownloadNeverGoesOnWithAnotherFile(t *testing.T) {
 	bucket := newBucket(t)
 	b := newBackend(t, server.URL, bucket, nil)
-	for name, meanwhile := range map[string]func(t *testing.T){
-		"replaced": func(t *testing.T) { upload(t, b, "a", random(9_000)) },
-		"removed":  func(t *testing.T) { require.NoError(t, os.Remove(filepath.Join(server.Data, bucket, "a"))) },
+	for want, meanwhile := range map[error]func(t *testing.T){
+		sluice.ErrReplaced: func(t *testing.T) { upload(t, b, "a", testutil.Content(9_000)) },
+		fs.ErrNotExist:     func(t *testing.T) { require.NoError(t, os.Remove(filepath.Join(server.Data, bucket, "a"))) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			data := random(10_000)
+		t.Run(want.Error(), func(t *testing.T) {
+			data := testutil.Content(10_000)
 			upload(t, b, "a", data)
-			p := newProxy(t, false, &fault{times: 1, strike: half(meanwhile)})
+			p := newProxy(t, false, &fault{calls: "GetObject", times: 1, strike: half(meanwhile)})
 			got, err := io.ReadAll(openFile(t, newBackend(t, p.URL, bucket, nil), "a"))
-			require.ErrorIs(t, err, errReplaced)
-			require.ErrorContains(t, err, `"a", after 5000 of 10000 bytes`)
-			require.Equal(t, data[:5000], got)
+			require.ErrorIs(t, err, want)
+			require.True(t, bytes.HasPrefix(data, got))
 			require.Equal(t, 2, p.count("GetObject"), "another attempt would fail in the same way")
 		})
 	}
@@ -162,27 +159,18 @@ func TestADownloadNeverGoesOnWithAnotherFile(t *testing.T) {
 
 func TestADownloadThatBringsNothingIsGivenUp(t *testing.T) {
 	bucket := newBucket(t)
-	data := random(10_000)
-	upload(t, newBackend(t, server.URL, bucket, nil), "a", data)
-	p := newProxy(t, false, &fault{times: 1, strike: half(func(*testing.T) {})}, &fault{strike: drop})
-	d := openFile(t, newBackend(t, p.URL, bucket, nil), "a")
-	got, err := io.ReadAll(d)
-	require.ErrorContains(t, err, `"a", after 5000 of 10000 bytes: GetObject`)
-	require.Equal(t, data[:5000], got)
+	upload(t, newBackend(t, server.URL, bucket, nil), "a", testutil.Content(10_000))
+	p := newProxy(t, false, &fault{calls: "GetObject", times: 1, strike: half(func(*testing.T) {})},
+		&fault{calls: "GetObject", strike: drop})
+	_, err := io.ReadAll(openFile(t, newBackend(t, p.URL, bucket, nil), "a"))
+	require.ErrorContains(t, err, "GetObject")
 	require.Equal(t, 1+quick.Attempts, p.count("GetObject"))
-	_, again := d.Read(make([]byte, 1))
-	require.Equal(t, err, again, "it sticks")
 }
 
-// roundTrip is a transport made of a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // canned is a backend whose downloads are answered by the function.
-func canned(t *testing.T, o Options, f roundTrip) *Backend {
+func canned(t *testing.T, o Options, f testutil.RoundTripFunc) *Backend {
 	o.Endpoint, o.Region, o.Transport = "https://store.test", "us-east-1", f
-	o.Credentials = credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession)
+	o.Credentials = NewCredentials(credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession))
 	b, err := New(t.Context(), "bucket", &o)
 	require.NoError(t, err)
 	return b
@@ -197,30 +185,15 @@ func response(status int, data string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, ContentLength: int64(len(data)), Header: h, Body: io.NopCloser(bytes.NewBufferString(data))}
 }
 
-func TestADownloadWaitsForASlowReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := canned(t, Options{Retry: sluice.Retry{Stall: time.Minute, Attempts: 1}}, func(r *http.Request) (*http.Response, error) {
-			resp := response(200, "xxx")
-			resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
-				p[0] = 'x'
-				return 1, r.Context().Err()
-			}))
-			return resp, nil
-		})
-		d := openFile(t, b, "a")
-		for range 3 {
-			time.Sleep(time.Hour)
-			_, err := d.Read(make([]byte, 1))
-			require.NoError(t, err)
+// serves answers as a store that has a file of the data, told with the headers.
+func serves(data string, header ...string) testutil.RoundTripFunc {
+	return func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodHead {
+			return response(200, "", append(header, "Content-Length", strconv.Itoa(len(data)))...), nil
 		}
-		_, err := d.Read(make([]byte, 1))
-		require.Equal(t, io.EOF, err)
-	})
+		return response(200, data, header...), nil
+	}
 }
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Each digest is that of "123456789" in the catalogues.
 func TestADownloadIsCheckedByAnyDigestOfTheWholeFile(t *testing.T) {
@@ -233,56 +206,55 @@ func TestADownloadIsCheckedByAnyDigestOfTheWholeFile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sum := base64.StdEncoding.EncodeToString([]byte(c.sum))
-			b := canned(t, Options{}, func(*http.Request) (*http.Response, error) { return response(200, data, c.header, sum), nil })
-			d := openFile(t, b, "a")
-			require.Equal(t, sluice.Digest{Name: c.name, Sum: []byte(c.sum)}, d.Digest)
-			requireDownload(t, []byte(data), d)
-			b = canned(t, Options{}, func(*http.Request) (*http.Response, error) { return response(200, "12345678x", c.header, sum), nil })
-			_, err := io.ReadAll(openFile(t, b, "a"))
-			require.ErrorContains(t, err, "have "+c.name)
+			r := openFile(t, canned(t, Options{}, serves(data, c.header, sum)), "a")
+			require.Equal(t, sluice.Digests{{Name: c.name, Sum: []byte(c.sum)}}, r.File().Digests)
+			requireDownload(t, []byte(data), r)
+			_, err := io.ReadAll(openFile(t, canned(t, Options{}, serves("12345678x", c.header, sum)), "a"))
+			require.ErrorIs(t, err, sluice.ErrDamaged)
+			require.ErrorContains(t, err, c.name)
 		})
 	}
 }
 
 func TestADigestOfPartsIsNotTakenForOneOfTheFile(t *testing.T) {
-	sum := base64.StdEncoding.EncodeToString(binary(crc32.ChecksumIEEE(nil)))
+	sum := base64.StdEncoding.EncodeToString(binaryForm(crc32.ChecksumIEEE(nil)))
 	for _, header := range [][]string{
 		{"X-Amz-Checksum-Crc32", sum + "-2"},
 		{"X-Amz-Checksum-Crc32", sum, "X-Amz-Checksum-Type", "COMPOSITE"},
 		{"X-Amz-Checksum-Crc32", "AAAA"},
 	} {
-		b := canned(t, Options{}, func(*http.Request) (*http.Response, error) { return response(200, "data", header...), nil })
-		d := openFile(t, b, "a")
-		require.Zero(t, d.Digest)
-		requireDownload(t, []byte("data"), d)
+		r := openFile(t, canned(t, Options{}, serves("data", header...)), "a")
+		require.Empty(t, r.File().Digests)
+		requireDownload(t, []byte("data"), r)
 	}
 }
 
-func binary(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
+func binaryForm(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
 
 // An answer that is not about the bytes asked for is tried again, and never taken.
 func TestADownloadTakesNoOtherBytesThanItAskedFor(t *testing.T) {
 	for want, wrong := range map[string]*http.Response{
-		"no ETag":                            response(206, "56789", "Etag", "", "Content-Range", "bytes 5-9/10"),
-		`of the file with ETag "\"u\""`:      response(206, "56789", "Etag", `"u"`, "Content-Range", "bytes 5-9/10"),
-		"status 200, not 206":                response(200, "0123456789"),
-		`("bytes 4-8/10"), not 5 ("bytes 5-`: response(206, "45678", "Content-Range", "bytes 4-8/10"),
-		`4 bytes ("bytes 5-9/10"), not 5`:    response(206, "5678", "Content-Range", "bytes 5-9/10"),
+		`the file of ETag "", not`:                    response(206, "56789", "Etag", "", "Content-Range", "bytes 5-9/10"),
+		`the file of ETag "\"u\"", not`:               response(206, "56789", "Etag", `"u"`, "Content-Range", "bytes 5-9/10"),
+		"status 200, not 206":                         response(200, "0123456789"),
+		`the range "bytes 4-8/10", not "bytes 5-9/10`: response(206, "45678", "Content-Range", "bytes 4-8/10"),
+		"4 bytes, not 5":                              response(206, "5678", "Content-Range", "bytes 5-9/10"),
 	} {
 		t.Run(want, func(t *testing.T) {
 			asked := 0
 			b := canned(t, Options{Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}}, func(*http.Request) (*http.Response, error) {
 				if asked++; asked == 1 {
-					resp := response(200, "0123456789")
+					resp := response(206, "0123456789", "Content-Range", "bytes 0-9/10")
 					resp.Body = io.NopCloser(io.MultiReader(bytes.NewBufferString("01234"), iotest.ErrReader(io.ErrUnexpectedEOF)))
 					return resp, nil
 				}
 				return wrong, nil
 			})
-			got, err := io.ReadAll(openFile(t, b, "a"))
+			r := sluice.NewRange(0, 10)
+			err := b.ReadRange(t.Context(), sluice.StoredFile{File: sluice.File{ID: "t", Name: "a", Size: 10}, ETag: `"t"`}, r)
 			require.ErrorContains(t, err, "unusable answer")
 			require.ErrorContains(t, err, want)
-			require.Equal(t, "01234", string(got))
+			require.Equal(t, "01234", string(r.Bytes()))
 			require.Equal(t, 3, asked)
 		})
 	}
@@ -297,61 +269,18 @@ func TestADownloadIsAsStoredThoughItSaysGzip(t *testing.T) {
 	requireDownload(t, data, openFile(t, newBackend(t, server.URL, bucket, &Options{Transport: rt}), "a"))
 }
 
-func TestADownloadOfACustomersKeySendsTheKey(t *testing.T) {
-	customer, err := EncryptCustomer([]byte(canaryKey))
-	require.NoError(t, err)
-	var sent http.Header
-	b := canned(t, Options{}, func(r *http.Request) (*http.Response, error) {
-		sent = r.Header
-		return response(200, "data"), nil
-	})
-	requireDownload(t, []byte("data"), openFile(t, b.With(FileOptions{Encryption: customer}), "a"))
-	require.Equal(t, base64.StdEncoding.EncodeToString([]byte(canaryKey)), sent.Get("X-Amz-Server-Side-Encryption-Customer-Key"))
-}
-
 func TestADownloadOutlivesItsCredentials(t *testing.T) {
 	bucket := newBucket(t)
-	upload(t, newBackend(t, server.URL, bucket, nil), "a", random(10))
-	p := newProxy(t, false, &fault{times: 1, strike: answer(400, "ExpiredToken")})
-	requireDownload(t, random(10), openFile(t, newBackend(t, p.URL, bucket, nil), "a"))
+	upload(t, newBackend(t, server.URL, bucket, nil), "a", testutil.Content(10))
+	p := newProxy(t, false, &fault{calls: "GetObject", times: 1, strike: answer(400, "ExpiredToken")})
+	requireDownload(t, testutil.Content(10), openFile(t, newBackend(t, p.URL, bucket, nil), "a"))
 }
 
-func TestWhatIsNotThereIsToldSo(t *testing.T) {
+func TestStat_OfWhatIsNotThere(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil)
-	_, err := b.Open(t.Context(), "nothing")
+	_, err := b.Stat(t.Context(), "nothing")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, `"nothing"`)
-	_, err = b.Open(t.Context(), "")
+	_, err = b.Stat(t.Context(), "")
 	require.ErrorContains(t, err, "file name is empty")
-	_, err = newBackend(t, server.URL, "no-such-bucket", nil).Open(t.Context(), "a")
-	require.ErrorContains(t, err, "NoSuchBucket")
-	require.NotErrorIs(t, err, fs.ErrNotExist, "it is the bucket")
-}
-
-func TestTheEndOfTheContextEndsADownload(t *testing.T) {
-	bucket := newBucket(t)
-	upload(t, newBackend(t, server.URL, bucket, nil), "a", random(10_000))
-	ctx, cancel := context.WithCancel(t.Context())
-	opened := make(chan struct{})
-	p := newProxy(t, false, &fault{strike: half(func(t *testing.T) {
-		<-opened
-		cancel()
-		<-t.Context().Done()
-	})})
-	d, err := newBackend(t, p.URL, bucket, nil).Open(ctx, "a")
-	require.NoError(t, err)
-	defer d.Close()
-	close(opened)
-	_, err = io.ReadAll(d)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, retry.ErrStalled)
-}
-
-func TestAClosedDownloadReadsNothing(t *testing.T) {
-	b := newBackend(t, server.URL, newBucket(t), nil)
-	upload(t, b, "a", random(10))
-	d := openFile(t, b, "a")
-	require.NoError(t, d.Close())
-	_, err := d.Read(make([]byte, 1))
-	require.ErrorIs(t, err, fs.ErrClosed)
 }

@@ -1,13 +1,17 @@
 package s3backend
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -21,6 +25,8 @@ type Error struct {
 	RequestID string // for the store's support
 	// RetryAfter is how long the store asked to wait, 0 if it did not.
 	RetryAfter time.Duration
+
+	date time.Time // of the answer, zero if it tells none
 }
 
 // Error is "UploadPart: 503 SlowDown: Please reduce your request rate. (request 4442587FB7D0A2F9)".
@@ -32,11 +38,12 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Is matches [sluice.ErrSlowDown] where the store has too much to do: 429 and 503, SlowDown among them. Streams then
-// upload fewer parts at once.
+// Is matches [sluice.ErrSlowDown] where the store has too much to do: 429 and
+// 503, SlowDown among them. Streams then upload fewer parts at once.
 func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
 
-// errorAnswer is the XML of an error. What else it carries (the signature, the string that was signed) is not read.
+// errorAnswer is the XML of an error. What else it carries (the signature, the
+// string that was signed) is not read.
 type errorAnswer struct {
 	XMLName   xml.Name `xml:"Error"`
 	Code      string   `xml:"Code"`
@@ -46,59 +53,83 @@ type errorAnswer struct {
 	Endpoint  string   `xml:"Endpoint"`
 }
 
-// isError tells whether a successful answer carries an error: a store that takes long to assemble a file sends
-// status 200 before it knows (S3 API reference, CompleteMultipartUpload: documented).
-func isError(body []byte) bool {
-	if len(body) == 0 {
-		return false
-	}
-	d := xml.NewDecoder(bytes.NewReader(body))
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return false
-		}
-		if start, ok := token.(xml.StartElement); ok {
-			return start.Name.Local == "Error"
-		}
-	}
-}
-
 // readError makes an Error of an answer. body may be anything: a gateway answers HTML.
-func readError(name string, resp *http.Response, body []byte, secrets []string) *Error {
+func readError(name string, resp *http.Response, body io.Reader, secrets []string) *Error {
 	e := &Error{Call: name, Status: resp.StatusCode, RetryAfter: retry.After(resp.Header, time.Now())}
+	e.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	var said errorAnswer
-	if xml.Unmarshal(body, &said) == nil {
+	if decode.XML(body, &said, decode.Refusal) == nil {
 		e.Code, e.Message = exchange.Present(said.Code, secrets...), exchange.Present(said.Message, secrets...)
 	}
 	e.RequestID = exchange.Present(said.RequestID, secrets...)
 	if e.RequestID == "" {
 		e.RequestID = exchange.Present(resp.Header.Get("X-Amz-Request-Id"), secrets...)
 	}
-	region := said.Region
-	if region == "" {
-		region = resp.Header.Get("X-Amz-Bucket-Region")
+	place := place{
+		region:   exchange.Present(cmp.Or(said.Region, resp.Header.Get("X-Amz-Bucket-Region")), secrets...),
+		endpoint: exchange.Present(said.Endpoint, secrets...),
 	}
-	if hint := hint(e, resp, exchange.Present(region, secrets...)); hint != "" {
+	if to, err := resp.Location(); err == nil && place.endpoint == "" {
+		place.endpoint = exchange.Present(to.Scheme+"://"+to.Host, secrets...)
+	}
+	if hint := hint(e, place); hint != "" {
 		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")
 	}
 	return e
 }
 
+// place is where an answer says that the bucket is. Either may be empty.
+type place struct{ region, endpoint string }
+
 // hint says what to do about an error that the store's own words leave unclear.
-func hint(e *Error, resp *http.Response, region string) string {
+func hint(e *Error, bucket place) string {
 	switch e.Code {
 	case "RequestTimeTooSkewed":
-		if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-			return fmt.Sprintf("this machine's clock differs from the store's by %v", time.Since(at).Round(time.Second))
+		off := time.Since(e.date)
+		switch {
+		case e.date.IsZero():
+			return "set this machine's clock"
+		case off.Abs() < slowRequest:
+			return "this machine's clock is right: the request took too long to arrive"
+		default:
+			return fmt.Sprintf("this machine's clock differs from the store's by %v", off.Round(time.Second))
 		}
-		return "set this machine's clock"
-	case "SignatureDoesNotMatch", "InvalidAccessKeyId":
+	case "SignatureDoesNotMatch", "InvalidAccessKeyId", "XAdminUserNotFound": // the last is versitygw's
 		return "check the credentials, and that they belong to this endpoint"
 	}
-	wrongPlace := e.Status/100 == 3 || e.Code == "AuthorizationHeaderMalformed" || e.Code == "IllegalLocationConstraintException"
-	if wrongPlace && region != "" {
-		return "the bucket is in region " + region + ": set Options.Region"
+	wrongRegion := e.Code == "AuthorizationHeaderMalformed" || e.Code == "IllegalLocationConstraintException" ||
+		e.Status == http.StatusBadRequest && e.Code == "" // to HEAD
+	switch redirected := e.Status/100 == 3; {
+	case (redirected || wrongRegion) && bucket.region != "":
+		return "the bucket is in region " + bucket.region + ": set Options.Region"
+	case redirected && bucket.endpoint != "":
+		return "the bucket is served by " + bucket.endpoint + ": set Options.Endpoint"
+	case redirected:
+		return "the bucket is served elsewhere: set Options.Endpoint"
+	case wrongRegion && e.Code != "":
+		return "set Options.Region to the region of the bucket"
 	}
 	return ""
+}
+
+// named returns a failure with the options of the file that the call has asked for, if the failure
+// is one by which stores answer what they do not implement.
+func named(k *call, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Status != http.StatusInternalServerError && e.Status != http.StatusNotImplemented {
+		return err
+	}
+	var asked []string
+	for _, p := range promises {
+		if option := "FileOptions." + p.option; k.header.Get(p.header) != "" && p.unusual() && !slices.Contains(asked, option) {
+			asked = append(asked, option)
+		}
+	}
+	if k.header.Get("If-None-Match") != "" {
+		asked = append(asked, "FileOptions."+createOnly)
+	}
+	if len(asked) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (the store may not implement %s)", err, strings.Join(asked, ", "))
 }

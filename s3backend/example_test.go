@@ -11,8 +11,8 @@ import (
 	"github.com/c1508ce4/sluice/s3backend"
 )
 
-// The examples run with an AWS environment (AWS_REGION, AWS_ACCESS_KEY_ID and so on) that leads to a server on this machine,
-// with a bucket "examples".
+// The examples run with an AWS environment (AWS_REGION, AWS_ACCESS_KEY_ID and
+// so on) that leads to a server on this machine, with a bucket "examples".
 
 // A stream of unknown length goes to a bucket.
 func Example() {
@@ -49,6 +49,21 @@ func ExampleNew() {
 	// Output: s3://backups <nil>
 }
 
+// A store that rejects the headers of checksums is recognized. Where that is known
+// it can be told.
+func ExampleChecksum() {
+	backend, err := s3backend.New(context.Background(), "backups", &s3backend.Options{
+		Endpoint: "https://rgw.example:7443", Checksum: s3backend.ChecksumNone,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range backend.Limits().PartDigests {
+		fmt.Println(a.Name) // in the signature
+	}
+	// Output: sha256
+}
+
 // Files of a handle have its options.
 func ExampleBackend_With() {
 	ctx := context.Background()
@@ -66,7 +81,7 @@ func ExampleBackend_With() {
 }
 
 // A file is read back. What came is whole if the reading ends without an error, not before.
-func ExampleBackend_Open() {
+func Example_download() {
 	ctx := context.Background()
 	backend, err := s3backend.New(ctx, "examples", nil)
 	if err != nil {
@@ -80,21 +95,18 @@ func ExampleBackend_Open() {
 		log.Fatal(err)
 	}
 
-	file, err := backend.Open(ctx, "greeting")
+	var content strings.Builder
+	file, err := sluice.Download(ctx, backend, "greeting", &content, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer file.Close()
-	var content strings.Builder
-	if _, err := io.Copy(&content, file); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Printf("%s: %d bytes, %s %x…: %s\n", file.Name, file.Size, file.Digest.Name, file.Digest.Sum[:4], &content)
+	digest := file.Digests[0]
+	fmt.Printf("%s: %d bytes, %s %x…: %s\n", file.Name, file.Size, digest.Name, digest.Sum[:4], &content)
 	// Output: greeting: 12 bytes, sha256 09ca7e4e…: hello, world
 }
 
-// What a crash has left is listed, with its parts, and cancelled. A program looks at Started first: somebody may be
-// uploading it.
+// What a crash has left is listed, with its parts, and cancelled. A program
+// looks at Started first: another process may still be uploading it.
 func ExampleBackend_Unfinished() {
 	ctx := context.Background()
 	backend, err := s3backend.New(ctx, "examples", nil)

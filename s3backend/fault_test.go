@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/s3server"
+	"github.com/c1508ce4/sluice/internal/engines"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // passing are faults that go away: a stream that meets one of them ends well.
@@ -37,7 +38,7 @@ var passing = map[string]func(*testing.T, http.ResponseWriter, *http.Request, ht
 
 // Every request of a stream, in turn, meets every fault that passes.
 func TestEveryPassingFaultIsOvercome(t *testing.T) {
-	data := random(minPart + 100)
+	data := testutil.Content(minPart + 100)
 	for name, strike := range passing {
 		t.Run(name, func(t *testing.T) {
 			for size, calls := range map[int]int{100: 1, len(data): 4} {
@@ -65,7 +66,7 @@ func TestEveryPassingFaultIsOvercome(t *testing.T) {
 
 // Every request of a stream, in turn, is refused for good.
 func TestEveryRefusalSurfacesAndLeavesNothing(t *testing.T) {
-	data := random(minPart + 100)
+	data := testutil.Content(minPart + 100)
 	for size, calls := range map[int][]string{
 		100:       {"PutObject"},
 		len(data): {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"},
@@ -96,7 +97,7 @@ func TestEarlyRefusalLetsGoOfThePages(t *testing.T) {
 	b := newBackend(t, p.URL, newBucket(t), nil)
 	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
 	require.NoError(t, err)
-	data := random(32 << 20)
+	data := testutil.Content(32 << 20)
 	_, err = f.UploadPart(t.Context(), part(1, data))
 	require.ErrorContains(t, err, "SlowDown")
 	require.Equal(t, quick.Attempts, p.count("UploadPart"))
@@ -111,7 +112,7 @@ func TestRetriesAreReported(t *testing.T) {
 	b := newBackend(t, p.URL, newBucket(t), nil)
 	w, err := sluice.New(t.Context(), b, "a", &sluice.Options{PartSize: minPart})
 	require.NoError(t, err)
-	_, err = w.Write(random(minPart + 1))
+	_, err = w.Write(testutil.Content(minPart + 1))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	require.EqualValues(t, 2, w.Stats().Retries)
@@ -142,7 +143,7 @@ func TestLostStartThatFailsSaysWhatMayBeLeft(t *testing.T) {
 				&fault{calls: "CreateMultipartUpload", times: 1, strike: c.strike},
 				&fault{calls: "CreateMultipartUpload", strike: answer(http.StatusForbidden, "AccessDenied")})
 			b := newBackend(t, p.URL, newBucket(t), nil)
-			_, err := stream(t.Context(), b, "a", random(minPart+100))
+			_, err := stream(t.Context(), b, "a", testutil.Content(minPart+100))
 			require.ErrorContains(t, err, "AccessDenied")
 			require.Equal(t, c.left, errors.Is(err, sluice.ErrLeftBehind))
 			require.Equal(t, c.left, len(leftovers(t, b)) == 1)
@@ -165,8 +166,8 @@ func TestCancelLooksWhetherTheUploadIsGone(t *testing.T) {
 
 // Who may not look whether the upload is gone has cancelled it all the same.
 func TestCancelWithoutThePermissionToLook(t *testing.T) {
-	for _, status := range []int{http.StatusForbidden, http.StatusNotImplemented} {
-		p := newProxy(t, false, &fault{calls: "ListParts", strike: answer(status, "")})
+	for status, code := range map[int]string{http.StatusForbidden: "AccessDenied", http.StatusNotImplemented: "NotImplemented"} {
+		p := newProxy(t, false, &fault{calls: "ListParts", strike: answer(status, code)})
 		b := newBackend(t, p.URL, newBucket(t), nil)
 		f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
 		require.NoError(t, err)
@@ -186,7 +187,7 @@ func (i *issuer) Retrieve(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, errors.New("the issuer is away")
 	}
 	return aws.Credentials{
-		AccessKeyID: s3server.AccessKey, SecretAccessKey: s3server.SecretKey,
+		AccessKeyID: engines.AccessKey, SecretAccessKey: engines.SecretKey,
 		CanExpire: true, Expires: time.Now().Add(time.Hour),
 	}, nil
 }
@@ -198,7 +199,7 @@ func TestExpiredCredentialsAreFetchedAnewOnce(t *testing.T) {
 			p := newProxy(t, false, &fault{calls: "PutObject", times: times, strike: expired})
 			keys := new(issuer)
 			b, err := New(t.Context(), newBucket(t), &Options{
-				Endpoint: p.URL, Region: s3server.Region, Credentials: keys, Retry: quick,
+				Endpoint: p.URL, Region: engines.Region, Credentials: NewCredentials(keys), Retry: quick,
 			})
 			require.NoError(t, err)
 			_, err = stream(t.Context(), b, "a", []byte("x"))
@@ -223,11 +224,11 @@ func TestAnIssuerOfCredentialsMayBeAwayOnceItHasBeenThere(t *testing.T) {
 	} {
 		keys := &issuer{fails: c.fails}
 		b, err := New(t.Context(), newBucket(t), &Options{
-			Endpoint: server.URL, Region: s3server.Region, Credentials: aws.CredentialsProviderFunc(keys.Retrieve), Retry: quick,
+			Endpoint: server.URL, Region: engines.Region, Credentials: NewCredentials(aws.CredentialsProviderFunc(keys.Retrieve)), Retry: quick,
 		})
 		require.NoError(t, err)
 		b.client.credentials = keys // with no cache before it
-		_, err = stream(t.Context(), b, "a", random(minPart+1))
+		_, err = stream(t.Context(), b, "a", testutil.Content(minPart+1))
 		if c.text == "" {
 			require.NoError(t, err)
 			require.Greater(t, keys.issued.Load(), int64(3))
@@ -246,14 +247,14 @@ func TestCreateOnlyTriesAgainAfterAConflict(t *testing.T) {
 	_, err := stream(t.Context(), b, "single", []byte("data"))
 	require.NoError(t, err)
 	require.Equal(t, 3, p.count("PutObject"))
-	_, err = stream(t.Context(), b, "large", random(minPart+1))
+	_, err = stream(t.Context(), b, "large", testutil.Content(minPart+1))
 	require.ErrorContains(t, err, "ConditionalRequestConflict", "its parts would have to be sent again")
 	require.Equal(t, 1, p.count("CompleteMultipartUpload"))
 }
 
 func TestCreateOnly(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil).With(FileOptions{CreateOnly: true})
-	data := random(minPart + 1)
+	data := testutil.Content(minPart + 1)
 	for _, size := range []int{10, len(data)} {
 		name := fmt.Sprint(size)
 		_, err := stream(t.Context(), b, name, data[:size])

@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,8 +15,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/customerkey"
 )
 
-// FileOptions are what this store keeps of a file beside its bytes; see [Backend.With]. Zero fields are not sent.
-// All of it is fixed when the upload starts.
+// FileOptions are what this store keeps of a file beside its bytes; see
+// [Backend.With]. Zero fields are not sent. All of it is fixed when the upload
+// starts.
 type FileOptions struct {
 	// Headers of downloads.
 	CacheControl       string
@@ -34,28 +36,57 @@ type FileOptions struct {
 	Retention Retention
 	LegalHold LegalHold
 
-	// CreateOnly refuses to replace a file of the same name: the error matches [io/fs.ErrExist]. It is decided
-	// when the file is finished (If-None-Match, which not every store heeds).
+	// CreateOnly refuses to replace a file of the same name: the error matches
+	// [io/fs.ErrExist]. It is decided when the file is finished (If-None-Match). Some stores
+	// ignore that for large files, so the name is looked for, too; see Verify. The upload fails if
+	// the store does not answer that. Two uploads that finish in the same moment may both succeed
+	// there.
 	CreateOnly bool
+
+	// Verify looks at every file after it is stored, which takes one request, and one more for Tags
+	// (s3:GetObjectTagging), and compares all that these options and the FileSpec ask for. An
+	// [OptionsError] reports what differs.
+	//
+	// Without it protection alone is verified, automatically: Encryption by the store's answers,
+	// Retention and LegalHold by a look at the finished file, CreateOnly for large files by two looks
+	// for a file of that name, before the first part is sent and before the file is finished.
+	Verify bool
+	// Unverified lists options that the store is trusted with, by the names of their fields, such as
+	// "Retention": no answer is judged and no request is spent for them.
+	Unverified []string
+
+	// OmitSluiceID leaves out the metadata key sluice-id, a random value by which an
+	// upload whose answer was lost is told from other files of the same name and
+	// size. Without it more outcomes stay unknown.
+	OmitSluiceID bool
 }
 
 // Retention keeps a file from being deleted or changed until a time.
 type Retention struct {
-	Mode  string // "GOVERNANCE" or "COMPLIANCE"; "" is none
+	Mode  RetentionMode
 	Until time.Time
 }
+
+// RetentionMode is who may end a retention before its time. "" is no retention.
+type RetentionMode string
+
+// The values of RetentionMode: a key with a special permission, or no key at all.
+const (
+	Governance RetentionMode = "governance"
+	Compliance RetentionMode = "compliance"
+)
 
 // LegalHold keeps a file until the hold is taken off.
 type LegalHold string
 
 // The values of LegalHold. "" leaves it to the bucket.
 const (
-	HoldOn  LegalHold = "ON"
-	HoldOff LegalHold = "OFF"
+	HoldOn  LegalHold = "on"
+	HoldOff LegalHold = "off"
 )
 
-// Encryption is server-side encryption of a file. The zero value leaves it to the bucket. A customer's key is
-// shown by no String, log or error.
+// Encryption is server-side encryption of a file. The zero value leaves it to
+// the bucket. A customer's key is shown by no String, log or error.
 type Encryption struct {
 	mode  string
 	kmsID string
@@ -71,12 +102,12 @@ const (
 // EncryptS3 encrypts with a key that the store manages (SSE-S3).
 func EncryptS3() Encryption { return Encryption{mode: modeS3} }
 
-// EncryptKMS encrypts with a key of the key management service (SSE-KMS), by its ID, ARN or alias; "" is the
-// account's default key for the store.
+// EncryptKMS encrypts with a key of the key management service (SSE-KMS), by
+// its ID, ARN or alias; "" is the account's default key for the store.
 func EncryptKMS(keyID string) Encryption { return Encryption{mode: modeKMS, kmsID: keyID} }
 
-// EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of AES-256. The store does not keep it: a
-// file whose key is lost is lost.
+// EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
+// AES-256. The store does not keep it: a file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
 	k, err := customerkey.New(key)
 	if err != nil {
@@ -100,6 +131,9 @@ func (e Encryption) String() string {
 // Format prints [Encryption.String] for every verb.
 func (e Encryption) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
 
+// MarshalText returns [Encryption.String].
+func (e Encryption) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
 // LogValue is [Encryption.String].
 func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
@@ -120,6 +154,10 @@ func (e Encryption) setHeaders(h http.Header) {
 // setCustomer sets the headers that every call about a file with a customer's key carries.
 func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Amz-") }
 
+// hidesMD5 reports whether ETags are not MD5s of the bytes (S3 API reference,
+// Object: documented).
+func (e Encryption) hidesMD5() bool { return e.mode == modeKMS || e.mode == modeCustomer }
+
 // secrets are what must be cut from errors.
 func (e Encryption) secrets() []string { return e.key.Secrets() }
 
@@ -130,17 +168,22 @@ func (o *FileOptions) validate() error {
 		if !o.Retention.Until.IsZero() {
 			return fmt.Errorf("Retention.Until is %v but Retention.Mode is empty", o.Retention.Until)
 		}
-	case "GOVERNANCE", "COMPLIANCE":
+	case Governance, Compliance:
 		if o.Retention.Until.IsZero() {
 			return fmt.Errorf("Retention.Mode is %q but Retention.Until is not set", o.Retention.Mode)
 		}
 	default:
-		return fmt.Errorf("Retention.Mode %q is neither GOVERNANCE nor COMPLIANCE", o.Retention.Mode)
+		return fmt.Errorf("Retention.Mode %q is neither %s nor %s", o.Retention.Mode, Governance, Compliance)
 	}
 	switch o.LegalHold {
 	case "", HoldOn, HoldOff:
 	default:
-		return fmt.Errorf("LegalHold %q is neither ON nor OFF", string(o.LegalHold))
+		return fmt.Errorf("LegalHold %q is neither %s nor %s", o.LegalHold, HoldOn, HoldOff)
+	}
+	for _, name := range o.Unverified {
+		if !verifiable(name) {
+			return fmt.Errorf("%q in Unverified is not an option that is verified", name)
+		}
 	}
 	if len(o.Tags) > 10 {
 		return fmt.Errorf("%d tags; a file has at most 10", len(o.Tags))
@@ -174,8 +217,8 @@ func (o *FileOptions) setHeaders(h http.Header) {
 		"Content-Language":    o.ContentLanguage,
 
 		"X-Amz-Storage-Class":          o.StorageClass,
-		"X-Amz-Object-Lock-Mode":       o.Retention.Mode,
-		"X-Amz-Object-Lock-Legal-Hold": string(o.LegalHold),
+		"X-Amz-Object-Lock-Mode":       strings.ToUpper(string(o.Retention.Mode)),
+		"X-Amz-Object-Lock-Legal-Hold": strings.ToUpper(string(o.LegalHold)),
 	} {
 		if value != "" {
 			h.Set(name, value)
@@ -189,10 +232,14 @@ func (o *FileOptions) setHeaders(h http.Header) {
 		for key, value := range o.Tags {
 			tags.Set(key, value)
 		}
-		h.Set("X-Amz-Tagging", tags.Encode())
+		h.Set("X-Amz-Tagging", tagging(tags))
 	}
 	o.Encryption.setHeaders(h)
 }
+
+// tagging is the value of a header that has the tags, by rising key. Ceph 16 takes a plus sign
+// for one.
+func tagging(tags url.Values) string { return strings.ReplaceAll(tags.Encode(), "+", "%20") }
 
 // setCondition sets the header of the call that makes a file visible.
 func (o *FileOptions) setCondition(h http.Header) {
@@ -201,7 +248,11 @@ func (o *FileOptions) setCondition(h http.Header) {
 	}
 }
 
-// Limits of names and metadata (S3 user guide, "Naming objects" and "Working with object metadata": documented).
+// tagHeader holds a random value that no other upload has.
+const tagHeader = "X-Amz-Meta-Sluice-Id"
+
+// Limits of names and metadata (S3 user guide, "Naming objects" and "Working
+// with object metadata": documented).
 const (
 	maxName = 1024
 	maxInfo = 2 << 10
@@ -227,8 +278,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// setInfo sets the headers of metadata, or refuses it.
-func setInfo(h http.Header, info map[string]string) error {
+// setInfo sets the headers of metadata, or refuses it. If tagged is set, and
+// there is room, it adds a tag.
+func setInfo(h http.Header, info map[string]string, tagged bool) error {
 	total := 0
 	for key, value := range info {
 		total += len(key) + len(value)
@@ -238,6 +290,8 @@ func setInfo(h http.Header, info map[string]string) error {
 			return fmt.Errorf("info key %q is not one or more letters, digits and hyphens or the like", key)
 		case !isHeaderText(value) || strings.TrimSpace(value) != value:
 			return fmt.Errorf("the value %q of info key %q is not plain ASCII without spaces at its ends", value, key)
+		case name == tagHeader:
+			return fmt.Errorf("info key %q is reserved", key)
 		case h.Get(name) != "":
 			return fmt.Errorf("info key %q is given twice: keys are stored in lower case", strings.ToLower(key))
 		case value != "":
@@ -246,6 +300,9 @@ func setInfo(h http.Header, info map[string]string) error {
 	}
 	if total > maxInfo {
 		return fmt.Errorf("info of %d bytes is over the limit of %d bytes", total, maxInfo)
+	}
+	if tag := rand.Text(); tagged && total+len("sluice-id")+len(tag) <= maxInfo {
+		h.Set(tagHeader, tag)
 	}
 	return nil
 }

@@ -6,70 +6,119 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/life"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/size"
+	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
 
-// Finish assembles the file by CompleteMultipartUpload, whose answer may carry an error under status 200. An answer
-// that was lost is settled before anything else: as long as ListParts knows the upload, the finish has not been
-// done and may be sent again; once it does not, HeadObject shows whether the file is the one that the parts make,
-// by size and by the digest or ETag that the store makes of the parts' own. After our own finish, and with nobody
-// else cancelling, an upload that is gone is finished where the file cannot be read (s3:GetObject).
+// Finish assembles the file by CompleteMultipartUpload, whose answer may carry
+// an error under status 200. The ETag, the checksum and the number of parts in
+// the answer are compared with those that the parts make; a CRC64NVME is one of
+// the whole file, which the store compares too. If no such answer
+// comes, HeadObject shows whether the file is there: by the tag that the upload
+// was started with, and for one that was resumed by the checksum or ETag that
+// only its parts make. That an upload is gone proves nothing: it may have been
+// cancelled. So a finish of which no answer came, and whose file cannot be
+// seen, is [sluice.ErrFinishUnknown].
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice.Digests) (sluice.File, error) {
 	if ctx.Err() != nil {
 		return sluice.File{}, retry.Ended(ctx, nil)
 	}
-	c, err := f.completion(parts)
-	if err != nil {
+	if _, err := f.completion(parts, f.sent()); err != nil {
 		return sluice.File{}, err
 	}
-	if err := f.life.Require(life.Open, life.Finishing); err != nil {
+	if err := f.backend.verifyNew(ctx, f.name); err != nil {
 		return sluice.File{}, err
 	}
-	outcome, err := c.run(ctx)
-	f.life.Become(outcome)
+	if err := f.state.Change(uploadstate.Open, uploadstate.Finishing); err != nil {
+		return sluice.File{}, err
+	}
+	// A store completes an upload once, whatever it is asked.
+	var c *completion
+	var err error
+	result := retry.Result{Outcome: retry.NotDone}
+	for sum := f.sent(); ; sum = noChecksum {
+		if c, err = f.completion(parts, sum); err == nil {
+			result, err = f.backend.client.commitAfter(ctx, result, c.call, retry.Commit{
+				Lookup: c.lookup, Repeat: true, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown,
+			})
+		}
+		if err == nil {
+			f.settle(sum)
+		}
+		if !f.givesUp(sum, err) {
+			break
+		}
+	}
+	if err == nil && c.etag == "" {
+		if err = c.complete(ctx); err != nil {
+			result.Outcome = retry.Unknown
+		}
+	}
+	f.state.Settle(result.Outcome)
 	if err != nil {
 		return sluice.File{}, exists(err)
 	}
-	return sluice.File{ID: id(c.version, c.tag), Name: f.name, Size: c.size, Parts: len(parts)}, nil
+	file := sluice.File{ID: id(c.version, c.etag), Name: f.name, Size: c.size, Parts: len(parts)}
+	if sum, err := base64.StdEncoding.DecodeString(c.wantWhole); err == nil && c.wantWhole != "" && c.told == c.wantWhole {
+		file.Digests = sluice.Digests{{Name: c.sent.name, Sum: sum}}
+	}
+	if err := f.backend.verify(ctx, file, f.asked, nil); err != nil {
+		return sluice.File{}, err
+	}
+	return file, nil
 }
 
 // completion is one Finish.
 type completion struct {
 	*largeFile
 	call  *call
+	sent  checksum
 	parts int
 	size  int64
-	// What most stores make of the parts' own; "" if it cannot be foreseen.
-	wantTag, wantChecksum string
+	// What the store makes of the parts' own; "" if that cannot be foreseen.
+	wantTag, wantComposite, wantWhole string
 
 	// What the store said of the finished file.
-	tag, version string
+	etag, version, told string
 }
 
 // completion validates the receipts and makes the call.
-func (f *largeFile) completion(parts []sluice.Receipt) (*completion, error) {
+func (f *largeFile) completion(parts []sluice.Receipt, sent checksum) (*completion, error) {
 	if len(parts) < 1 || len(parts) > f.backend.limits.MaxParts {
 		return nil, fmt.Errorf("s3backend: %d parts; a large file has 1 to %d", len(parts), f.backend.limits.MaxParts)
 	}
-	sent := f.backend.checksum
-	c := &completion{largeFile: f, parts: len(parts), wantTag: entityTag(parts), wantChecksum: sent.composite(parts)}
+	c := &completion{largeFile: f, sent: sent, parts: len(parts)}
+	if !f.backend.opaqueTags {
+		c.wantTag = entityTag(parts)
+	}
+	sums := make([][]byte, len(parts))
 	request := completeRequest{Parts: make([]completedPart, len(parts))}
 	for i, p := range parts {
-		if p.Number != i+1 || p.Tag == "" {
-			return nil, fmt.Errorf("s3backend: receipt %d is of part %d with the ETag %q", i+1, p.Number, p.Tag)
+		if p.Number != i+1 || p.ETag == "" {
+			return nil, fmt.Errorf("s3backend: receipt %d is of part %d with the ETag %q", i+1, p.Number, p.ETag)
 		}
-		c.size += p.Size
-		request.Parts[i] = completedPart{PartNumber: p.Number, ETag: p.Tag}
-		if sum := p.Digests.Get(sent.name); len(sum) > 0 {
-			sent.set(&request.Parts[i], base64.StdEncoding.EncodeToString(sum))
+		if first, last := parts[0].Size, i == len(parts)-1; f.backend.limits.EqualParts && (p.Size > first || p.Size < first && !last) {
+			return nil, fmt.Errorf("s3backend: part %d has %d bytes, the first has %d, and this store takes parts of one size", i+1, p.Size, first)
 		}
+		c.size = size.Add(c.size, p.Size)
+		request.Parts[i] = completedPart{PartNumber: p.Number, ETag: p.ETag}
+		if !sent.keeps() {
+			continue
+		}
+		if sums[i] = p.Digests.Get(sent.name); sums[i] == nil {
+			sums[i] = f.sum(p.Number)
+		}
+		*request.Parts[i].by(sent.name) = base64.StdEncoding.EncodeToString(sums[i])
 	}
+	c.wantComposite, c.wantWhole = sent.composite(sums), sent.whole(parts, sums)
 	body, err := xml.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("s3backend: %w", err)
@@ -79,106 +128,129 @@ func (f *largeFile) completion(parts []sluice.Receipt) (*completion, error) {
 	c.call.body = body
 	c.call.header.Set("Content-Type", "application/xml")
 	f.backend.options.setCondition(c.call.header)
-	c.call.read = func(h http.Header, body []byte) error {
+	if c.wantWhole != "" { // the store compares it before the file is visible
+		c.call.header.Set(sent.header, c.wantWhole)
+		c.call.header.Set("X-Amz-Checksum-Type", fullObject)
+	}
+	c.call.read = func(h http.Header, body io.Reader) error {
 		var answer completeAnswer
 		if err := decoder(&answer)(h, body); err != nil {
 			return err
 		}
-		if answer.ETag == "" {
+		if answer.ETag == "" && answer.Key != f.name {
 			return errors.New("no ETag")
 		}
-		c.tag, c.version = answer.ETag, h.Get("X-Amz-Version-Id")
-		return nil
+		told := ""
+		if sent.keeps() {
+			told = *answer.by(sent.name)
+		}
+		c.etag, c.version, c.told = strongTag(answer.ETag), h.Get("X-Amz-Version-Id"), told
+		return c.compare(c.etag, told)
 	}
 	return c, nil
 }
 
-// run calls until the outcome is known. Without an error it is finished; with one it is open, cancelled (by
-// somebody else) or unknown.
-func (c *completion) run(ctx context.Context) (life.State, error) {
-	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
+// complete learns the ETag of a finished file. Ceph 16 answers a finish with an empty one (seen
+// with 16.2.15). It is taken to be the usual one if the file may not be read, or was replaced
+// since. A file that contradicts the parts is not known to be whole.
+func (c *completion) complete(ctx context.Context) error {
+	ctx, cancel := retry.Detached(ctx, retry.SettleTime)
 	defer cancel()
-	// lost: an attempt may have been done. silent: and the store itself did not answer it, so it may be at work on it.
-	lost, silent, done := false, false, false
-	err := c.backend.client.retry(ctx, c.call, func(ctx context.Context) error {
-		done = lost && c.look(ctx) == life.Finished
+	c.etag = c.wantTag
+	seen, err := c.backend.head(ctx, c.name, c.sent)
+	if err != nil {
 		return nil
-	}, func(ctx context.Context) error {
-		if done {
-			return nil
-		}
-		sent, err := c.backend.client.once(ctx, longer, c.call)
-		if err != nil && sent && mayBeDone(err) {
-			lost, silent = true, silent || !isOwnAnswer(err)
-		}
-		return err
-	})
-	switch {
+	}
+	switch err := c.identify(&seen, true); {
 	case err == nil:
-		return life.Finished, nil
-	case !lost && isGone(err):
-		return life.Cancelled, err
-	case !lost:
-		return life.Open, err
-	}
-	settling, cancelSettling := retry.Detached(ctx, retry.SettleTime)
-	defer cancelSettling()
-	outcome := life.Unknown
-	if c.backend.client.policy.Poll(settling, func(ctx context.Context) bool {
-		outcome = c.look(ctx)
-		return outcome == life.Finished || outcome == life.Open && !silent
-	}) {
-		if outcome == life.Finished {
-			return life.Finished, nil
-		}
-		return life.Open, err
-	}
-	return life.Unknown, fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
-}
-
-// isOwnAnswer tells whether the store itself, and not a gateway before it, answered with an error.
-func isOwnAnswer(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Code != ""
-}
-
-// look asks the store what became of the upload after a finish whose answer was lost: it is open, finished, or
-// unknown. A store that is at work on it may show it as any of these.
-func (c *completion) look(ctx context.Context) life.State {
-	gone := false
-	switch err := c.exists(ctx); {
-	case err == nil:
-		return life.Open
-	case isGone(err):
-		gone = true
-	}
-	seen, err := c.backend.head(ctx, c.name)
-	switch {
-	case err == nil && c.matches(&seen, gone):
-		c.tag, c.version = seen.tag, seen.version
-		return life.Finished
-	case gone && hasStatus(err, http.StatusForbidden):
-		c.tag = c.wantTag
-		if c.tag == "" {
-			c.tag = c.info.ID
-		}
-		return life.Finished
+		c.etag, c.version, c.told = seen.tag, seen.version, seen.checksum
+	case errors.Is(err, errNotOurs), c.ownTag != "" && errors.Is(err, errOthers):
 	default:
-		return life.Unknown
+		return fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
+	}
+	return nil
+}
+
+// lookup asks once what became of the upload. As long as it is listed a finish has
+// not been done, and may be sent again.
+func (c *completion) lookup(ctx context.Context) (retry.Outcome, error) {
+	left := c.exists(ctx, c.backend.client.ask)
+	seen, err := c.backend.head(ctx, c.name, c.sent)
+	if err == nil {
+		err = c.identify(&seen, isGone(left))
+	}
+	switch {
+	case err == nil:
+		c.etag, c.version, c.told = seen.tag, seen.version, seen.checksum
+		return retry.Done, nil
+	case left == nil:
+		return retry.NotDone, err
+	default:
+		return retry.Unknown, err
 	}
 }
 
-// matches tells whether a file is the one that the parts make. Where the store makes digests and ETags of its
-// own, the number of parts has to do, once the upload is gone.
-func (c *completion) matches(seen *object, gone bool) bool {
+// identify says why a file is not known to be the one that this upload makes.
+// Equal checksums and ETags do not tell it from an older file of the same bytes,
+// so without a tag the store must say that the upload is gone, too.
+func (c *completion) identify(seen *object, gone bool) error {
 	switch {
+	case c.ownTag != "" && seen.ownTag != c.ownTag:
+		return errOthers
+	case seen.size != c.size && c.ownTag == "":
+		return fmt.Errorf("%w: it has %d bytes, not %d", errOthers, seen.size, c.size)
 	case seen.size != c.size:
-		return false
-	case c.wantChecksum != "" && strings.Contains(seen.checksum, "-"):
-		return seen.checksum == c.wantChecksum
-	case c.wantTag != "" && seen.tag == c.wantTag:
-		return true
-	default:
-		return gone && strings.HasSuffix(strings.Trim(seen.tag, `"`), "-"+strconv.Itoa(c.parts))
+		return fmt.Errorf("the file that is there has %d bytes, not %d", seen.size, c.size)
 	}
+	if err := c.compare(seen.tag, seen.checksum); err != nil {
+		return err
+	}
+	if c.ownTag != "" || gone && (c.want(seen.checksum) != "" || sameTag(seen.tag, c.wantTag)) {
+		return nil
+	}
+	return errNotOurs
+}
+
+// want is what a checksum of its form has to be, "" if that is not known. One
+// without the number of parts is one of the bytes.
+func (c *completion) want(checksum string) string {
+	switch {
+	case checksum == "":
+		return ""
+	case strings.Contains(checksum, "-"):
+		return c.wantComposite
+	default:
+		return c.wantWhole
+	}
+}
+
+// compare says what contradicts that a file of this ETag and checksum is made of
+// the parts. Of an ETag of another form, which is the store's own, nothing is
+// known.
+func (c *completion) compare(tag, checksum string) error {
+	if want := c.want(checksum); want != "" {
+		if checksum != want {
+			return fmt.Errorf("the file that is there has the checksum %.100q, not %q", checksum, want)
+		}
+		return nil
+	}
+	made := partsTag.FindStringSubmatch(tag)
+	switch {
+	case made == nil:
+		return nil
+	case made[1] != strconv.Itoa(c.parts):
+		return fmt.Errorf("the file that is there has %s parts by its ETag %s, not %d", made[1], tag, c.parts)
+	case c.wantTag != "" && !sameTag(tag, c.wantTag):
+		return fmt.Errorf("the file that is there has the ETag %s, not %s; if this store's ETags are not made of those of the parts, set Options.OpaqueETags", tag, c.wantTag)
+	}
+	return nil
+}
+
+// partsTag is the form of an ETag that is made of those of the parts.
+var partsTag = regexp.MustCompile(`^"?[0-9a-fA-F]{32}-([0-9]{1,5})"?$`)
+
+// sameTag reports whether two ETags are the same and not empty. Quotes are left
+// out in the answers of some stores, and some write upper case.
+func sameTag(x, y string) bool {
+	return x != "" && strings.EqualFold(strings.Trim(x, `"`), strings.Trim(y, `"`))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // uploaded is a large file of two parts, ready to be finished.
@@ -42,13 +43,15 @@ func TestFinishWithoutAnAnswer(t *testing.T) {
 		{"done, all answers lost", map[string]strike{complete: lose}, nil, true},
 		{"done, all answers cut", map[string]strike{complete: cut}, nil, true},
 		{"done, answered by a gateway", map[string]strike{complete: loseTo(http.StatusGatewayTimeout)}, nil, true},
-		{"done, the file may not be read", map[string]strike{complete: lose, head: denied}, nil, true},
+		{"done, answered by Cloudflare", map[string]strike{complete: loseTo(524)}, nil, true},
+		{"done, the file may not be read", map[string]strike{complete: lose, head: denied}, sluice.ErrFinishUnknown, true},
 		{"done, the parts may not be listed", map[string]strike{complete: lose, look: denied}, nil, true},
 		{"done, neither", map[string]strike{complete: lose, head: denied, look: denied}, sluice.ErrFinishUnknown, true},
 		{"done, the store goes down", map[string]strike{complete: lose, head: down, look: down}, sluice.ErrFinishUnknown, true},
 		{"never arrived", map[string]strike{complete: drop}, sluice.ErrFinishUnknown, false},
-		{"200 with an error", map[string]strike{complete: answer(http.StatusOK, "InternalError")}, errCertain, false},
-		{"busy for ever", map[string]strike{complete: down}, errCertain, false},
+		{"200 with an error", map[string]strike{complete: answer(http.StatusOK, "InternalError")}, sluice.ErrFinishUnknown, false},
+		{"busy for ever", map[string]strike{complete: down}, sluice.ErrFinishUnknown, false},
+		{"refused", map[string]strike{complete: answer(http.StatusForbidden, "AccessDenied")}, errCertain, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var faults []*fault
@@ -58,7 +61,7 @@ func TestFinishWithoutAnAnswer(t *testing.T) {
 			p := newProxy(t, false, faults...)
 			b := newBackend(t, p.URL, newBucket(t), nil)
 			direct := newBackend(t, server.URL, b.client.bucket, nil)
-			data := random(minPart + 10)
+			data := testutil.Content(minPart + 10)
 			f, receipts := uploaded(t, b, "a", data)
 			file, err := f.Finish(t.Context(), receipts, nil)
 			switch c.outcome {
@@ -106,7 +109,7 @@ func loseTo(status int) strike {
 func TestLostFinishIsLookedUpFirst(t *testing.T) {
 	p := newProxy(t, false, &fault{calls: "CompleteMultipartUpload", times: 1, strike: lose})
 	b := newBackend(t, p.URL, newBucket(t), nil)
-	f, receipts := uploaded(t, b, "a", random(minPart+10))
+	f, receipts := uploaded(t, b, "a", testutil.Content(minPart+10))
 	file, err := f.Finish(t.Context(), receipts, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, p.count("CompleteMultipartUpload"))
@@ -114,9 +117,10 @@ func TestLostFinishIsLookedUpFirst(t *testing.T) {
 	require.Equal(t, header.Get("Etag"), `"`+file.ID+`"`)
 }
 
-// The finish is done and its answer lost, and another file of the name is there: it is not taken for ours.
+// The finish is done and its answer lost, and another file of the name is
+// there: it is not taken for ours.
 func TestAnotherFileIsNotTakenForTheFinishedOne(t *testing.T) {
-	data := random(minPart + 10)
+	data := testutil.Content(minPart + 10)
 	bucket := newBucket(t)
 	direct := newBackend(t, server.URL, bucket, nil)
 	other := bytes.Clone(data)
@@ -138,30 +142,32 @@ func TestAnotherFileIsNotTakenForTheFinishedOne(t *testing.T) {
 	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 }
 
-// A finish whose answer was lost may still be at work in the store, whatever it says to the next one.
+// A finish whose answer was lost may still be at work in the store, whatever it
+// says to the next one.
 func TestRefusalAfterALostFinishProvesNothing(t *testing.T) {
 	const complete = "CompleteMultipartUpload"
 	p := newProxy(t, false,
 		&fault{calls: complete, times: 1, strike: drop},
 		&fault{calls: complete, strike: answer(http.StatusForbidden, "AccessDenied")})
 	b := newBackend(t, p.URL, newBucket(t), nil)
-	f, receipts := uploaded(t, b, "a", random(minPart+10))
+	f, receipts := uploaded(t, b, "a", testutil.Content(minPart+10))
 	_, err := f.Finish(t.Context(), receipts, nil)
 	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
 	require.ErrorContains(t, err, "AccessDenied")
 }
 
-// Somebody else has cancelled the upload.
-func TestFinishOfACancelledUploadFails(t *testing.T) {
+// Another program has cancelled the upload: nothing tells that from a finish that
+// a proxy sent twice.
+func TestFinish_IsUnknownIfTheUploadIsGone(t *testing.T) {
 	b := newBackend(t, server.URL, newBucket(t), nil)
-	f, receipts := uploaded(t, b, "a", random(minPart+10))
+	f, receipts := uploaded(t, b, "a", testutil.Content(minPart+10))
 	again, err := b.ResumeLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize}, f.Info().ID)
 	require.NoError(t, err)
 	require.NoError(t, again.Cancel(t.Context()))
 	_, err = f.Finish(t.Context(), receipts, nil)
 	require.ErrorContains(t, err, "NoSuchUpload")
-	require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
-	require.NoError(t, f.Cancel(t.Context()))
+	require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
 }
 
 // Once the request is out, the end of the context does not lose the answer.
@@ -180,7 +186,7 @@ func TestFinishOutlivesItsContext(t *testing.T) {
 		},
 	})
 	b := newBackend(t, p.URL, newBucket(t), nil)
-	data := random(minPart + 10)
+	data := testutil.Content(minPart + 10)
 	f, receipts := uploaded(t, b, "a", data)
 	_, err := f.Finish(ctx, receipts, nil)
 	require.NoError(t, err)
@@ -199,7 +205,7 @@ func TestCancelWaitsForNoFinish(t *testing.T) {
 		},
 	})
 	b := newBackend(t, p.URL, newBucket(t), nil)
-	f, receipts := uploaded(t, b, "a", random(minPart+10))
+	f, receipts := uploaded(t, b, "a", testutil.Content(minPart+10))
 	done := make(chan error)
 	go func() {
 		_, err := f.Finish(t.Context(), receipts, nil)
@@ -221,8 +227,11 @@ func TestSingleUploadWithoutAnAnswer(t *testing.T) {
 		known   bool
 	}{
 		{"done", lose, FileOptions{}, true},
+		{"done, answered by Cloudflare", loseTo(524), FileOptions{}, true},
+		{"done, without a tag", lose, FileOptions{OmitSluiceID: true}, true},
+		{"done, where there was no file", lose, FileOptions{CreateOnly: true}, true},
+		{"done, for one that may be another's", lose, FileOptions{CreateOnly: true, OmitSluiceID: true}, false},
 		{"never arrived", drop, FileOptions{}, false},
-		{"done, for one that may be another's", lose, FileOptions{CreateOnly: true}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newProxy(t, false, &fault{calls: "PutObject", strike: c.strike})

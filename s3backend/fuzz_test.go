@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/hostile"
 )
 
 // fuzzTransport is a transport made of a function.
@@ -21,12 +22,16 @@ type fuzzTransport func(*http.Request) (*http.Response, error)
 
 func (f fuzzTransport) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Whatever one call answers (status, headers, XML), nothing panics, hangs, or is taken for what it is not.
+// Whatever one call answers (status, headers, XML), nothing panics, hangs, or
+// is taken for what it is not.
 func FuzzAnswers(f *testing.F) {
 	for i, call := range everyCall {
 		f.Add(uint8(i), 200, "", "t", `<ListPartsResult><IsTruncated>true</IsTruncated><Part><PartNumber>2</PartNumber><Size>-1</Size></Part></ListPartsResult>`)
 		f.Add(uint8(i), 200, "", "", `<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>%zz</NextKeyMarker></ListMultipartUploadsResult>`)
 		f.Add(uint8(i), 200, "", "t", `<?xml version="1.0"?><Error><Code>InternalError</Code></Error>`)
+		for _, bomb := range hostile.Bombs {
+			f.Add(uint8(i), 200, "", "t", bomb.Seed())
+		}
 		f.Add(uint8(i), 503, "7", "t", `<Error><Code>SlowDown</Code><Message>`+call+`</Message></Error>`)
 		f.Add(uint8(i), 301, "soon", "t", `<Error><Code>PermanentRedirect</Code><Region>eu</Region></Error>`)
 		f.Add(uint8(i), 403, "Fri, 31 Dec 1999 23:59:59 GMT", "t", `<Error><Code>RequestTimeTooSkewed</Code></Error>`)
@@ -77,11 +82,11 @@ func FuzzCheck(f *testing.F) {
 	f.Add("file", "text/plain", "key", "value", "class", int64(1))
 	f.Add("", "\r\n", "a b", "\x00", "\n", int64(-2))
 	f.Add("a/../b", "", "A", strings.Repeat("v", 2048), "", int64(5<<40+1))
-	b, err := New(f.Context(), "data", &Options{Endpoint: "https://store.test", Region: "r", Credentials: new(issuer)})
+	b, err := New(f.Context(), "data", &Options{Endpoint: "https://store.test", Region: "r", Credentials: NewCredentials(new(issuer))})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, contentType, key, value, class string, size int64) {
 		b := b.With(FileOptions{StorageClass: class, CacheControl: value, Tags: map[string]string{key: value}})
-		spec := sluice.FileSpec{Name: name, Size: size, ContentType: contentType, Info: map[string]string{key: value}}
+		spec := sluice.FileSpec{Name: name, Size: size, ContentType: contentType, Metadata: map[string]string{key: value}}
 		h, err := b.describe(spec)
 		require.Equal(t, err == nil, b.Check(spec) == nil)
 		if err != nil {
@@ -114,7 +119,7 @@ func FuzzOptions(f *testing.F) {
 			return // the environment is asked
 		}
 		b, err := New(t.Context(), bucket, &Options{
-			Endpoint: endpoint, Region: region, Credentials: new(issuer), MaxFile: maxFile, MaxParts: maxParts, Retry: sluice.Retry{Budget: time.Duration(budget)},
+			Endpoint: endpoint, Region: region, Credentials: NewCredentials(new(issuer)), MaxFile: maxFile, MaxParts: maxParts, Retry: sluice.Retry{Budget: time.Duration(budget)},
 		})
 		if err != nil {
 			require.True(t, strings.HasPrefix(err.Error(), "s3backend: "), err)

@@ -34,7 +34,8 @@ var everyCall = []string{
 	"PutObject", "HeadObject", "GetObject",
 }
 
-// honestly answers as a store does that has one unfinished upload. What HeadObject looks up was lost.
+// honestly answers as a store does that has one unfinished upload. What
+// HeadObject looks up was lost.
 func honestly(call string, req *http.Request) (*http.Response, error) {
 	name := callOf(req)
 	if call == "HeadObject" && (name == "PutObject" || name == "CompleteMultipartUpload") {
@@ -51,8 +52,14 @@ func honestly(call string, req *http.Request) (*http.Response, error) {
 	if name == "ListParts" && req.URL.Query().Has("max-parts") { // after it was cancelled
 		status, body = http.StatusNotFound, "<Error><Code>NoSuchUpload</Code></Error>"
 	}
+	h := http.Header{"Etag": {"t"}, "Content-Length": {"10"}}
+	if req.Header.Get("Range") != "" {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", "bytes 0-9/10")
+	}
+	echoEncryption(h, req.Header)
 	return &http.Response{
-		StatusCode: status, Header: http.Header{"Etag": {"t"}, "Content-Length": {"10"}},
+		StatusCode: status, Header: h,
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
 	}, nil
 }
@@ -68,7 +75,7 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	require.NoError(t, err)
 	plain, err := New(t.Context(), "data", &Options{
 		Endpoint: "https://store.test", Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second}, Transport: rt, Logger: log,
-		Credentials: credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession),
+		Credentials: NewCredentials(credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession)),
 	})
 	require.NoError(t, err)
 	b, data := plain.With(FileOptions{Encryption: customer}), []byte("0123456789")
@@ -91,50 +98,82 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	}
 	r, err := f.UploadPart(t.Context(), part(1, data))
 	note(err)
-	_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Size: 10, Tag: "t", Digests: part(1, data).Digests}}, nil)
+	_, err = f.Finish(t.Context(), []sluice.Receipt{{Number: 1, Size: 10, ETag: "t", Digests: part(1, data).Digests}}, nil)
 	note(err)
-	if d, err := b.Open(t.Context(), "a"); err != nil {
-		note(err)
-	} else {
-		_, err := io.ReadAll(io.LimitReader(d, 1<<10))
-		note(err)
-		said = append(said, d)
-		_ = d.Close()
-	}
+	_, err = b.Stat(t.Context(), "a")
+	note(err)
+	stored := sluice.StoredFile{File: sluice.File{ID: "t", Name: "a", Size: 10}, ETag: "t"}
+	note(b.ReadRange(t.Context(), stored, sluice.NewRange(0, 10)))
 	return append(said, f, f.Info(), r)
 }
 
 // Whatever any call answers, nothing hangs, follows, grows, or lets a secret out.
 func TestAHostileStoreGetsNothing(t *testing.T) {
-	s := hostile.Subject{
+	hostileStore().Test(t)
+}
+
+func hostileStore() *hostile.Subject {
+	return &hostile.Subject{
 		Calls: everyCall, CallOf: callOf, Honest: honestly, Every: makeEveryCall, Hosts: []string{"data.store.test"}, Known: canarySecret,
 		Secrets: []string{
 			canarySecret, canarySession, canaryKey, url.QueryEscape(canarySession),
 			base64.StdEncoding.EncodeToString([]byte(canaryKey)), hex.EncodeToString([]byte(canaryKey)), fmt.Sprint([]byte(canaryKey))[1:30],
 		},
-		// Cancel looks whether the upload is gone. What HeadObject does not find leaves the outcome unknown, which is an
-		// error by itself, and a part is what its headers say it is.
+		Slow: func(call string) bool { return call == "CompleteMultipartUpload" },
+		// Cancel looks whether the upload is gone. What HeadObject does not
+		// find leaves the outcome unknown, which is an error too, and a
+		// part is what its headers say it is.
 		Deaf: func(call string, a hostile.Answer) bool {
 			return call == "AbortMultipartUpload" || (call == "UploadPart" || call == "PutObject") && a.Name == "cut"
 		},
 		Patterns: []*regexp.Regexp{regexp.MustCompile(`Signature=[0-9a-f]{16}`)},
 	}
-	s.Test(t)
+}
+
+func TestDrippingAnswers_AreGivenUpUnderARateCapToo(t *testing.T) {
+	hostileStore().TestRateCap(t, func(t *testing.T, rt http.RoundTripper, o *sluice.Options) error {
+		b, err := New(t.Context(), "data", &Options{
+			Endpoint: "https://store.test", Region: "us-east-1", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Second}, Transport: rt,
+			Credentials: NewCredentials(credentials.NewStaticCredentialsProvider("id", canarySecret, canarySession)),
+		})
+		require.NoError(t, err)
+		b.limits.MinPart = 10
+		o.PartSize, o.PageSize, o.MemoryLimit = 10, 10, 40
+		_, err = sluice.Upload(t.Context(), b, "a", o, func(w io.Writer) error {
+			_, err := io.WriteString(w, "01234567890123456789")
+			return err
+		})
+		return err
+	})
 }
 
 func connectTo(t *testing.T) hostile.Connect {
+	return connectAnd(t, func(b *Backend) error {
+		_, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
+		return err
+	})
+}
+
+func connectAnd(t *testing.T, call func(*Backend) error) hostile.Connect {
 	return func(endpoint string, rt http.RoundTripper, plainHTTP bool) error {
 		o := &Options{
 			Endpoint: endpoint, Region: "us-east-1", Transport: rt, AllowPlainHTTP: plainHTTP, PathStyle: true, Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond},
-			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
+			Credentials: NewCredentials(credentials.NewStaticCredentialsProvider("id", "key", "")),
 		}
 		b, err := New(t.Context(), "data", o)
 		if err != nil {
 			return err
 		}
-		_, err = b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "a", Size: sluice.UnknownSize})
-		return err
+		return call(b)
 	}
+}
+
+func TestProxies_LeaveNothingBehind(t *testing.T) {
+	hostile.TestProxies(t, connectTo(t))
+	hostile.TestProxies(t, connectAnd(t, func(b *Backend) error {
+		_, err := b.Stat(t.Context(), "a")
+		return err
+	}))
 }
 
 func TestCertificatesAreVerified(t *testing.T) { hostile.TestCertificates(t, connectTo(t)) }

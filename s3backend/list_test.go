@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,13 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // overOnePage is more than a page of a list holds (S3 API reference: 1000).
 const overOnePage = 1003
 
-// The server of the tests refuses its own markers (versitygw 1.8.0), so the pages are written down here as the API
-// reference has them.
+// The server of the tests refuses its own markers (versitygw 1.8.0), so the
+// pages are written down here as the API reference has them.
 func TestListOfUploadsGoesOverPages(t *testing.T) {
 	const upload = `<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>`
 	p := newProxy(t, false, &fault{strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -109,7 +112,8 @@ func TestAWrongPageIsAskedForAgain(t *testing.T) {
 		require.NoError(t, err)
 		again, err := b.ResumeLargeFile(t.Context(), spec, "")
 		require.NoError(t, err)
-		require.Equal(t, f.Info(), again.Info())
+		require.Equal(t, f.Info().ID, again.Info().ID)
+		require.Equal(t, f.Info().Stored, again.Info().Stored)
 		require.Equal(t, 2, p.count(list))
 	}
 }
@@ -120,7 +124,7 @@ func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
 	require.NoError(t, err)
 	var want []sluice.StoredPart
 	for _, n := range []int{2, 1} {
-		r, err := f.UploadPart(t.Context(), part(n, random(n)))
+		r, err := f.UploadPart(t.Context(), part(n, testutil.Content(n)))
 		require.NoError(t, err)
 		want = append([]sluice.StoredPart{{Receipt: r}}, want...)
 	}
@@ -135,4 +139,128 @@ func TestPartsTellsWhatIsStoredAndWhen(t *testing.T) {
 	require.NoError(t, f.Cancel(t.Context()))
 	_, err = b.Parts(t.Context(), u)
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// lists answers lists of uploads and objects of these names, two a page, in the ways of stores.
+type lists struct {
+	names   []string
+	escapes func(asked bool) bool // whether keys are escaped
+	says    bool                  // the answer says that they are
+	prefix  func(name, prefix string) bool
+	refuses int // the status of a list without a prefix, if not 0
+}
+
+func (l lists) serve(_ *testing.T, w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	q := r.URL.Query()
+	if q.Get("prefix") == "" && l.refuses != 0 {
+		writeError(w, l.refuses, "AccessDenied")
+		return
+	}
+	show := func(key string) string { return key }
+	escaped := l.escapes(q.Get("encoding-type") == "url")
+	if escaped {
+		show = url.QueryEscape
+	}
+	root, entry, from := "ListMultipartUploadsResult", "Upload", q.Get("key-marker")
+	if !q.Has("uploads") {
+		root, entry, from = "ListBucketResult", "Contents", q.Get("continuation-token")
+	}
+	fmt.Fprintf(w, "<%s>", root)
+	if escaped && l.says {
+		fmt.Fprint(w, "<EncodingType>url</EncodingType>")
+	}
+	n := 0
+	for _, name := range l.names {
+		if name <= from || !l.prefix(name, q.Get("prefix")) {
+			continue
+		}
+		if n == 2 {
+			marker := from
+			if l.says {
+				marker = show(from)
+			}
+			fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextContinuationToken>%s</NextContinuationToken>", marker, from)
+			break
+		}
+		n, from = n+1, name
+		fmt.Fprintf(w, `<%s><Key>%s</Key><UploadId>id</UploadId><ETag>"e"</ETag></%[1]s>`, entry, show(name))
+	}
+	fmt.Fprintf(w, "</%s>", root)
+}
+
+// listed returns the names of unfinished uploads and those of files.
+func listed(t *testing.T, l lists, prefix string) (uploads, files []string, err error) {
+	b := newBackend(t, newProxy(t, false, &fault{strike: l.serve}).URL, "data", nil)
+	for u, failed := range b.Unfinished(t.Context(), prefix) {
+		if failed != nil {
+			err = failed
+			break
+		}
+		uploads = append(uploads, u.Spec.Name)
+	}
+	for f, failed := range b.List(t.Context(), prefix) {
+		if failed == nil {
+			files = append(files, f.Name)
+		}
+	}
+	return uploads, files, err
+}
+
+var oddNames = []string{"a b", "a%20b", "a%zz", "a+b", "plain", "plain+", "plain2", "ü"}
+
+func TestLists_TellEscapedNamesFromOthersByEvidence(t *testing.T) {
+	never := func(bool) bool { return false }
+	asked := func(asked bool) bool { return asked }
+	for store, l := range map[string]lists{
+		"escapes and says so":         {escapes: asked, says: true},
+		"escapes and does not say so": {escapes: asked},
+		"does not know encoding-type": {escapes: never},
+		"escapes always, and says so": {escapes: func(bool) bool { return true }, says: true},
+	} {
+		t.Run(store, func(t *testing.T) {
+			l.names, l.prefix = oddNames, strings.HasPrefix
+			for _, prefix := range []string{"", "a", "a%", "a+", "pl", "ü", "none"} {
+				var want []string
+				for _, name := range oddNames {
+					if strings.HasPrefix(name, prefix) {
+						want = append(want, name)
+					}
+				}
+				uploads, files, err := listed(t, l, prefix)
+				require.NoError(t, err)
+				require.Equal(t, want, uploads, "prefix %q", prefix)
+				require.Equal(t, want, files, "prefix %q", prefix)
+			}
+		})
+	}
+}
+
+// MinIO's way: an exact name, or all of them.
+func exactly(name, prefix string) bool { return prefix == "" || name == prefix }
+
+func TestUnfinished_FindsByPrefixWhereTheStoreListsExactNamesOnly(t *testing.T) {
+	l := lists{names: oddNames, escapes: func(asked bool) bool { return asked }, says: true, prefix: exactly}
+	for prefix, want := range map[string][]string{
+		"plain": {"plain", "plain+", "plain2"}, "pl": {"plain", "plain+", "plain2"}, "ü": {"ü"}, "none": nil, "": oddNames,
+	} {
+		uploads, _, err := listed(t, l, prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, uploads, "prefix %q", prefix)
+	}
+}
+
+// Credentials may be good for names of a prefix only.
+func TestUnfinished_TakesTheListByPrefixWhereNoOtherIsAllowed(t *testing.T) {
+	l := lists{names: oddNames, escapes: func(asked bool) bool { return asked }, says: true, prefix: strings.HasPrefix, refuses: http.StatusForbidden}
+	uploads, _, err := listed(t, l, "plain2")
+	require.NoError(t, err)
+	require.Equal(t, []string{"plain2"}, uploads)
+	_, _, err = listed(t, l, "none")
+	require.ErrorContains(t, err, "s3:ListBucketMultipartUploads", "there may be some that the store does not list")
+	l.refuses = http.StatusNotImplemented
+	_, _, err = listed(t, l, "none")
+	require.ErrorContains(t, err, "501", "any other failure is one")
+	uploads, _, err = listed(t, l, "plain2")
+	require.ErrorContains(t, err, "501")
+	require.Equal(t, []string{"plain2"}, uploads, "what was found is kept")
 }

@@ -11,63 +11,105 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
-// Options are how a store is reached. The zero value, or nil, is Amazon S3 with what the usual AWS environment
-// and files say.
+// Credentials are what requests are signed with. They are shown by no formatter,
+// encoder, log or error, wherever they are. The zero value stands for the usual
+// chain of the AWS environment and files: variables, profile, web identity,
+// container, instance.
+type Credentials struct {
+	provider secret.Value[aws.CredentialsProvider]
+}
+
+// NewCredentials returns the credentials that a provider issues.
+func NewCredentials(provider aws.CredentialsProvider) Credentials {
+	return Credentials{secret.New(provider)}
+}
+
+// String says nothing about the credentials.
+func (Credentials) String() string { return "s3 credentials" }
+
+// Format prints [Credentials.String] for every verb.
+func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// MarshalText returns [Credentials.String].
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// LogValue is [Credentials.String].
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Options are how a store is reached. The zero value, or nil, is Amazon S3 with
+// what the usual AWS environment and files say.
 type Options struct {
-	// Endpoint is the URL of the store, without the bucket. "" is AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the
-	// profile's endpoint_url, and without any of them Amazon S3 in the region.
+	// Endpoint is the URL of the store, without the bucket. "" is
+	// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url, and
+	// without any of them Amazon S3 in the region.
 	Endpoint string
-	// Region is what requests are signed for. "" is what the AWS environment and files say, and for an
-	// endpoint given where they say nothing "us-east-1".
+	// Region is what requests are signed for. "" is what the AWS environment
+	// and files say, and for an endpoint given where they say nothing
+	// "us-east-1".
 	Region string
-	// PathStyle puts the bucket in the path instead of the host name. That is done without asking where a
-	// host name cannot carry it: for an IP address, for localhost, and for a bucket whose name has a dot or
-	// is no host name.
+	// PathStyle puts the bucket in the path instead of the host name. That is
+	// done without asking where a host name cannot carry it: for an IP address,
+	// for localhost, and for a bucket whose name has a dot or is no host name.
 	PathStyle bool
 
-	// Credentials sign the requests. nil is the usual chain of the AWS environment and files: variables,
-	// profile, web identity, container, instance. They are shown by no String, log or error.
-	Credentials aws.CredentialsProvider
+	// Credentials sign the requests.
+	Credentials Credentials
 
-	// AllowPlainHTTP permits an endpoint of plain http off this machine. Signatures, customer keys and the
-	// data are then readable on the network.
+	// AllowPlainHTTP permits an endpoint of plain http off this machine.
+	// Signatures, customer keys and the data are then readable on the network.
 	AllowPlainHTTP bool
-	// UnsignedPayload gives every part a CRC-32C instead of a SHA-256, and leaves the bytes out of the
-	// signature: less work for the processor. The endpoint must be https, so that nobody can change them.
-	UnsignedPayload bool
+	// Checksum selects the digest that bytes are sent with. The default suits every
+	// store that is known.
+	Checksum Checksum
 
 	// MaxParts is the most parts of a large file. 0 is 10,000; some stores take 1,000.
 	MaxParts int
 	// MaxFile is the largest file in bytes. 0 is 5 TiB.
 	MaxFile int64
 
-	// Transport carries the requests. nil is one of the Backend's own: HTTP/1.1, so that each upload has a
-	// connection to itself, with as many idle connections as there are uploads. Of an [http.Client] give the
+	// EqualParts configures a store whose large files have parts of one size, the
+	// last one excepted, which is not larger. It is set for Cloudflare R2, by the
+	// endpoint's name. A stream is then as long as MaxParts parts of its first
+	// size carry: set the stream's PartSize, MaxSize or Size for a longer one.
+	EqualParts bool
+
+	// OpaqueETags says that the store makes the ETags of large files in its own way,
+	// and not of the ETags of the parts, or that those of the parts are not MD5s of
+	// their bytes. They are not compared then. It is needed for Alibaba OSS and Lyve
+	// Cloud.
+	OpaqueETags bool
+
+	// Transport carries the requests. nil is one of the Backend's own:
+	// HTTP/1.1, so that each upload has a connection to itself, with as many
+	// idle connections as there are uploads. Of an [http.Client] give the
 	// Transport: redirects are not followed and no cookies are kept.
 	Transport http.RoundTripper
 
 	// UserAgent is put before the package's own.
 	UserAgent string
 
-	// Logger is told of retries, at debug level, and of starts whose answer was lost, as warnings. nil is
-	// silent. Credentials and signatures are never logged.
+	// Logger is told of retries, at debug level, of checksums that the store rejects
+	// or does not confirm, at info level, and of starts whose answer was lost, as
+	// warnings. nil is silent. Credentials and signatures are never
+	// logged.
 	Logger *slog.Logger
 
 	// Retry is how failures are met.
 	Retry sluice.Retry
 }
 
-// Limits of Amazon S3 (S3 user guide, "Multipart upload limits": documented). It has taken larger files than 5 TiB
-// since, other stores have not.
+// Limits of Amazon S3 (S3 user guide, "Multipart upload limits": documented).
+// It has taken larger files than 5 TiB since, other stores have not.
 const (
 	minPart         = 5 << 20
 	maxPart         = 5 << 30
@@ -75,7 +117,8 @@ const (
 	defaultMaxFile  = 5 << 40
 )
 
-// resolve fills the defaults, from the AWS environment and files where they are asked, and validates.
+// resolve fills the defaults, from the AWS environment and files where they are
+// asked, and validates.
 func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options, error) {
 	var r Options
 	if o != nil {
@@ -83,7 +126,8 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	}
 	switch {
 	case bucket == "" || strings.ContainsAny(bucket, "/?#%\\ ") || strings.ContainsFunc(bucket, notPrintable):
-		return nil, r, fmt.Errorf("s3backend: bucket name %q cannot be", bucket)
+		return nil, r, fmt.Errorf("s3backend: bucket name %q is invalid: it must not be empty or contain spaces, control characters,"+
+			" non-ASCII characters or any of /?#%%\\", bucket)
 	case r.MaxParts < 0:
 		return nil, r, fmt.Errorf("s3backend: Options.MaxParts %d is negative", r.MaxParts)
 	case r.MaxFile < 0:
@@ -96,11 +140,13 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 		return nil, r, err
 	}
 	endpoint, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP)
-	if err == nil && r.UnsignedPayload && endpoint.Scheme != "https" {
-		err = fmt.Errorf("URL %s: with Options.UnsignedPayload it must be https", exchange.CleanURL(r.Endpoint))
-	}
 	if err != nil {
 		return nil, r, fmt.Errorf("s3backend: endpoint: %w", err)
+	}
+	secure := endpoint.Scheme == "https"
+	sums, err := r.Checksum.checksums(secure)
+	if err != nil {
+		return nil, r, fmt.Errorf("s3backend: %w", err)
 	}
 	if r.Transport == nil {
 		r.Transport = exchange.NewTransport()
@@ -113,10 +159,13 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	}
 	r.UserAgent += "sluice-s3backend"
 	c := &client{
-		transport: r.Transport, bucket: bucket, region: r.Region, credentials: r.Credentials,
+		transport: r.Transport, bucket: bucket, region: r.Region, credentials: r.Credentials.provider.Reveal(),
 		userAgent: r.UserAgent, log: r.Logger, policy: retry.Of(r.Retry),
+		protection: &protection{list: sums, confirmed: make([]atomic.Bool, len(sums)), secure: secure, log: r.Logger},
 	}
 	c.place(endpoint, r.PathStyle)
+	// Of every jurisdiction (Cloudflare R2, "S3 API compatibility": documented).
+	r.EqualParts = r.EqualParts || strings.HasSuffix(strings.ToLower(endpoint.Hostname()), ".r2.cloudflarestorage.com")
 	return c, r, nil
 }
 
@@ -125,8 +174,9 @@ func (o *Options) ask(ctx context.Context) error {
 	if o.Endpoint == "" {
 		o.Endpoint = os.Getenv("AWS_ENDPOINT_URL_S3")
 	}
-	if o.Endpoint == "" || o.Region == "" || o.Credentials == nil {
-		said, err := config.LoadDefaultConfig(ctx)
+	provider := o.Credentials.provider.Reveal()
+	if o.Endpoint == "" || o.Region == "" || provider == nil {
+		said, err := environment(ctx)
 		if err != nil {
 			return fmt.Errorf("s3backend: reading the AWS environment and files: %w", err)
 		}
@@ -136,12 +186,15 @@ func (o *Options) ask(ctx context.Context) error {
 		if o.Region == "" {
 			o.Region = said.Region
 		}
-		if o.Credentials == nil {
-			o.Credentials = said.Credentials
+		if provider == nil {
+			if err := checkEnvironment(); err != nil {
+				return err
+			}
+			provider = &chain{provider: said.Credentials}
 		}
 	}
 	if o.Region == "" && o.Endpoint == "" {
-		return errors.New("s3backend: no region: set AWS_REGION, region in the AWS profile, or Options.Region")
+		return errors.New("s3backend: no region: set Options.Region, AWS_REGION, or region in the AWS profile")
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
@@ -152,9 +205,10 @@ func (o *Options) ask(ctx context.Context) error {
 			o.Endpoint += ".cn"
 		}
 	}
-	if _, cached := o.Credentials.(*aws.CredentialsCache); !cached {
-		o.Credentials = aws.NewCredentialsCache(o.Credentials)
+	if _, cached := provider.(invalidator); !cached {
+		provider = aws.NewCredentialsCache(provider)
 	}
+	o.Credentials = NewCredentials(provider)
 	return nil
 }
 
@@ -169,6 +223,7 @@ func (c *client) place(endpoint *url.URL, pathStyle bool) {
 		c.base.Path += "/" + c.bucket
 	} else {
 		c.base.Host = c.bucket + "." + c.base.Host
+		c.inHost = !strings.Contains(host, ".amazonaws.com")
 	}
 }
 

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/s3server"
+	"github.com/c1508ce4/sluice/internal/engines"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
 // awsEnvironment is an AWS environment with nothing in it, but for a folder of files.
@@ -35,9 +37,9 @@ func awsEnvironment(t *testing.T, config, keys string) {
 
 func TestEverythingFromTheEnvironment(t *testing.T) {
 	awsEnvironment(t, "", "")
-	t.Setenv("AWS_ACCESS_KEY_ID", s3server.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", s3server.SecretKey)
-	t.Setenv("AWS_REGION", s3server.Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", engines.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", engines.SecretKey)
+	t.Setenv("AWS_REGION", engines.Region)
 	t.Setenv("AWS_ENDPOINT_URL_S3", server.URL)
 	b, err := New(t.Context(), newBucket(t), nil)
 	require.NoError(t, err)
@@ -47,8 +49,8 @@ func TestEverythingFromTheEnvironment(t *testing.T) {
 
 func TestEverythingFromAProfile(t *testing.T) {
 	awsEnvironment(t,
-		"[profile backup]\nregion = "+s3server.Region+"\nendpoint_url = "+server.URL+"\n",
-		"[backup]\naws_access_key_id = "+s3server.AccessKey+"\naws_secret_access_key = "+s3server.SecretKey+"\n")
+		"[profile backup]\nregion = "+engines.Region+"\nendpoint_url = "+server.URL+"\n",
+		"[backup]\naws_access_key_id = "+engines.AccessKey+"\naws_secret_access_key = "+engines.SecretKey+"\n")
 	t.Setenv("AWS_PROFILE", "backup")
 	b, err := New(t.Context(), newBucket(t), nil)
 	require.NoError(t, err)
@@ -93,23 +95,36 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+func TestEqualParts_AreSetForR2(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"https://0123abcd.r2.cloudflarestorage.com":    true,
+		"https://0123abcd.eu.R2.cloudflarestorage.com": true,
+		"https://r2.cloudflarestorage.com.example":     false,
+		"https://s3.eu-central-1.amazonaws.com":        false,
+	} {
+		b := newBackend(t, endpoint, "data", nil)
+		require.Equal(t, want, b.Limits().EqualParts, endpoint)
+		require.True(t, newBackend(t, endpoint, "data", &Options{EqualParts: true}).Limits().EqualParts)
+	}
+}
+
 func TestBadOptionsAreRefused(t *testing.T) {
 	awsEnvironment(t, "", "")
 	for want, c := range map[string]struct {
 		bucket  string
 		options *Options
 	}{
-		"no region":                             {"data", nil},
-		`bucket name "" cannot be`:              {"", &Options{Region: "r"}},
-		`bucket name "a/b" cannot be`:           {"a/b", &Options{Region: "r"}},
-		"Options.MaxParts -1 is negative":       {"data", &Options{Region: "r", MaxParts: -1}},
-		"Options.MaxFile -1 is negative":        {"data", &Options{Region: "r", MaxFile: -1}},
-		"Attempts -1 is negative":               {"data", &Options{Region: "r", Retry: sluice.Retry{Attempts: -1}}},
-		"plain http would show the credentials": {"data", &Options{Endpoint: "http://store.example"}},
-		"carries a user":                        {"data", &Options{Endpoint: "https://u:p@store.example"}},
-		"neither https nor http":                {"data", &Options{Endpoint: "ftp://store.example"}},
-		"has a query or a fragment":             {"data", &Options{Endpoint: "https://store.example/?a=b"}},
-		"must be https":                         {"data", &Options{Endpoint: "http://127.0.0.1:1", UnsignedPayload: true}},
+		"no region":                              {"data", nil},
+		`bucket name "" is invalid`:              {"", &Options{Region: "r"}},
+		`"a/b" is invalid: it must not be empty`: {"a/b", &Options{Region: "r"}},
+		"Options.MaxParts -1 is negative":        {"data", &Options{Region: "r", MaxParts: -1}},
+		"Options.MaxFile -1 is negative":         {"data", &Options{Region: "r", MaxFile: -1}},
+		"Attempts -1 is negative":                {"data", &Options{Region: "r", Retry: sluice.Retry{Attempts: -1}}},
+		"plain http would show the credentials":  {"data", &Options{Endpoint: "http://store.example"}},
+		"carries a user":                         {"data", &Options{Endpoint: "https://u:p@store.example"}},
+		"neither https nor http":                 {"data", &Options{Endpoint: "ftp://store.example"}},
+		"has a query or a fragment":              {"data", &Options{Endpoint: "https://store.example/?a=b"}},
+		`Options.Checksum "crc64" is unknown`:    {"data", &Options{Endpoint: "http://127.0.0.1:1", Checksum: "crc64"}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			_, err := New(t.Context(), c.bucket, c.options)
@@ -138,14 +153,15 @@ func TestBadFilesAreRefused(t *testing.T) {
 		"size -2 is negative":            {spec: sluice.FileSpec{Name: "a", Size: -2}},
 		"stream too large":               {spec: sluice.FileSpec{Name: "a", Size: 5<<40 + 1}},
 		"content type":                   {spec: sluice.FileSpec{Name: "a", ContentType: "text/ö"}},
-		`info key "a b"`:                 {spec: sluice.FileSpec{Name: "a", Info: map[string]string{"a b": "c"}}},
-		"given twice":                    {spec: sluice.FileSpec{Name: "a", Info: map[string]string{"a": "b", "A": "c"}}},
-		"not plain ASCII without spaces": {spec: sluice.FileSpec{Name: "a", Info: map[string]string{"a": "ö"}}},
-		"over the limit of 2048 bytes":   {spec: sluice.FileSpec{Name: "a", Info: map[string]string{"a": strings.Repeat("b", 2048)}}},
-		"neither GOVERNANCE nor":         {options: FileOptions{Retention: Retention{Mode: "x", Until: until}}},
-		"Retention.Until is not set":     {options: FileOptions{Retention: Retention{Mode: "GOVERNANCE"}}},
+		`info key "a b"`:                 {spec: sluice.FileSpec{Name: "a", Metadata: map[string]string{"a b": "c"}}},
+		"given twice":                    {spec: sluice.FileSpec{Name: "a", Metadata: map[string]string{"a": "b", "A": "c"}}},
+		"not plain ASCII without spaces": {spec: sluice.FileSpec{Name: "a", Metadata: map[string]string{"a": "ö"}}},
+		"over the limit of 2048 bytes":   {spec: sluice.FileSpec{Name: "a", Metadata: map[string]string{"a": strings.Repeat("b", 2048)}}},
+		"neither governance nor":         {options: FileOptions{Retention: Retention{Mode: "x", Until: until}}},
+		"Retention.Until is not set":     {options: FileOptions{Retention: Retention{Mode: Governance}}},
 		"Retention.Mode is empty":        {options: FileOptions{Retention: Retention{Until: until}}},
-		"neither ON nor OFF":             {options: FileOptions{LegalHold: "maybe"}},
+		"neither on nor off":             {options: FileOptions{LegalHold: "maybe"}},
+		"in Unverified is":               {options: FileOptions{Unverified: []string{"Retenion"}}},
 		"11 tags":                        {options: FileOptions{Tags: many}},
 		"has 0 characters":               {options: FileOptions{Tags: map[string]string{"": "a"}}},
 		"has 257 characters":             {options: FileOptions{Tags: map[string]string{"a": strings.Repeat("b", 257)}}},
@@ -169,6 +185,7 @@ func TestFileOptionsGoWithTheRightCalls(t *testing.T) {
 	customer, err := EncryptCustomer([]byte("0123456789abcdef0123456789abcdef"))
 	require.NoError(t, err)
 	until := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	unverified := []string{"Retention", "LegalHold", createOnly}
 	for _, c := range []struct {
 		options       FileOptions
 		header, value string
@@ -179,9 +196,9 @@ func TestFileOptionsGoWithTheRightCalls(t *testing.T) {
 		{FileOptions{ContentEncoding: "zstd"}, "Content-Encoding", "zstd", begin},
 		{FileOptions{ContentLanguage: "de"}, "Content-Language", "de", begin},
 		{FileOptions{StorageClass: "STANDARD_IA"}, "X-Amz-Storage-Class", "STANDARD_IA", begin},
-		{FileOptions{Tags: map[string]string{"a b": "c&d"}}, "X-Amz-Tagging", "a+b=c%26d", begin},
-		{FileOptions{Retention: Retention{"COMPLIANCE", until}}, "X-Amz-Object-Lock-Mode", "COMPLIANCE", begin},
-		{FileOptions{Retention: Retention{"COMPLIANCE", until}}, "X-Amz-Object-Lock-Retain-Until-Date", "2030-01-02T03:04:05Z", begin},
+		{FileOptions{Tags: map[string]string{"a b": "c&d"}}, "X-Amz-Tagging", "a%20b=c%26d", begin},
+		{FileOptions{Retention: Retention{Compliance, until}}, "X-Amz-Object-Lock-Mode", "COMPLIANCE", begin},
+		{FileOptions{Retention: Retention{Compliance, until}}, "X-Amz-Object-Lock-Retain-Until-Date", "2030-01-02T03:04:05Z", begin},
 		{FileOptions{LegalHold: HoldOn}, "X-Amz-Object-Lock-Legal-Hold", "ON", begin},
 		{FileOptions{Encryption: EncryptS3()}, "X-Amz-Server-Side-Encryption", "AES256", begin},
 		{FileOptions{Encryption: EncryptKMS("alias/k")}, "X-Amz-Server-Side-Encryption", "aws:kms", begin},
@@ -193,9 +210,10 @@ func TestFileOptionsGoWithTheRightCalls(t *testing.T) {
 	} {
 		t.Run(c.header, func(t *testing.T) {
 			p := newProxy(t, false, answers())
+			c.options.Unverified = unverified
 			b := newBackend(t, p.URL, "data", nil).With(c.options)
 			for _, size := range []int{1, minPart + 1} {
-				_, err := stream(t.Context(), b, "a", random(size))
+				_, err := stream(t.Context(), b, "a", testutil.Content(size))
 				require.NoError(t, err)
 			}
 			for call := range strings.SplitSeq(all, " ") {
@@ -215,6 +233,15 @@ func TestFileOptionsGoWithTheRightCalls(t *testing.T) {
 
 const customerMD5 = "hRasmdxgYDKV3nvbahU1MA=="
 
+// echoEncryption confirms what a request asks for, as stores do that encrypt.
+func echoEncryption(answer, asked http.Header) {
+	for _, name := range []string{"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Customer-Algorithm"} {
+		if value := asked.Get(name); value != "" {
+			answer.Set(name, value)
+		}
+	}
+}
+
 // answers is a strike in place of a server that takes everything.
 func answers() *fault {
 	return &fault{strike: func(_ *testing.T, w http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -227,6 +254,7 @@ func answers() *fault {
 			fmt.Fprint(buffer, `<CompleteMultipartUploadResult><ETag>"t-2"</ETag></CompleteMultipartUploadResult>`)
 		}
 		w.Header().Set("Etag", `"t"`)
+		echoEncryption(w.Header(), r.Header)
 		drain(r)
 		fmt.Fprint(w, buffer)
 	}}
@@ -241,7 +269,7 @@ func TestFileOptionsAreKept(t *testing.T) {
 		Tags: map[string]string{"team": "db", "kind": "nightly backup"},
 	})
 	for _, size := range []int{10, minPart + 1} {
-		_, err := stream(t.Context(), b, "a", random(size))
+		_, err := stream(t.Context(), b, "a", testutil.Content(size))
 		require.NoError(t, err)
 		_, header := contents(t, b, "a")
 		require.Equal(t, "max-age=60", header.Get("Cache-Control"))
@@ -258,18 +286,18 @@ func TestObjectLock(t *testing.T) {
 	b := newBackend(t, server.URL, bucket, nil)
 	require.NoError(t, b.client.do(t.Context(), &call{
 		name: "CreateBucket", method: http.MethodPut, header: http.Header{"X-Amz-Bucket-Object-Lock-Enabled": {"true"}},
-		read: func(http.Header, []byte) error { return nil },
+		read: func(http.Header, io.Reader) error { return nil },
 	}))
 	until := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
-	locked := b.With(FileOptions{Retention: Retention{"GOVERNANCE", until}, LegalHold: HoldOn})
+	locked := b.With(FileOptions{Retention: Retention{Governance, until}, LegalHold: HoldOn})
 	for _, size := range []int{10, minPart + 1} {
 		name := fmt.Sprint(size)
-		_, err := stream(t.Context(), locked, name, random(size))
+		_, err := stream(t.Context(), locked, name, testutil.Content(size))
 		require.NoError(t, err)
 		var header http.Header
 		require.NoError(t, b.client.do(t.Context(), &call{ // this server tells of locks in HeadObject only
 			name: "HeadObject", method: http.MethodHead, key: name,
-			read: func(h http.Header, _ []byte) error { header = h; return nil },
+			read: func(h http.Header, _ io.Reader) error { header = h; return nil },
 		}))
 		require.Equal(t, "GOVERNANCE", header.Get("X-Amz-Object-Lock-Mode"))
 		require.Equal(t, until.Format(time.RFC3339), header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
@@ -295,8 +323,8 @@ func TestReach(t *testing.T) {
 			require.NoError(t, err)
 			s := w.Settings()
 			require.Equal(t, c.part<<20, s.PartSize)
-			require.Equal(t, 15, s.Concurrency)
-			require.InDelta(t, gigabytes, float64(s.Reach)/1e9, 0.5)
+			require.Equal(t, 16, s.Concurrency)
+			require.InDelta(t, gigabytes, float64(s.MaxStreamSize)/1e9, 0.5)
 		}
 	}
 }

@@ -184,13 +184,15 @@ func writeError(w http.ResponseWriter, status int, code string, header ...string
 const xmlError = `<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>%s</Code><Message>by the proxy</Message><RequestId>R1</RequestId></Error>`
 
-// reset is a strike: the connection breaks in the middle of the body, which never reaches the server.
+// reset is a strike: the connection breaks in the middle of the body, which
+// never reaches the server.
 func reset(t *testing.T, w http.ResponseWriter, r *http.Request, _ http.Handler) {
 	_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
 	hangUp(t, w)
 }
 
-// drop is a strike: the request is read whole, and the connection breaks. It never reaches the server.
+// drop is a strike: the request is read whole, and the connection breaks. It
+// never reaches the server.
 func drop(t *testing.T, w http.ResponseWriter, r *http.Request, _ http.Handler) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	hangUp(t, w)
@@ -202,7 +204,8 @@ func lose(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handle
 	hangUp(t, w)
 }
 
-// cut is a strike: the server does what is asked, and the connection breaks in the middle of its answer.
+// cut is a strike: the server does what is asked, and the connection breaks in
+// the middle of its answer.
 func cut(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler) {
 	rec := httptest.NewRecorder()
 	pass.ServeHTTP(rec, r)

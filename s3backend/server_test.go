@@ -16,17 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/s3server"
+	"github.com/c1508ce4/sluice/internal/engines"
 )
 
 // server is a versitygw of this test run.
-var server *s3server.Server
+var server *engines.Server
 
-// TestMain starts the server. One that cannot be built or started fails the run: a run without it would have
-// tested nothing.
+// TestMain starts the server. One that cannot be built or started fails the
+// run: a run without it would have tested nothing.
 func TestMain(m *testing.M) {
 	var err error
-	if server, err = s3server.Start(context.Background()); err != nil {
+	if server, err = engines.Start(context.Background(), engines.Versitygw); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 // exampleEnvironment is what the examples, which name no server, find the server by.
 func exampleEnvironment() error {
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_S3": server.URL, "AWS_REGION": s3server.Region,
-		"AWS_ACCESS_KEY_ID": s3server.AccessKey, "AWS_SECRET_ACCESS_KEY": s3server.SecretKey,
+		"AWS_ENDPOINT_URL_S3": server.URL, "AWS_REGION": engines.Region,
+		"AWS_ACCESS_KEY_ID": engines.AccessKey, "AWS_SECRET_ACCESS_KEY": engines.SecretKey,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -67,14 +67,15 @@ func newBucket(t *testing.T) string {
 // quick is a policy whose waits are short, for tests over real sockets.
 var quick = sluice.Retry{Attempts: 4, MaxWait: 5 * time.Millisecond}
 
-// newBackend opens a bucket of the server at an endpoint, which may be a proxy's. options may be nil.
+// newBackend opens a bucket of the server at an endpoint, which may be a
+// proxy's. options may be nil.
 func newBackend(t *testing.T, endpoint, bucket string, options *Options) *Backend {
 	var o Options
 	if options != nil {
 		o = *options
 	}
-	o.Endpoint, o.Region = endpoint, s3server.Region
-	o.Credentials = credentials.NewStaticCredentialsProvider(s3server.AccessKey, s3server.SecretKey, "")
+	o.Endpoint, o.Region = endpoint, engines.Region
+	o.Credentials = NewCredentials(credentials.NewStaticCredentialsProvider(engines.AccessKey, engines.SecretKey, ""))
 	if o.Retry == (sluice.Retry{}) {
 		o.Retry = quick
 	}

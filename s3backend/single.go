@@ -1,10 +1,12 @@
 package s3backend
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 
@@ -12,14 +14,12 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// UploadFile stores a whole file by PutObject. After an answer that was lost it tries again: a repeat replaces what the
-// attempt before it has stored, or, with CreateOnly, is refused for it. An upload that then ends in failure is looked for
-// by HeadObject, but not with CreateOnly, since the file may be another's; if it is not seen there, the outcome is
-// [sluice.ErrFinishUnknown].
+// UploadFile stores a whole file by PutObject. After an answer that was lost it
+// looks for the file by HeadObject, and tries again if it does not see it: a
+// repeat replaces what an attempt before it has stored or, with CreateOnly, is
+// refused for it. If the last word is a failure and the file is not seen, the
+// outcome is [sluice.ErrFinishUnknown].
 func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluice.Part) (sluice.File, error) {
-	if ctx.Err() != nil {
-		return sluice.File{}, retry.Ended(ctx, nil)
-	}
 	h, err := b.describe(spec)
 	if err != nil {
 		return sluice.File{}, err
@@ -27,59 +27,95 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	if p.Size != spec.Size || p.Size > b.limits.MaxSingle {
 		return sluice.File{}, fmt.Errorf("s3backend: %q: a part of %d bytes for a file of %d; one call stores at most %d", spec.Name, p.Size, spec.Size, b.limits.MaxSingle)
 	}
-	sum, err := b.checksum.of(p)
+	b.options.setCondition(h)
+	var file sluice.File
+	result := retry.Result{Outcome: retry.NotDone}
+	_, err = b.client.protection.try(b.client.protection.possible(), func(sum checksum) error {
+		file, err = b.put(ctx, spec, p, h.Clone(), sum, &result)
+		return err
+	})
+	return file, err
+}
+
+// put stores a whole file, with a checksum. It takes the result of the attempt before, and sets
+// its own.
+func (b *Backend) put(ctx context.Context, spec sluice.FileSpec, p *sluice.Part, h http.Header, sent checksum, result *retry.Result) (sluice.File, error) {
+	sum, err := sent.of(p)
 	if err != nil {
 		return sluice.File{}, err
 	}
-	h.Set(b.checksum.header, base64.StdEncoding.EncodeToString(sum))
-	b.options.setCondition(h)
+	payload, err := b.client.protection.payload(p, sent)
+	if err != nil {
+		return sluice.File{}, err
+	}
+	sent.set(h, sum)
 	var said stored
 	k := &call{
 		name: "PutObject", method: http.MethodPut, key: spec.Name, header: h, secrets: b.options.Encryption.secrets(),
-		part: p, sum: b.checksum.payload(sum),
-		// Somebody else was at work on the same name. A repeat tells whether there is a file now. Of a large file its
-		// parts would have to be sent again (S3 API reference, PutObject and CompleteMultipartUpload: documented).
+		part: p, sum: payload,
+		// Somebody else was at work on the same name. A repeat tells whether
+		// there is a file now. Of a large file its parts would have to be sent
+		// again (S3 API reference, PutObject and CompleteMultipartUpload:
+		// documented).
 		passing: "ConditionalRequestConflict",
-		read:    func(h http.Header, _ []byte) error { return said.read(h, b.checksum, sum) },
+		read:    func(h http.Header, _ io.Reader) error { return said.read(h, sent, sum) },
 	}
-	longer, cancel := retry.Outlive(ctx, retry.SettleTime)
-	defer cancel()
-	lost := false
-	err = b.client.retry(ctx, k, nil, func(ctx context.Context) error {
-		sent, err := b.client.once(ctx, longer, k)
-		lost = lost || err != nil && sent && mayBeDone(err)
-		return err
+	*result, err = b.client.commitAfter(ctx, *result, k, retry.Commit{
+		Repeat: true, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown,
+		Lookup: func(ctx context.Context) (retry.Outcome, error) {
+			seen, err := b.head(ctx, spec.Name, sent)
+			if err == nil {
+				err = seen.isSingle(p.Size, base64.StdEncoding.EncodeToString(sum), h.Get(tagHeader), b.options.CreateOnly)
+			}
+			if err != nil {
+				return retry.Unknown, err
+			}
+			said = stored{tag: seen.tag, version: seen.version}
+			return retry.Done, nil
+		},
 	})
-	if err != nil && lost {
-		err = b.settleSingle(ctx, spec, base64.StdEncoding.EncodeToString(sum), &said, err)
-	}
 	if err != nil {
 		return sluice.File{}, exists(err)
 	}
-	return sluice.File{
-		ID: id(said.version, said.tag), Name: spec.Name, Size: p.Size,
-		Digests: sluice.Digests{{Name: b.checksum.name, Sum: append([]byte(nil), sum...)}},
-	}, nil
+	file := sluice.File{ID: id(said.version, said.tag), Name: spec.Name, Size: p.Size}
+	if sent.keeps() {
+		file.Digests = sluice.Digests{{Name: sent.name, Sum: bytes.Clone(sum)}}
+	}
+	if said.header != nil { // nil if it was looked for
+		b.client.protection.received(sent, said.header)
+	}
+	if err := b.verify(ctx, file, h, said.header); err != nil {
+		return sluice.File{}, err
+	}
+	return file, nil
 }
 
-// settleSingle learns what became of a PutObject that ended with err and may have been done. That a file of the
-// same bytes exists does not tell who made it, so with CreateOnly it stays unknown.
-func (b *Backend) settleSingle(ctx context.Context, spec sluice.FileSpec, sum string, said *stored, err error) error {
-	settling, cancel := retry.Detached(ctx, retry.SettleTime)
-	defer cancel()
-	if !b.options.CreateOnly && b.client.policy.Poll(settling, func(ctx context.Context) bool {
-		seen, err := b.head(ctx, spec.Name)
-		*said = stored{tag: seen.tag, version: seen.version}
-		return err == nil && seen.size == spec.Size && seen.checksum == sum
-	}) {
-		return nil
+// isSingle says why a file is not known to be the one that was uploaded with the
+// tag: by that if there is one, else by the checksum, which does not tell whose
+// file it is.
+func (o *object) isSingle(size int64, checksum, tag string, createOnly bool) error {
+	switch {
+	case o.size != size:
+		return fmt.Errorf("%w: it has %d bytes, not %d", errOthers, o.size, size)
+	case o.checksum != "" && o.checksum != checksum:
+		return fmt.Errorf("%w: it has another checksum", errOthers)
+	case tag != "" && o.ownTag != tag:
+		return errOthers
+	case tag == "" && (createOnly || o.checksum == ""):
+		return errNotOurs
 	}
-	return fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, err)
+	return nil
 }
+
+// What a look-up sees in place of this upload's file.
+var (
+	errNotOurs = errors.New("the file that is there is not known to be this upload's")
+	errOthers  = errors.New("the file that is there is another upload's")
+)
 
 // exists makes a failed condition match fs.ErrExist.
 func exists(err error) error {
-	if hasCode(err, "PreconditionFailed") && !errors.Is(err, sluice.ErrFinishUnknown) {
+	if isThere(err) {
 		return fmt.Errorf("%w: %w", fs.ErrExist, err)
 	}
 	return err

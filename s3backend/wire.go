@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,15 +13,20 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/decode"
+	"github.com/c1508ce4/sluice/internal/exchange"
 )
 
-// The XML of the API (S3 API reference: documented). Names are matched whatever their namespace, which some
-// stores leave out.
+// The XML of the API (S3 API reference: documented). Names are matched whatever
+// their namespace, which some stores leave out.
 
 type createAnswer struct {
 	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 	UploadID string   `xml:"UploadId"`
 }
+
+// IDs are checked where the answer is decoded; see package decode.
+func (a *createAnswer) IDs() []string { return []string{a.UploadID} }
 
 type completeRequest struct {
 	XMLName xml.Name        `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CompleteMultipartUpload"`
@@ -28,28 +34,67 @@ type completeRequest struct {
 }
 
 type completedPart struct {
-	PartNumber     int
-	ETag           string
-	ChecksumSHA256 string `xml:",omitempty"`
-	ChecksumCRC32C string `xml:",omitempty"`
+	PartNumber int
+	ETag       string
+	checksums
 }
 
 type completeAnswer struct {
 	XMLName xml.Name `xml:"CompleteMultipartUploadResult"`
+	Key     string
 	ETag    string
+	checksums
 }
 
 type listPartsAnswer struct {
-	XMLName     xml.Name `xml:"ListPartsResult"`
-	IsTruncated bool
-	Parts       []struct {
-		PartNumber     int
-		ETag           string
-		Size           int64
-		LastModified   time.Time
-		ChecksumSHA256 string
-		ChecksumCRC32C string
+	XMLName           xml.Name `xml:"ListPartsResult"`
+	IsTruncated       bool
+	ChecksumAlgorithm string
+	Parts             []struct {
+		PartNumber   int
+		ETag         string
+		Size         int64
+		LastModified decode.Time
+		checksums
 	} `xml:"Part"`
+}
+
+// checksums are those of a part or of a file, each in base64 or "".
+type checksums struct {
+	ChecksumSHA256    string `xml:",omitempty"`
+	ChecksumSHA1      string `xml:",omitempty"`
+	ChecksumCRC64NVME string `xml:",omitempty"`
+	ChecksumCRC32C    string `xml:",omitempty"`
+	ChecksumCRC32     string `xml:",omitempty"`
+}
+
+// by returns the place of the one by the algorithm, which is among kept.
+func (c *checksums) by(algorithm string) *string {
+	switch algorithm {
+	case "sha256":
+		return &c.ChecksumSHA256
+	case "sha1":
+		return &c.ChecksumSHA1
+	case "crc64nvme":
+		return &c.ChecksumCRC64NVME
+	case "crc32c":
+		return &c.ChecksumCRC32C
+	default:
+		return &c.ChecksumCRC32
+	}
+}
+
+// digests returns those that are digests of the bytes. One of the parts' digests
+// has their number after it.
+func (c *checksums) digests() sluice.Digests {
+	var list sluice.Digests
+	for _, k := range kept {
+		sum, err := base64.StdEncoding.DecodeString(*c.by(k.name))
+		if err == nil && len(sum) == k.new().Size() {
+			list = append(list, sluice.Digest{Name: k.name, Sum: sum})
+		}
+	}
+	return list
 }
 
 type listUploadsAnswer struct {
@@ -61,16 +106,27 @@ type listUploadsAnswer struct {
 	Uploads            []struct {
 		Key       string
 		UploadID  string `xml:"UploadId"`
-		Initiated time.Time
+		Initiated decode.Time
 	} `xml:"Upload"`
+
+	ambiguous bool // see unescape
+}
+
+// IDs are those of the uploads.
+func (a *listUploadsAnswer) IDs() []string {
+	var ids []string
+	for i := range a.Uploads {
+		ids = append(ids, a.Uploads[i].UploadID)
+	}
+	return ids
 }
 
 // decoder is a call's read for an answer in XML.
-func decoder[T any](answer *T) func(http.Header, []byte) error {
-	return func(_ http.Header, body []byte) error {
+func decoder[T any](answer *T) func(http.Header, io.Reader) error {
+	return func(_ http.Header, body io.Reader) error {
 		var fresh T
-		if err := xml.Unmarshal(body, &fresh); err != nil {
-			return fmt.Errorf("%d bytes that are not the XML expected: %w", len(body), err)
+		if err := decode.XML(body, &fresh, answerLimits); err != nil {
+			return err
 		}
 		*answer = fresh
 		return nil
@@ -80,35 +136,69 @@ func decoder[T any](answer *T) func(http.Header, []byte) error {
 // errNoProgress means that a list goes round in circles.
 var errNoProgress = errors.New("the list goes on where it began")
 
-// settle decodes the keys of a page, and says why one that was asked for by the query is not usable.
-func (a *listUploadsAnswer) settle(query url.Values) error {
-	if a.EncodingType == "url" {
-		keys := []*string{&a.NextKeyMarker}
-		for i := range a.Uploads {
-			keys = append(keys, &a.Uploads[i].Key)
-		}
-		for _, key := range keys {
-			var err error
-			if *key, err = url.QueryUnescape(*key); err != nil {
-				return errors.New("a key that is not escaped as was asked")
-			}
-		}
+// encodingType is the parameter of a list that asks for escaped keys. XML has no
+// way to write some characters that other programs have put into names.
+const encodingType = "encoding-type"
+
+// listQuery is the query of a list by prefix.
+func listQuery(prefix string) url.Values {
+	query := url.Values{encodingType: {"url"}}
+	if prefix != "" {
+		query.Set("prefix", prefix)
 	}
-	same := a.NextKeyMarker == query.Get("key-marker") && a.NextUploadIDMarker == query.Get("upload-id-marker")
-	if a.IsTruncated && (a.NextKeyMarker == "" || same) {
-		return errNoProgress
-	}
-	return nil
+	return query
 }
 
-// check says why a page of the parts behind a number is not usable.
-func (a *listPartsAnswer) check(last int) error {
+// unescape decodes the keys of a page. said is the page's EncodingType, and asked
+// the query. A store that leaves out the element may have escaped the keys all the
+// same, as Ceph does, or not know the parameter. Where that makes a difference the
+// page is ambiguous, and is to be asked for again without the parameter.
+func unescape(said string, asked url.Values, keys ...*string) (ambiguous bool, err error) {
+	for _, key := range keys {
+		if said == "url" {
+			if *key, err = url.QueryUnescape(*key); err != nil {
+				return false, errors.New("a key that is not escaped as was asked")
+			}
+		} else if asked.Has(encodingType) && strings.ContainsAny(*key, "%+") {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// settle decodes the keys of a page, and returns why it is not usable.
+func (a *listUploadsAnswer) settle(asked url.Values, pages *exchange.Pages) (err error) {
+	keys := []*string{&a.NextKeyMarker}
+	for i := range a.Uploads {
+		keys = append(keys, &a.Uploads[i].Key)
+	}
+	if a.ambiguous, err = unescape(a.EncodingType, asked, keys...); err != nil || a.ambiguous || !a.IsTruncated {
+		return err
+	}
+	if a.NextKeyMarker == "" {
+		return errNoProgress
+	}
+	return pages.Next(len(a.Uploads), a.NextKeyMarker+"\x00"+a.NextUploadIDMarker)
+}
+
+// maxTag is the longest ETag that is kept, in bytes. Those of the stores that
+// are known have some forty.
+const maxTag = 1 << 10
+
+// check returns why a page of the parts after a number is not usable. most is
+// the largest number that there can be.
+func (a *listPartsAnswer) check(last, most int) error {
 	if a.IsTruncated && len(a.Parts) == 0 {
 		return errNoProgress
 	}
 	for _, p := range a.Parts {
-		if p.PartNumber <= last {
+		switch {
+		case p.PartNumber <= last:
 			return errNoProgress
+		case p.PartNumber > most:
+			return fmt.Errorf("part %d is over the limit of %d parts", p.PartNumber, most)
+		case p.Size < 0 || len(p.ETag) > maxTag:
+			return fmt.Errorf("part %d has %d bytes and an ETag of %d bytes", p.PartNumber, p.Size, len(p.ETag))
 		}
 		last = p.PartNumber
 	}
@@ -120,16 +210,17 @@ type stored struct {
 	tag     string
 	version string
 	digests sluice.Digests
+	header  http.Header
 }
 
-// read takes the headers of an answer to bytes that were sent with a digest. A digest that the store says is
-// compared.
+// read takes the headers of an answer to bytes that were sent with a digest. A
+// digest that the store says is compared.
 func (s *stored) read(h http.Header, sent checksum, sum []byte) error {
-	*s = stored{tag: h.Get("Etag"), version: h.Get("X-Amz-Version-Id")}
+	*s = stored{tag: strongTag(h.Get("Etag")), version: h.Get("X-Amz-Version-Id"), header: h}
 	if s.tag == "" {
 		return errors.New("no ETag")
 	}
-	said := h.Get(sent.header)
+	said := sent.told(h)
 	if said == "" {
 		return nil
 	}
@@ -143,9 +234,11 @@ func (s *stored) read(h http.Header, sent checksum, sum []byte) error {
 // object is a finished file as HeadObject shows it.
 type object struct {
 	size     int64
+	ownTag   string // value of tagHeader
 	tag      string
 	checksum string // of a large file with "-" and the number of parts, in most stores
 	version  string
+	modified time.Time // zero if the store does not say
 }
 
 func (o *object) read(h http.Header, sent checksum) error {
@@ -153,12 +246,20 @@ func (o *object) read(h http.Header, sent checksum) error {
 	if err != nil || size < 0 {
 		return fmt.Errorf("content length %.40q", h.Get("Content-Length"))
 	}
-	*o = object{size: size, tag: h.Get("Etag"), checksum: h.Get(sent.header), version: h.Get("X-Amz-Version-Id")}
+	*o = object{
+		size: size, ownTag: h.Get(tagHeader), tag: strongTag(h.Get("Etag")), checksum: sent.told(h),
+		version: h.Get("X-Amz-Version-Id"),
+	}
+	o.modified, _ = http.ParseTime(h.Get("Last-Modified"))
 	return nil
 }
 
-// id is the name that a finished file goes by beside its key: its version where the bucket keeps versions, else
-// its ETag.
+// strongTag is an ETag without the sign of a weak one, which proxies that
+// compress answers put before the store's.
+func strongTag(tag string) string { return strings.TrimPrefix(tag, "W/") }
+
+// id is the name that a finished file goes by beside its key: its version where
+// the bucket keeps versions, else its ETag.
 func id(version, tag string) string {
 	if version != "" && version != "null" {
 		return version

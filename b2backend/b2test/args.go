@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // maxRequestBody bounds the JSON of a request; an array of 10,000 digests takes some 430 KB.
@@ -35,7 +38,7 @@ func readArgs(r *http.Request) (*args, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
 	if err != nil {
-		return nil, errGone
+		return nil, localserver.ErrGone
 	}
 	if len(body) > maxRequestBody {
 		return nil, badRequest("request is longer than %d bytes", maxRequestBody)
@@ -118,6 +121,34 @@ func (a *args) number(key string, def, low, high int64) int64 {
 	return n
 }
 
+// moment returns the text of a timestamp, which may be a number or a string
+// (both are documented), and whether it is there.
+func (a *args) moment(key string) (string, bool) {
+	switch v := a.get(key).(type) {
+	case nil:
+		return "", false
+	case json.Number:
+		return v.String(), true
+	case string:
+		return v, true
+	default:
+		return "not a number", true
+	}
+}
+
+// millis returns a timestamp as milliseconds, 0 when it is absent or null.
+func (a *args) millis(key string) int64 {
+	text, ok := a.moment(key)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		a.fail(badRequest("field %s is not a timestamp", key))
+	}
+	return n
+}
+
 // flag returns a boolean, false when it is absent or null.
 func (a *args) flag(key string) bool {
 	switch v := a.get(key).(type) {
@@ -125,8 +156,8 @@ func (a *args) flag(key string) bool {
 		return false
 	case bool:
 		return v
-	case string:
-		if b, err := strconv.ParseBool(v); a.query && err == nil {
+	case string: // documented for bypassGovernance
+		if b, err := strconv.ParseBool(v); err == nil {
 			return b
 		}
 	}
@@ -134,9 +165,26 @@ func (a *args) flag(key string) bool {
 	return false
 }
 
+// structure returns a field that is an array or an object, nil when it is absent
+// or null. In a query it is JSON: how the service takes it there is uncertain.
+func (a *args) structure(key string) any {
+	v := a.get(key)
+	text, ok := v.(string)
+	if !ok || !a.query {
+		return v
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var decoded any
+	if dec.Decode(&decoded) != nil {
+		a.fail(badRequest("field %s is not JSON", key))
+	}
+	return decoded
+}
+
 // texts returns an array of text, nil when it is absent or null.
 func (a *args) texts(key string) []string {
-	v := a.get(key)
+	v := a.structure(key)
 	if v == nil {
 		return nil
 	}
@@ -159,7 +207,7 @@ func (a *args) texts(key string) []string {
 
 // object returns the fields of an object, nil when it is absent or null. What is wrong with them done says.
 func (a *args) object(key string) *args {
-	v := a.get(key)
+	v := a.structure(key)
 	if v == nil {
 		return nil
 	}

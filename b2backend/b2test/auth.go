@@ -1,83 +1,10 @@
 package b2test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 )
-
-// Key is an application key.
-type Key struct {
-	// ID and Secret are what a client logs in with; [Server.AddKey] makes up the empty ones.
-	ID, Secret string
-
-	// Capabilities are what the key may do, by the service's names (writeFiles, listFiles, …); nil means everything.
-	Capabilities []string
-
-	// Buckets are the names of the only buckets the key may touch; nil means all.
-	Buckets []string
-
-	// NamePrefix is what every file name the key may touch starts with.
-	NamePrefix string
-
-	// MultiBucket says that the key was made by version 4 of b2_create_key with a restriction to buckets. It
-	// cannot log in on versions 1 to 3 (reported), nor can a key of several buckets.
-	MultiBucket bool
-
-	internal string   // 25 characters, inside tokens
-	ids      []string // of Buckets, at the time of AddKey
-}
-
-// allCapabilities is what the key made at start has.
-func allCapabilities() []string {
-	return []string{
-		"listBuckets", "readBuckets", "writeBuckets", "deleteBuckets", "listFiles", "readFiles", "shareFiles",
-		"writeFiles", "deleteFiles", "readBucketEncryption", "writeBucketEncryption", "readBucketRetentions",
-		"writeBucketRetentions", "readFileRetentions", "writeFileRetentions", "readFileLegalHolds",
-		"writeFileLegalHolds", "bypassGovernance",
-	}
-}
-
-func (k *Key) may(capability string) bool { return slices.Contains(k.Capabilities, capability) }
-
-func (k *Key) mayBucket(id string) bool { return k.ids == nil || slices.Contains(k.ids, id) }
-
-func (k *Key) mayName(name string) bool { return strings.HasPrefix(name, k.NamePrefix) }
-
-// AddKey adds a key to the account and returns it whole. The error names a bucket that does not exist or an ID that does.
-func (s *Server) AddKey(k Key) (Key, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k.internal = fmt.Sprintf("002%s%010d", s.account, len(s.keys)+1)
-	if k.ID == "" {
-		k.ID = k.internal
-	}
-	if k.Secret == "" {
-		k.Secret = "K002" + randomHex(27)
-	}
-	k.Capabilities = slices.Clone(k.Capabilities)
-	if k.Capabilities == nil {
-		k.Capabilities = allCapabilities()
-	}
-	if s.keyByID(k.ID) != nil {
-		return Key{}, fmt.Errorf("b2test: key ID %q exists", k.ID)
-	}
-	k.Buckets = slices.Clone(k.Buckets)
-	k.ids = nil
-	for _, name := range k.Buckets {
-		b := s.bucketByName(name)
-		if b == nil {
-			return Key{}, fmt.Errorf("b2test: no bucket %q", name)
-		}
-		k.ids = append(k.ids, b.ID)
-	}
-	stored := k
-	s.keys = append(s.keys, &stored)
-	return k, nil
-}
 
 // tokenKind tells what a token is good for.
 type tokenKind string
@@ -119,7 +46,10 @@ func (s *Server) issue(kind tokenKind, k *Key) *token {
 	return t
 }
 
-func (t *token) over(now time.Time) bool { return t.expired || !now.Before(t.issued.Add(t.life)) }
+// over reports whether t has ended. A token ends with its key at the latest.
+func (t *token) over(now time.Time) bool {
+	return t.expired || !now.Before(t.issued.Add(t.life)) || t.key.over(now)
+}
 
 // ExpireAccountTokens ends every account token given out so far: its next use answers expired_auth_token.
 func (s *Server) ExpireAccountTokens() {
@@ -188,7 +118,7 @@ func (x *exchange) authorizeAccount() (any, error) {
 	x.s.ledger.authorized(x.s.Now())
 	id, secret, ok := x.r.BasicAuth()
 	k := x.s.keyByID(id)
-	if !ok || k == nil || k.Secret != secret {
+	if !ok || k == nil || k.Secret != secret || k.over(x.s.Now()) {
 		code := "bad_auth_token"
 		if x.s.opts.Uncertain.LoginUnauthorized {
 			code = "unauthorized"
@@ -248,6 +178,6 @@ func (x *exchange) authorization(k *Key, t *token) object {
 		storage["allowed"] = allowed
 	}
 	top["apiInfo"] = object{"storageApi": storage}
-	top["applicationKeyExpirationTimestamp"] = nil
+	top["applicationKeyExpirationTimestamp"] = k.expiration()
 	return top
 }

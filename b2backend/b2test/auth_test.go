@@ -181,6 +181,35 @@ func TestHostsAreNotInterchangeable(t *testing.T) {
 	u := c.fileURL()
 	path := u.url[strings.Index(u.url, "/b2api"):]
 	requireError(t, c.uploadTo(uploadURL{apiURL + path, u.token}, "a", "x"), 400, "bad_request", text)
+	id := c.upload("a", "x").str("fileId")
 	c.down = apiURL
+	requireError(t, c.download(http.MethodGet, "/b2api/v2/b2_download_file_by_id?fileId="+id), 400, "bad_request", text)
+	c.down = u.url[:strings.Index(u.url, "/b2api")]
 	requireError(t, c.download(http.MethodGet, "/file/"+s.Bucket()+"/a"), 400, "bad_request", text)
+}
+
+// Clients that are in use, python3-b2sdk 1.17 among them, ask the API's host.
+func TestAPIHostServesDownloadsByName(t *testing.T) {
+	s := newServer(t, nil)
+	c := login(t, s)
+	c.upload("a", "abc")
+	c.down = c.api
+	head := c.download(http.MethodHead, "/file/"+s.Bucket()+"/a")
+	require.Equal(t, 200, head.status)
+	require.Equal(t, "3", head.header.Get("Content-Length"))
+	require.Equal(t, sum("abc"), head.header.Get("X-Bz-Content-Sha1"))
+	require.Equal(t, "abc", string(c.download(http.MethodGet, "/file/"+s.Bucket()+"/a").raw))
+	require.Equal(t, 404, c.download(http.MethodHead, "/file/"+s.Bucket()+"/none").status)
+	c.token = "4_unknown"
+	require.Equal(t, 401, c.download(http.MethodHead, "/file/"+s.Bucket()+"/a").status)
+}
+
+func TestRemoveKey_EndsItsTokens(t *testing.T) {
+	s := newServer(t, nil)
+	c := login(t, s)
+	url := c.fileURL()
+	require.NoError(t, s.RemoveKey(s.KeyID()))
+	requireError(t, c.uploadTo(url, "f", "x"), 401, "expired_auth_token", "Authorization token has expired")
+	requireError(t, c.call("b2_list_buckets", fields{"accountId": s.AccountID()}), 401, "expired_auth_token", "Authorization token has expired")
+	require.EqualError(t, s.RemoveKey("none"), `b2test: no key "none"`)
 }

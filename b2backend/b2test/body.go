@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // bodySlice is how much of a body is read at a time, and the size of the pieces that are kept.
@@ -28,7 +30,7 @@ func (x *exchange) readBody() (received, error) {
 	in := received{began: x.s.Now()}
 	r := x.r
 	if r.ContentLength < 0 || r.Header.Get("Content-Length") == "" {
-		return in, badRequest("Content-Length is required") // documented; the text, and 400 rather than 411, are uncertain
+		return in, badRequest("Missing header: Content-Length") // reported
 	}
 	in.length = r.ContentLength
 	claim := r.Header.Get("X-Bz-Content-Sha1")
@@ -66,7 +68,7 @@ func (x *exchange) readBody() (received, error) {
 	if atEnd {
 		tail := make([]byte, 2*sha1.Size)
 		if _, err := io.ReadFull(r.Body, tail); err != nil {
-			return received{}, errGone
+			return received{}, localserver.ErrGone
 		}
 		claim = string(tail)
 		if !sha1Pattern.MatchString(claim) {
@@ -112,7 +114,7 @@ func (x *exchange) readContent(in *received, digests []hash.Hash) error {
 		for at := int64(0); at < n; {
 			stop := min(n, at+slice)
 			if _, err := io.ReadFull(x.r.Body, piece[at:stop]); err != nil {
-				return errGone
+				return localserver.ErrGone
 			}
 			if err := x.pace(x.r.Context(), int(stop-at)); err != nil {
 				return err
@@ -144,7 +146,7 @@ func (x *exchange) drain(n int64) error {
 			return nil
 		}
 		if err != nil {
-			return errGone
+			return localserver.ErrGone
 		}
 	}
 	return nil

@@ -26,10 +26,13 @@ type Bucket struct {
 // bucket is a bucket and what b2_update_bucket may set. The server's lock guards it.
 type bucket struct {
 	Bucket
-	info      object
-	lifecycle any
-	cors      any
-	revision  int
+	info        object
+	lifecycle   any
+	cors        any
+	replication any
+	sse         encryption // of versions that ask for none
+	retention   defaultRetention
+	revision    int
 }
 
 var (
@@ -92,26 +95,26 @@ func (b *bucket) kind() string {
 	return "allPrivate"
 }
 
-// bucketObject is a bucket as answers show it; settings that the key may not read are null (documented).
+// setting is a setting as answers show it: null to a key without the capability
+// (documented).
+func (x *exchange) setting(capability string, value any) object {
+	if !x.token.key.may(capability) {
+		return object{"isClientAuthorizedToRead": false, "value": nil}
+	}
+	return object{"isClientAuthorizedToRead": true, "value": value}
+}
+
+// bucketObject is a bucket as answers show it.
 func (x *exchange) bucketObject(b *bucket) object {
-	hidden := object{"isClientAuthorizedToRead": false, "value": nil}
-	encryption, lock := hidden, hidden
-	if x.token.key.may("readBucketEncryption") {
-		encryption = object{
-			"isClientAuthorizedToRead": true,
-			"value":                    object{"algorithm": nil, "mode": nil},
-		}
-	}
-	if x.token.key.may("readBucketRetentions") {
-		lock = object{"isClientAuthorizedToRead": true, "value": object{
-			"defaultRetention":  object{"mode": nil, "period": nil},
-			"isFileLockEnabled": b.FileLock,
-		}}
-	}
 	o := object{
 		"accountId": x.s.account, "bucketId": b.ID, "bucketName": b.Name, "bucketType": b.kind(),
 		"bucketInfo": object{}, "corsRules": list{}, "lifecycleRules": list{}, "options": list{"s3"},
-		"defaultServerSideEncryption": encryption, "fileLockConfiguration": lock, "revision": b.revision,
+		"defaultServerSideEncryption": x.setting("readBucketEncryption", b.sse.object()),
+		"fileLockConfiguration": x.setting("readBucketRetentions", object{
+			"defaultRetention": b.retention.object(), "isFileLockEnabled": b.FileLock,
+		}),
+		"replicationConfiguration": x.setting("readBucketReplications", b.replication),
+		"revision":                 b.revision,
 	}
 	if b.info != nil {
 		o["bucketInfo"] = b.info
@@ -134,6 +137,11 @@ func (x *exchange) listBuckets() (any, error) {
 	}
 	if slices.Contains(kinds, "all") && len(kinds) > 1 {
 		return nil, badRequest("bucketTypes: all must stand alone")
+	}
+	for _, kind := range kinds {
+		if !slices.Contains([]string{"all", "allPublic", "allPrivate", "snapshot"}, kind) { // documented
+			return nil, badRequest("Invalid bucketTypes: %s", kind)
+		}
 	}
 	if err := x.checkAccount(account); err != nil {
 		return nil, err
@@ -162,34 +170,9 @@ func (x *exchange) listBuckets() (any, error) {
 	return object{"buckets": buckets}, nil
 }
 
-// bucketSettings reads what create and update have in common into b.
-func (x *exchange) bucketSettings(b *bucket) error {
-	switch kind := x.args.optional("bucketType"); kind {
-	case "":
-	case "allPublic", "allPrivate":
-		b.Public = kind == "allPublic"
-	default:
-		return badRequest("Invalid bucketType: %s", kind)
-	}
-	if info := x.args.stringMap("bucketInfo"); info != nil {
-		b.info = object{}
-		for key, value := range info {
-			b.info[key] = value
-		}
-	}
-	if rules := x.args.get("lifecycleRules"); rules != nil {
-		b.lifecycle = answerable(rules)
-	}
-	if rules := x.args.get("corsRules"); rules != nil {
-		b.cors = answerable(rules)
-	}
-	return nil
-}
-
 func (x *exchange) createBucket() (any, error) {
 	b := &bucket{Bucket: Bucket{ID: randomHex(24), Name: x.args.required("bucketName")}}
 	account := x.args.required("accountId")
-	b.FileLock = x.args.flag("fileLockEnabled")
 	x.args.required("bucketType")
 	if err := errors.Join(x.bucketSettings(b), x.args.done()); err != nil {
 		return nil, err
@@ -244,7 +227,7 @@ func (x *exchange) deleteBucket() (any, error) {
 		return nil, err
 	}
 	if len(x.s.versions(b)) > 0 {
-		return nil, badRequest("Cannot delete non-empty bucket")
+		return nil, badCode("cannot_delete_non_empty_bucket", "Cannot delete non-empty bucket")
 	}
 	delete(x.s.buckets, id)
 	return x.bucketObject(b), nil

@@ -127,21 +127,23 @@ func (x *exchange) copyFile() (any, error) {
 	if err := x.token.key.mayTouch(f); err != nil {
 		return nil, err
 	}
-	f.sse, f.length, f.content = to, length, bytes
+	f.encrypt(to)
+	f.length, f.content = length, bytes
 	f.contentType, f.info = src.contentType, maps.Clone(src.info)
 	if replace {
-		if err := checkContentType(contentType); err != nil {
+		if contentType, err = checkContentType(contentType); err != nil {
 			return nil, err
 		}
 		f.contentType = resolveType(contentType, name)
-		if f.info, err = x.s.checkInfo(name, info, to.mode != "" || b.FileLock); err != nil {
+		if f.info, err = x.s.checkInfo(name, info, f.tight()); err != nil {
 			return nil, err
 		}
 	}
-	if f.protection, err = readProtection(x.token.key, b, mode, until, hold); err != nil {
+	if err := f.protect(x.token.key, mode, until, hold); err != nil {
 		return nil, err
 	}
 	f.sha1, f.md5 = x.copySums(src, bytes)
+	x.s.forget(f)
 	x.s.files[f.id] = f
 	answer := x.fileObject(f)
 	answer["action"] = actionCopy

@@ -1,13 +1,9 @@
 package b2test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 )
-
-// errGone ends an exchange without an answer: the connection is dropped.
-var errGone = errors.New("b2test: connection dropped")
 
 // apiError is an answer other than success.
 type apiError struct {
@@ -74,6 +70,14 @@ func errMethod(method, call string) *apiError {
 	return &apiError{
 		status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 		message: fmt.Sprintf("%s is not allowed for %s", method, call),
+	}
+}
+
+// errNotImplemented is the answer of this server alone.
+func errNotImplemented(call string) *apiError {
+	return &apiError{
+		status: http.StatusNotImplemented, code: "not_implemented",
+		message: "b2test does not implement " + call,
 	}
 }
 

@@ -7,58 +7,57 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // call is one call of the API.
 type call struct {
 	host       host                         // where it is served
-	get        bool                         // also by GET with a query
 	capability string                       // what the key must have, "" when run looks itself
-	run        func(*exchange) (any, error) // on the API's host with the lock held
+	run        func(*exchange) (any, error) // on the API's host with the lock held; nil is not implemented
 }
 
-// callTable lists every call by name. GET on a call that changes something is refused: documentation allows it,
-// nobody was seen to use it (uncertain).
+// callTable lists every call by name.
 func callTable() map[string]call {
 	return map[string]call{
-		"b2_authorize_account":           {authorizeHost, true, "", (*exchange).authorizeAccount},
-		"b2_list_buckets":                {apiHost, false, "listBuckets", (*exchange).listBuckets},
-		"b2_create_bucket":               {apiHost, false, "writeBuckets", (*exchange).createBucket},
-		"b2_update_bucket":               {apiHost, false, "writeBuckets", (*exchange).updateBucket},
-		"b2_delete_bucket":               {apiHost, false, "deleteBuckets", (*exchange).deleteBucket},
-		"b2_get_upload_url":              {apiHost, true, "writeFiles", (*exchange).getUploadURL},
-		"b2_upload_file":                 {uploadHost, false, "", (*exchange).uploadFile},
-		"b2_start_large_file":            {apiHost, false, "writeFiles", (*exchange).startLargeFile},
-		"b2_get_upload_part_url":         {apiHost, true, "writeFiles", (*exchange).getUploadPartURL},
-		"b2_upload_part":                 {uploadHost, false, "", (*exchange).uploadPart},
-		"b2_copy_part":                   {apiHost, false, "writeFiles", (*exchange).copyPart},
-		"b2_copy_file":                   {apiHost, false, "writeFiles", (*exchange).copyFile},
-		"b2_finish_large_file":           {apiHost, false, "writeFiles", (*exchange).finishLargeFile},
-		"b2_cancel_large_file":           {apiHost, false, "writeFiles", (*exchange).cancelLargeFile},
-		"b2_list_parts":                  {apiHost, true, "writeFiles", (*exchange).listParts},
-		"b2_list_unfinished_large_files": {apiHost, true, "listFiles", (*exchange).listUnfinished},
-		"b2_get_file_info":               {apiHost, true, "readFiles", (*exchange).getFileInfo},
-		"b2_list_file_names":             {apiHost, true, "listFiles", (*exchange).listFileNames},
-		"b2_list_file_versions":          {apiHost, true, "listFiles", (*exchange).listFileVersions},
-		"b2_delete_file_version":         {apiHost, false, "deleteFiles", (*exchange).deleteFileVersion},
-		"b2_hide_file":                   {apiHost, false, "writeFiles", (*exchange).hideFile},
-		"b2_get_download_authorization":  {apiHost, true, "shareFiles", (*exchange).getDownloadAuthorization},
-		"b2_download_file_by_id":         {downloadHost, true, "", (*exchange).downloadByID},
-		downloadByNameCall:               {downloadHost, true, "", (*exchange).downloadByName},
+		"b2_authorize_account":           {authorizeHost, "", (*exchange).authorizeAccount},
+		"b2_list_buckets":                {apiHost, "listBuckets", (*exchange).listBuckets},
+		"b2_create_bucket":               {apiHost, "writeBuckets", (*exchange).createBucket},
+		"b2_update_bucket":               {apiHost, "writeBuckets", (*exchange).updateBucket},
+		"b2_delete_bucket":               {apiHost, "deleteBuckets", (*exchange).deleteBucket},
+		"b2_create_key":                  {apiHost, "writeKeys", (*exchange).createKey},
+		"b2_list_keys":                   {apiHost, "listKeys", (*exchange).listKeys},
+		"b2_delete_key":                  {apiHost, "deleteKeys", (*exchange).deleteKey},
+		"b2_get_upload_url":              {apiHost, "writeFiles", (*exchange).getUploadURL},
+		"b2_upload_file":                 {uploadHost, "", (*exchange).uploadFile},
+		"b2_start_large_file":            {apiHost, "writeFiles", (*exchange).startLargeFile},
+		"b2_get_upload_part_url":         {apiHost, "writeFiles", (*exchange).getUploadPartURL},
+		"b2_upload_part":                 {uploadHost, "", (*exchange).uploadPart},
+		"b2_copy_part":                   {apiHost, "writeFiles", (*exchange).copyPart},
+		"b2_copy_file":                   {apiHost, "writeFiles", (*exchange).copyFile},
+		"b2_finish_large_file":           {apiHost, "writeFiles", (*exchange).finishLargeFile},
+		"b2_cancel_large_file":           {apiHost, "writeFiles", (*exchange).cancelLargeFile},
+		"b2_list_parts":                  {apiHost, "writeFiles", (*exchange).listParts},
+		"b2_list_unfinished_large_files": {apiHost, "listFiles", (*exchange).listUnfinished},
+		"b2_get_file_info":               {apiHost, "readFiles", (*exchange).getFileInfo},
+		"b2_list_file_names":             {apiHost, "listFiles", (*exchange).listFileNames},
+		"b2_list_file_versions":          {apiHost, "listFiles", (*exchange).listFileVersions},
+		"b2_delete_file_version":         {apiHost, "deleteFiles", (*exchange).deleteFileVersion},
+		"b2_hide_file":                   {apiHost, "writeFiles", (*exchange).hideFile},
+		"b2_update_file_retention":       {apiHost, "writeFileRetentions", (*exchange).updateRetention},
+		"b2_update_file_legal_hold":      {apiHost, "writeFileLegalHolds", (*exchange).updateLegalHold},
+		"b2_get_download_authorization":  {apiHost, "shareFiles", (*exchange).getDownloadAuthorization},
+		"b2_download_file_by_id":         {downloadHost, "", (*exchange).downloadByID},
+		downloadByNameCall:               {downloadHost, "", (*exchange).downloadByName},
 
-		// What the server does not do is refused as if the key might not do it.
-		"b2_create_key":                       {apiHost, false, "writeKeys", nil},
-		"b2_delete_key":                       {apiHost, false, "deleteKeys", nil},
-		"b2_list_keys":                        {apiHost, true, "listKeys", nil},
-		"b2_update_file_legal_hold":           {apiHost, false, "", nil},
-		"b2_update_file_retention":            {apiHost, false, "", nil},
-		"b2_get_bucket_notification_rules":    {apiHost, true, "readBucketNotifications", nil},
-		"b2_set_bucket_notification_rules":    {apiHost, false, "writeBucketNotifications", nil},
-		"b2_update_bucket_notification_rules": {apiHost, false, "writeBucketNotifications", nil},
+		"b2_get_bucket_notification_rules": {apiHost, "readBucketNotifications", nil},
+		"b2_set_bucket_notification_rules": {apiHost, "writeBucketNotifications", nil},
 	}
 }
 
-// downloadByNameCall is how the log and faults name a download by name, whose URL names no call.
+// downloadByNameCall is how the log and faults name a download by name, whose
+// URL names no call.
 const downloadByNameCall = "b2_download_file_by_name"
 
 // exchange is one request and its answer.
@@ -93,7 +92,8 @@ func (s *Server) handler(h host) http.Handler {
 	})
 }
 
-// serve works the request out. An [apiError] is to be answered, any other error drops the connection.
+// serve works the request out. An [apiError] is to be answered, any other error
+// drops the connection.
 func (x *exchange) serve() (any, error) {
 	if err := x.route(); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (x *exchange) serve() (any, error) {
 		return nil, err
 	}
 	if !x.s.sleep(x.r.Context(), x.s.opts.Latency) {
-		return nil, errGone
+		return nil, localserver.ErrGone
 	}
 	if err := x.fire(); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (x *exchange) serve() (any, error) {
 		return nil, err
 	}
 	if x.call.run == nil {
-		return nil, errUnauthorized()
+		return nil, errNotImplemented(x.log.Call)
 	}
 	if x.call.host == apiHost {
 		x.s.mu.Lock()
@@ -134,7 +134,8 @@ func (x *exchange) serve() (any, error) {
 	return x.call.run(x)
 }
 
-// arrive reads what says what the request is about, before anything happens to it: an upload's URL, a call's fields.
+// arrive reads what says what the request is about, before anything happens to
+// it: an upload's URL, a call's fields.
 func (x *exchange) arrive() error {
 	if x.call.host == uploadHost {
 		return x.claim()
@@ -178,25 +179,11 @@ func (x *exchange) route() error {
 	if x.path != "" && x.call.host != uploadHost && name != downloadByNameCall {
 		return errNotFound("call")
 	}
-	// The real API host authorizes as well.
-	if x.call.host != x.host && !(x.call.host == authorizeHost && x.host == apiHost) {
+	if !x.served(name) {
 		x.wrongHost()
 		return errWrongHost()
 	}
-	switch x.r.Method {
-	case http.MethodGet:
-		if !x.call.get {
-			return errMethod(x.r.Method, name)
-		}
-	case http.MethodPost:
-		if name == downloadByNameCall {
-			return errMethod(x.r.Method, name)
-		}
-	case http.MethodHead:
-		if x.call.host != downloadHost {
-			return errMethod(x.r.Method, name)
-		}
-	default:
+	if !x.allowed(name) {
 		return errMethod(x.r.Method, name)
 	}
 	if number := x.r.Header.Get("X-Bz-Part-Number"); number != "" {
@@ -205,26 +192,42 @@ func (x *exchange) route() error {
 	return nil
 }
 
-// reply sends the answer, or drops the connection. What the log and the upload URL's life depend on is done before
-// the client can see the first byte.
+// served reports whether the host that was asked serves the call. The API's
+// host also authorizes, and serves downloads by name (reported: clients that
+// are in use ask it for them).
+func (x *exchange) served(name string) bool {
+	return x.call.host == x.host ||
+		x.host == apiHost && (x.call.host == authorizeHost || name == downloadByNameCall)
+}
+
+// allowed reports whether the call takes the method. All calls but uploads may
+// be GET requests with the fields in the query (documented).
+func (x *exchange) allowed(name string) bool {
+	switch x.r.Method {
+	case http.MethodGet:
+		return x.call.host != uploadHost
+	case http.MethodPost:
+		return name != downloadByNameCall
+	case http.MethodHead:
+		return x.call.host == downloadHost
+	}
+	return false
+}
+
+// reply sends the answer, or drops the connection. What the log and the upload
+// URL's life depend on is done before the client can see the first byte.
 func (x *exchange) reply(answer any, err error) {
+	lost := err == nil && x.fault.Kind == LoseAnswer
+	if lost {
+		err = localserver.Lost(x.fault.Status, x.fault.refusal())
+	}
 	var refusal *apiError
 	if err != nil && !errors.As(err, &refusal) || x.r.Context().Err() != nil {
 		x.end(0, "", false)
 		panic(http.ErrAbortHandler)
 	}
-	if refusal == nil && x.fault.Kind == LoseAnswer {
-		if x.fault.Status == 0 {
-			x.end(0, "", false)
-			panic(http.ErrAbortHandler)
-		}
-		refusal = x.fault.refusal()
-		x.end(refusal.status, refusal.code, false)
-		x.sendError(refusal)
-		return
-	}
 	if refusal != nil {
-		x.end(refusal.status, refusal.code, true)
+		x.end(refusal.status, refusal.code, !lost)
 		x.sendError(refusal)
 		return
 	}
@@ -234,20 +237,18 @@ func (x *exchange) reply(answer any, err error) {
 		return
 	}
 	body := x.spoil(answer)
-	whole := x.fault.Kind != Truncate && x.fault.Kind != Garbage
-	x.end(http.StatusOK, "", whole)
+	x.end(http.StatusOK, "", !localserver.Spoils(string(x.fault.Kind)))
 	x.common("application/json;charset=UTF-8", len(body))
 	x.w.WriteHeader(http.StatusOK)
 	if x.fault.Kind == Truncate {
-		_, _ = x.w.Write([]byte(body[:len(body)/2]))
-		_ = http.NewResponseController(x.w).Flush()
-		panic(http.ErrAbortHandler)
+		localserver.Cut(x.w, []byte(body))
 	}
 	_, _ = x.w.Write([]byte(body))
 }
 
-// end closes the books on the exchange: the upload token is free again, or dead; the log has its entry; what
-// [Server.Check] wants to know is noted. Status 0 is a dropped connection; delivered says that the client learns the
+// end closes the books on the exchange: the upload token is free again, or
+// dead; the log has its entry; what [Server.Check] wants to know is noted.
+// Status 0 is a dropped connection; delivered says that the client learns the
 // true outcome.
 func (x *exchange) end(status int, code string, delivered bool) {
 	x.s.mu.Lock()
@@ -272,8 +273,8 @@ func (x *exchange) common(contentType string, length int) {
 	h.Set("Date", x.s.Now().UTC().Format(http.TimeFormat))
 }
 
-// sendError answers a refusal. Its body ends without a newline, its charset is in lower case, and 400 closes the
-// connection (recorded).
+// sendError answers a refusal. Its body ends without a newline, its charset is
+// in lower case, and 400 closes the connection (recorded).
 func (x *exchange) sendError(e *apiError) {
 	body := render(object{"code": e.code, "message": e.message, "status": e.status})
 	contentType := "application/json;charset=utf-8"
@@ -296,8 +297,9 @@ func (x *exchange) sendError(e *apiError) {
 	_, _ = x.w.Write([]byte(body))
 }
 
-// pace holds n bytes of body back as a slow link would. Waits shorter than a timer keeps are saved up, and one that
-// took too long is made up for, within bounds, so that a fast link keeps its rate.
+// pace holds n bytes of body back as a slow link would. Waits shorter than a
+// timer keeps are saved up, and one that took too long is made up for, within
+// bounds, so that a fast link keeps its rate.
 func (x *exchange) pace(ctx context.Context, n int) error {
 	const shortest, mostBehind = time.Millisecond, 100 * time.Millisecond
 	rate := x.rate()
@@ -312,7 +314,7 @@ func (x *exchange) pace(ctx context.Context, n int) error {
 	}
 	x.due = x.due.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	if wait := x.due.Sub(now); wait >= shortest && !x.s.sleep(ctx, wait) {
-		return errGone
+		return localserver.ErrGone
 	}
 	return nil
 }

@@ -43,11 +43,13 @@ func TestFaultCodeGoesWithItsStatus(t *testing.T) {
 }
 
 func TestGatewaysAnswerHTML(t *testing.T) {
-	_, c := faulty(t, b2test.Fault{Status: 502})
-	a := c.call("b2_get_upload_url", fields{"bucketId": c.bucket})
-	require.Equal(t, 502, a.status)
-	require.Equal(t, "text/html", a.header.Get("Content-Type"))
-	require.Contains(t, string(a.raw), "<html>")
+	_, c := faulty(t, b2test.Fault{Status: 502}, b2test.Fault{Status: 403, Code: "access_denied", Gateway: true})
+	for _, status := range []int{502, 403} {
+		a := c.call("b2_get_upload_url", fields{"bucketId": c.bucket})
+		require.Equal(t, status, a.status)
+		require.Equal(t, "text/html", a.header.Get("Content-Type"))
+		require.Contains(t, string(a.raw), "<html>")
+	}
 }
 
 func TestFaultsAreForACallAPartAndTheNthTime(t *testing.T) {
@@ -91,7 +93,7 @@ func TestEarlyRefusalComesBeforeTheBody(t *testing.T) {
 }
 
 func TestDroppedConnectionsDoNoWork(t *testing.T) {
-	for _, kind := range []b2test.FaultKind{b2test.Drop, b2test.DropMidBody} {
+	for _, kind := range []b2test.FaultKind{b2test.Drop, b2test.DropEarly, b2test.DropMidBody} {
 		s, c := faulty(t, b2test.Fault{Call: "b2_upload_file", Kind: kind})
 		require.Zero(t, c.uploadTo(c.fileURL(), "f", strings.Repeat("x", 1000)).status)
 		require.Empty(t, s.Files(s.Bucket()))

@@ -2,10 +2,12 @@ package b2test_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -120,10 +122,48 @@ func TestReadingCallsTakeAQuery(t *testing.T) {
 	}
 }
 
+// The pages of the calls that change something say so too: the fields of the body
+// become those of a query.
+func TestChangingCallsTakeAQuery(t *testing.T) {
+	s := newServer(t, small())
+	c := login(t, s)
+	must := func(name string, query url.Values) answer {
+		t.Helper()
+		a := c.get(name, query.Encode())
+		require.Equal(t, 200, a.status, "%s %s", name, a.raw)
+		return a
+	}
+	start := url.Values{
+		"bucketId": {c.bucket}, "fileName": {"l"}, "contentType": {"a/b"}, "fileInfo": {`{"k":"v w"}`},
+		"serverSideEncryption": {`{"mode":"SSE-B2","algorithm":"AES256"}`},
+	}
+	a := must("b2_start_large_file", start)
+	require.Equal(t, fields{"k": "v w"}, a.body["fileInfo"])
+	id := a.str("fileId")
+	digests, err := json.Marshal(c.parts(id, "0123456789", "x"))
+	require.NoError(t, err)
+	must("b2_finish_large_file", url.Values{"fileId": {id}, "partSha1Array": {string(digests)}})
+	must("b2_cancel_large_file", url.Values{"fileId": {must("b2_start_large_file", start).str("fileId")}})
+	source := url.Values{"sourceFileId": {id}, "fileName": {"copy"}}
+	copied := must("b2_copy_file", source).str("fileId")
+	must("b2_hide_file", url.Values{"bucketId": {c.bucket}, "fileName": {"copy"}})
+	must("b2_delete_file_version", url.Values{"fileName": {"copy"}, "fileId": {copied}})
+	must("b2_list_buckets", url.Values{"accountId": {s.AccountID()}, "bucketTypes": {`["all"]`}})
+	must("b2_create_key", url.Values{"accountId": {s.AccountID()}, "keyName": {"k"}, "capabilities": {`["listFiles"]`}})
+	start.Set("fileInfo", "{")
+	require.Equal(t, 400, c.get("b2_start_large_file", start.Encode()).status)
+}
+
 func TestOtherMethodsAndPathsAreRefused(t *testing.T) {
 	c := login(t, newServer(t, nil))
-	require.Equal(t, "method_not_allowed", c.get("b2_start_large_file", "bucketId="+c.bucket).str("code"))
-	req, err := http.NewRequest(http.MethodPut, c.api+"/b2api/v2/b2_list_buckets", nil)
+	a := c.get("b2_upload_file", "")
+	require.Equal(t, "bad_request", a.str("code"), "the wrong host")
+	u := c.fileURL()
+	req, err := http.NewRequest(http.MethodGet, u.url, nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", u.token)
+	require.Equal(t, "method_not_allowed", c.do(req).str("code"))
+	req, err = http.NewRequest(http.MethodPut, c.api+"/b2api/v2/b2_list_buckets", nil)
 	require.NoError(t, err)
 	require.Equal(t, 405, c.do(req).status)
 	req, err = http.NewRequest(http.MethodHead, c.api+"/b2api/v2/b2_get_upload_url?bucketId="+c.bucket, nil)

@@ -8,6 +8,7 @@ import (
 // holdings is what the account has. The server's lock guards it.
 type holdings struct {
 	keys     []*Key
+	keysMade int // ever
 	buckets  map[string]*bucket
 	files    map[string]*file // versions and unfinished large files, by id
 	removed  map[string]*file // what is left of those removed: their places in lists, by id

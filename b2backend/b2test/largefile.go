@@ -11,7 +11,7 @@ func (x *exchange) startLargeFile() (any, error) {
 	a := x.args
 	bucketID, name, contentType := a.required("bucketId"), a.required("fileName"), a.required("contentType")
 	info := a.stringMap("fileInfo")
-	custom := a.number("customUploadTimestamp", 0, 1, 1<<62)
+	custom, customized := a.moment("customUploadTimestamp")
 	mode, until, hold := retentionFields(a)
 	sse, err := fieldEncryption(a, "serverSideEncryption")
 	if err != nil {
@@ -31,21 +31,23 @@ func (x *exchange) startLargeFile() (any, error) {
 	if err := x.token.key.mayTouch(f); err != nil {
 		return nil, err
 	}
-	if err := checkContentType(contentType); err != nil {
+	if contentType, err = checkContentType(contentType); err != nil {
 		return nil, err
 	}
-	f.contentType, f.sse = resolveType(contentType, name), sse
-	if f.info, err = x.s.checkInfo(name, info, sse.mode != "" || b.FileLock); err != nil {
+	f.contentType = resolveType(contentType, name)
+	f.encrypt(sse)
+	if f.info, err = x.s.checkInfo(name, info, f.tight()); err != nil {
 		return nil, err
 	}
-	if f.protection, err = readProtection(x.token.key, b, mode, until, hold); err != nil {
+	if err := f.protect(x.token.key, mode, until, hold); err != nil {
 		return nil, err
 	}
-	if custom != 0 {
-		if f.timestamp, err = x.s.customTimestamp(strconv.FormatInt(custom, 10)); err != nil {
+	if customized {
+		if f.timestamp, err = x.s.customTimestamp(custom); err != nil {
 			return nil, err
 		}
 	}
+	x.s.forget(f)
 	x.s.files[f.id] = f
 	x.log.FileID = f.id
 	return x.fileObject(f), nil
@@ -53,11 +55,17 @@ func (x *exchange) startLargeFile() (any, error) {
 
 // retentionFields reads fileRetention and legalHold of a JSON call.
 func retentionFields(a *args) (mode string, until int64, hold string) {
-	hold = a.optional("legalHold")
-	if o := a.object("fileRetention"); o != nil {
-		mode, until = o.optional("mode"), o.number("retainUntilTimestamp", 0, 0, 1<<62)
+	mode, until = retentionField(a)
+	return mode, until, a.optional("legalHold")
+}
+
+// retentionField reads fileRetention.
+func retentionField(a *args) (mode string, until int64) {
+	o := a.object("fileRetention")
+	if o == nil {
+		return "", 0
 	}
-	return mode, until, hold
+	return o.optional("mode"), o.millis("retainUntilTimestamp")
 }
 
 // largeFile finds the unfinished large file that fileId names, when all other fields of the call have been read.

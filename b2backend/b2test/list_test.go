@@ -73,10 +73,14 @@ func TestCallsAboutAnotherAccountAreRefused(t *testing.T) {
 	c.upload("f", "x")
 }
 
-func TestCallsThatAreNotServedAreUnauthorized(t *testing.T) {
-	c := login(t, newServer(t, nil))
-	for _, call := range []string{"b2_create_key", "b2_list_keys", "b2_update_file_retention"} {
-		c.refused(call, fields{}, 401, "unauthorized", "")
+func TestCallsThatAreNotImplementedSaySo(t *testing.T) {
+	s := newServer(t, nil)
+	c := login(t, s)
+	for _, call := range []string{"b2_get_bucket_notification_rules", "b2_set_bucket_notification_rules"} {
+		c.refused(call, fields{}, 501, "not_implemented", "b2test does not implement "+call)
+		k, err := s.AddKey(b2test.Key{Capabilities: []string{"other"}})
+		require.NoError(t, err)
+		loginAs(t, s, k).refused(call, fields{}, 401, "unauthorized", "")
 	}
 }
 

@@ -3,7 +3,10 @@ package b2test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 const (
@@ -15,11 +18,19 @@ const (
 	defaultBucket              = "test-bucket"
 )
 
+// fileOptions are what Options.Ignore may name.
+var fileOptions = []string{"contentType", "fileInfo", "fileRetention", "legalHold", "serverSideEncryption", "customUploadTimestamp"}
+
 // Options configure a [Server]. The zero value, and a nil pointer, are a strict server on a free port of 127.0.0.1.
 type Options struct {
 	// Addr is where the authorize endpoint listens; empty means a free port of 127.0.0.1. The API, upload and download
 	// endpoints take free ports of the same host.
 	Addr string
+
+	// Exposed allows an Addr that other machines may reach. Without it Start
+	// refuses one other than a loopback address: the server is made for tests,
+	// and keeps in memory, without a limit, what it is sent.
+	Exposed bool
 
 	// Listen opens the four endpoints, as net.Listen does, which nil means. With listeners in memory a test of
 	// virtual time can have the server in its bubble; with wrapped ones it can meddle with connections.
@@ -59,6 +70,12 @@ type Options struct {
 
 	// CustomTimestamps allows customUploadTimestamp, which the service allows to few accounts (documented).
 	CustomTimestamps bool
+
+	// Ignore names options of files that are accepted and not done: contentType,
+	// fileInfo, fileRetention, legalHold, serverSideEncryption,
+	// customUploadTimestamp. The service does no such thing; a client should notice
+	// a store that does.
+	Ignore []string
 
 	// MaxAuthorize is how many authorize calls within one minute [Server.Check] tolerates; 0 means 20, the service's
 	// own limit (reported), a negative number any. The server does not refuse them: inject a 429 for that.
@@ -122,7 +139,14 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.MaxAuthorize == 0 {
 		opts.MaxAuthorize = 20
 	}
+	for _, name := range opts.Ignore {
+		if !slices.Contains(fileOptions, name) {
+			return opts, fmt.Errorf("b2test: Ignore names %q, which is none of %q", name, fileOptions)
+		}
+	}
 	switch {
+	case !opts.Exposed && !localserver.Loopback(opts.Addr):
+		return opts, fmt.Errorf("b2test: Addr %q may be reached by other machines; use a loopback address, or set Exposed", opts.Addr)
 	case opts.MinPartSize < 1 || opts.MinPartSize > maxPartSize:
 		return opts, fmt.Errorf("b2test: MinPartSize %d is not within 1 and %d", opts.MinPartSize, int64(maxPartSize))
 	case opts.RecommendedPartSize < opts.MinPartSize || opts.RecommendedPartSize > maxPartSize:

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // protection is Object Lock on a version: retention and a legal hold. Never set, both are null (recorded).
@@ -14,42 +15,90 @@ type protection struct {
 	legalHold   string // on, off, or "" for never set
 }
 
-// readProtection makes a protection of the fields of a request, none of which needs to be there, and checks that the
-// bucket and the key allow it.
-func readProtection(k *Key, b *bucket, mode string, until int64, hold string) (protection, error) {
-	p := protection{mode: mode, retainUntil: until, legalHold: hold}
+// check refuses what cannot be set on a version in b with k.
+func (p protection) check(k *Key, b *bucket) error {
 	switch {
-	case (mode == "") != (until == 0):
-		return p, badRequest("retention mode and retainUntilTimestamp must be given both or not at all")
-	case mode != "" && mode != "governance" && mode != "compliance":
-		return p, badRequest("Invalid retention mode: %s", mode)
-	case hold != "" && hold != "on" && hold != "off":
-		return p, badRequest("Invalid legal hold: %s", hold)
-	case mode == "" && hold == "":
-		return p, nil
+	case (p.mode == "") != (p.retainUntil == 0):
+		return badRequest("retention mode and retainUntilTimestamp must be given both or not at all")
+	case p.mode != "" && p.mode != "governance" && p.mode != "compliance":
+		return badRequest("Invalid retention mode: %s", p.mode)
+	case p.legalHold != "" && p.legalHold != "on" && p.legalHold != "off":
+		return badRequest("Invalid legal hold: %s", p.legalHold)
+	case p.mode == "" && p.legalHold == "":
+		return nil
 	case !b.FileLock:
-		return p, badCode("bucket_missing_file_lock", "Bucket %s has no Object Lock", b.ID)
-	case mode != "" && !k.may("writeFileRetentions"), hold != "" && !k.may("writeFileLegalHolds"):
-		return p, errUnauthorized()
+		return badCode("bucket_missing_file_lock", "Bucket %s has no Object Lock", b.ID)
+	case p.mode != "" && !k.may("writeFileRetentions"), p.legalHold != "" && !k.may("writeFileLegalHolds"):
+		return errUnauthorized()
 	}
-	return p, nil
+	return nil
 }
+
+// protect sets the protection of a new version, none of which needs to be there:
+// the bucket's default retention stands in (documented).
+func (f *file) protect(k *Key, mode string, until int64, hold string) error {
+	f.protection = protection{mode: mode, retainUntil: until, legalHold: hold}
+	if err := f.check(k, f.bucket); err != nil {
+		return err
+	}
+	if d := f.bucket.retention; mode == "" && d.mode != "" {
+		f.mode, f.retainUntil = d.mode, d.until(time.UnixMilli(f.timestamp)).UnixMilli()
+	}
+	return nil
+}
+
+// encrypt sets the encryption of a new version: that of the request, or the
+// bucket's (documented).
+func (f *file) encrypt(e encryption) {
+	if e.mode == "" {
+		e = f.bucket.sse
+	}
+	f.sse = e
+}
+
+// forget undoes the options of a new version that the server ignores.
+func (s *Server) forget(f *file) {
+	for _, name := range s.opts.Ignore {
+		switch name {
+		case "contentType":
+			f.contentType = "application/octet-stream"
+		case "fileInfo":
+			f.info = nil
+		case "fileRetention":
+			f.mode, f.retainUntil = "", 0
+		case "legalHold":
+			f.legalHold = ""
+		case "serverSideEncryption":
+			f.sse = encryption{}
+		case "customUploadTimestamp":
+			f.timestamp = seconds(s.Now())
+		}
+	}
+}
+
+// tight reports whether the smaller limit on names and info holds for f.
+func (f *file) tight() bool { return f.sse.mode != "" || f.bucket.FileLock }
 
 // describe adds the fields of p to an answer; what the key may not read is null.
 func (p protection) describe(k *Key, o object) {
 	retention := object{"isClientAuthorizedToRead": false, "value": nil}
 	if k.may("readFileRetentions") {
-		value := object{"mode": textOrNull(p.mode), "retainUntilTimestamp": nil}
-		if p.mode != "" {
-			value["retainUntilTimestamp"] = p.retainUntil
-		}
-		retention = object{"isClientAuthorizedToRead": true, "value": value}
+		retention = object{"isClientAuthorizedToRead": true, "value": p.retention()}
 	}
 	hold := object{"isClientAuthorizedToRead": false, "value": nil}
 	if k.may("readFileLegalHolds") {
 		hold = object{"isClientAuthorizedToRead": true, "value": textOrNull(p.legalHold)}
 	}
 	o["fileRetention"], o["legalHold"] = retention, hold
+}
+
+// retention is the retention as answers show it.
+func (p protection) retention() object {
+	o := object{"mode": textOrNull(p.mode), "retainUntilTimestamp": nil}
+	if p.mode != "" {
+		o["retainUntilTimestamp"] = p.retainUntil
+	}
+	return o
 }
 
 // encryption is server-side encryption; the zero value is none. The content itself is stored as it came.
@@ -149,11 +198,8 @@ func (e encryption) opens(given encryption) error {
 	return nil
 }
 
-// customTimestamp checks customUploadTimestamp, milliseconds since 1970 in text; "" is none and 0 is returned.
+// customTimestamp checks customUploadTimestamp, milliseconds since 1970 in text.
 func (s *Server) customTimestamp(text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
 	if !s.opts.CustomTimestamps {
 		return 0, badCode("custom_timestamp_not_allowed", "this account may not set upload timestamps")
 	}

@@ -13,24 +13,14 @@ func (x *exchange) deleteFileVersion() (any, error) {
 	if err := x.args.done(); err != nil {
 		return nil, err
 	}
-	if !fileIDPattern.MatchString(id) {
-		return nil, errInvalidFileID(id)
-	}
-	f := x.s.files[id]
-	if f == nil || f.name != name {
-		return nil, badCode("file_not_present", "File not present: %s %s", name, id)
-	}
-	if err := x.token.key.mayTouch(f); err != nil {
+	f, err := x.namedVersion(name, id)
+	if err != nil {
 		return nil, err
 	}
-	retained := f.mode != "" && f.retainUntil > x.s.Now().UnixMilli()
-	if f.mode == "governance" && bypass {
-		if !x.token.key.may("bypassGovernance") {
-			return nil, errUnauthorized()
-		}
-		retained = false
+	if bypass && f.mode == "governance" && !x.token.key.may("bypassGovernance") {
+		return nil, errUnauthorized()
 	}
-	if retained || f.legalHold == "on" {
+	if f.retained(x.s.Now()) && !(bypass && f.mode == "governance") || f.legalHold == "on" {
 		return nil, errAccessDenied("file is protected by Object Lock")
 	}
 	x.s.remove(f)
@@ -63,4 +53,17 @@ func (x *exchange) hideFile() (any, error) {
 	f.contentType, f.sha1, f.md5 = "application/x-bz-hide-marker", emptySHA1, emptyMD5
 	x.s.files[f.id] = f
 	return x.fileObject(f), nil
+}
+
+// namedVersion finds the version, or the unfinished large file, that a call
+// names by both name and ID.
+func (x *exchange) namedVersion(name, id string) (*file, error) {
+	if !fileIDPattern.MatchString(id) {
+		return nil, errInvalidFileID(id)
+	}
+	f := x.s.files[id]
+	if f == nil || f.name != name {
+		return nil, badCode("file_not_present", "File not present: %s %s", name, id)
+	}
+	return f, x.token.key.mayTouch(f)
 }

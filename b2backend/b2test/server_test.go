@@ -38,6 +38,10 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		"Bandwidth -1":              {Bandwidth: -1},
 		`bucket "no"`:               {Bucket: "no"},
 		"missing port in address":   {Addr: "127.0.0.1"},
+		`Addr ":0" may be reached`:  {Addr: ":0"},
+		`"0.0.0.0:0" may be`:        {Addr: "0.0.0.0:0"},
+		`"192.0.2.1:80" may be`:     {Addr: "192.0.2.1:80"},
+		`"store.test:80" may be`:    {Addr: "store.test:80"},
 		"MinPartSize 6000000000 is": {MinPartSize: 6_000_000_000},
 	} {
 		_, err := b2test.Start(opts)

@@ -104,6 +104,7 @@ func (x *exchange) uploadFile() (any, error) {
 		return nil, errNoBucket(f.bucket.ID)
 	}
 	f.stored = in.stored
+	x.s.forget(f)
 	x.s.files[f.id] = f
 	return x.fileObject(f), nil
 }
@@ -140,13 +141,15 @@ func (x *exchange) uploadHeaders() (*file, error) {
 	if f.contentType == "" {
 		return nil, badRequest("Missing header: Content-Type")
 	}
-	if err := checkContentType(f.contentType); err != nil {
-		return nil, badRequest("Bad content type: %s", f.contentType)
-	}
-	f.contentType = resolveType(f.contentType, name)
-	if f.sse, err = headerEncryption(h); err != nil {
+	if f.contentType, err = checkContentType(f.contentType); err != nil {
 		return nil, err
 	}
+	f.contentType = resolveType(f.contentType, name)
+	sse, err := headerEncryption(h)
+	if err != nil {
+		return nil, err
+	}
+	f.encrypt(sse)
 	info := map[string]string{}
 	for header, values := range h {
 		if key, ok := strings.CutPrefix(header, "X-Bz-Info-"); ok {
@@ -155,23 +158,18 @@ func (x *exchange) uploadHeaders() (*file, error) {
 			}
 		}
 	}
-	if f.info, err = x.s.checkInfo(name, info, f.sse.mode != "" || b.FileLock); err != nil {
+	if f.info, err = x.s.checkInfo(name, info, f.tight()); err != nil {
 		return nil, err
 	}
 	until, err := headerNumber(h, "X-Bz-File-Retention-Retain-Until-Timestamp")
 	if err != nil {
 		return nil, err
 	}
-	f.protection, err = readProtection(k, b, h.Get("X-Bz-File-Retention-Mode"), until, h.Get("X-Bz-File-Legal-Hold"))
-	if err != nil {
+	if err := f.protect(k, h.Get("X-Bz-File-Retention-Mode"), until, h.Get("X-Bz-File-Legal-Hold")); err != nil {
 		return nil, err
 	}
-	custom, err := x.s.customTimestamp(h.Get("X-Bz-Custom-Upload-Timestamp"))
-	if err != nil {
-		return nil, err
+	if custom, ok := h["X-Bz-Custom-Upload-Timestamp"]; ok {
+		f.timestamp, err = x.s.customTimestamp(custom[0])
 	}
-	if custom != 0 {
-		f.timestamp = custom
-	}
-	return f, nil
+	return f, err
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // ErrInjected is the error of an injector that was given none.
@@ -54,14 +56,10 @@ func Lose(err error, conditions ...Condition) *Injector {
 // Delay makes a call wait for d first. If its context ends meanwhile, the call fails and has no effect.
 func Delay(d time.Duration, conditions ...Condition) *Injector {
 	return Do(func(ctx context.Context, _ Op) error {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		if sleep.For(ctx, d) != nil {
+			return retry.Ended(ctx, nil)
 		}
+		return nil
 	}, conditions...)
 }
 
@@ -70,7 +68,7 @@ func Delay(d time.Duration, conditions ...Condition) *Injector {
 func Block(conditions ...Condition) *Injector {
 	return Do(func(ctx context.Context, _ Op) error {
 		<-ctx.Done()
-		return ctx.Err()
+		return retry.Ended(ctx, nil)
 	}, conditions...)
 }
 

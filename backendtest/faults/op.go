@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Kind is a method of a backend or of a large file that does I/O.
+// Kind is a method of a backend, a large file or a source that does I/O.
 type Kind int
 
 // The kinds of calls. Limits, Check and Info do no I/O: they pass through and are not counted.
@@ -18,6 +18,10 @@ const (
 	UploadPart
 	Finish
 	Cancel
+	Stat
+	ReadRange
+	List
+	Remove
 )
 
 // String is the method's name.
@@ -25,6 +29,7 @@ func (k Kind) String() string {
 	names := [...]string{
 		UploadFile: "UploadFile", StartLargeFile: "StartLargeFile", ResumeLargeFile: "ResumeLargeFile",
 		Unfinished: "Unfinished", UploadPart: "UploadPart", Finish: "Finish", Cancel: "Cancel",
+		Stat: "Stat", ReadRange: "ReadRange", List: "List", Remove: "Remove",
 	}
 	if k < UploadFile || int(k) >= len(names) {
 		return fmt.Sprintf("Kind(%d)", int(k))
@@ -36,7 +41,7 @@ func (k Kind) String() string {
 type Op struct {
 	Index     int // from 1, of all calls through one [Backend]
 	Kind      Kind
-	Name      string // of the file; the prefix of Unfinished
+	Name      string // of the file; the prefix of Unfinished and List
 	LargeFile string // its id; "" where there is none yet
 	Part      int    // part number of UploadPart, else 0
 }

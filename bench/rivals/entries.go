@@ -1,6 +1,10 @@
 package main
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/c1508ce4/sluice/bench/internal/lab"
+)
 
 // entry is one contender under one set of conditions.
 type entry struct {
@@ -9,6 +13,9 @@ type entry struct {
 	stdin          bool
 	partSize       int64
 	concurrency    int
+	restore        bool     // it reads a file back, in place of an upload
+	link           lab.Link // to read it over
+	file           bool     // to a file, else to nothing
 	// bound is the most that the wall time of ours may be of this one's; 0 for none.
 	bound float64
 }

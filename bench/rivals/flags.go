@@ -11,7 +11,12 @@ import (
 )
 
 // section is the document's place for the table.
-const section = "rivals"
+func (c *command) section() string {
+	if c.restores {
+		return "restores"
+	}
+	return "rivals"
+}
 
 // longest is the stream in bytes that 10,000 parts carry at the smallest size of any contender's own, the AWS manager's.
 const longest = 10_000 * 8 << 20
@@ -23,6 +28,8 @@ type command struct {
 	entries []entry
 	args    []string
 	docs    string // folder
+
+	restores bool // in place of uploads
 }
 
 // parse reads the flags, and writes what is wrong with them, or the help asked for, to stderr.
@@ -37,6 +44,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	only := regexp.MustCompile("")
 	lab.Value(flags, "only", "only entries whose names match the `regexp`", regexp.Compile, func(v *regexp.Regexp) { only = v })
 	stored := flags.Bool("versitygw", false, "upload to a real S3 server as well, which stores what it gets in the folder for temporary files")
+	flags.BoolVar(&c.restores, "restores", false, "read files back in place of uploads, over links of several latencies and caps")
 	flags.StringVar(&c.docs, "o", "", "put the table into the PERFORMANCE.md of a `folder`")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -46,6 +54,9 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 		length, rounds = 64<<20, 1
 	}
 	c.size, c.rounds, c.entries = cmp.Or(c.size, length), cmp.Or(c.rounds, rounds), chosen(only, *stored)
+	if c.restores {
+		c.entries = restores(only)
+	}
 	err := c.check(flags.Args(), only)
 	if err != nil {
 		fmt.Fprintln(stderr, "rivals:", err)
@@ -61,7 +72,7 @@ func (c *command) check(rest []string, only *regexp.Regexp) error {
 	case len(c.entries) == 0:
 		return fmt.Errorf("-only %v matches no entry", only)
 	case c.docs != "":
-		return lab.CheckSections(c.docs, section)
+		return lab.CheckSections(c.docs, c.section())
 	default:
 		return nil
 	}

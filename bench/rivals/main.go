@@ -5,6 +5,7 @@
 //	cd bench/rivals && go run .
 //	cd bench/rivals && go run . -only '^stdin' -o ../../docs
 //	cd bench/rivals && go run . -versitygw     beside a real S3 server, too
+//	cd bench/rivals && go run . -restores      restores in place of uploads, over links
 //
 // Every contender is a program of its own (contender/…), and is measured from its start to its exit.
 package main
@@ -22,7 +23,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-var roles = lab.Roles{toB2: lab.PlayB2, toSink: playSink, toVersity: playVersity, "source": lab.PlaySource}
+var roles = lab.Roles{toB2: lab.PlayB2, toSink: playSink, toVersity: playVersity, toShelf: playShelf, "source": lab.PlaySource}
 
 func main() { lab.Main(roles, run) }
 
@@ -65,5 +66,5 @@ func (c *command) measure(ctx context.Context, stdout io.Writer, talk *lab.Progr
 	if err := t.Text(stdout); err != nil || c.docs == "" {
 		return err
 	}
-	return lab.WriteSection(c.docs, section, header+"\n\n"+t.Markdown())
+	return lab.WriteSection(c.docs, c.section(), header+"\n\n"+t.Markdown())
 }

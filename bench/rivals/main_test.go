@@ -35,6 +35,18 @@ func TestEveryContenderUploadsAndIsShownBesideOurs(t *testing.T) {
 	}
 }
 
+func TestEveryContenderRestoresAndIsShownBesideOurs(t *testing.T) {
+	folder := folderWith(t, "<!-- measured: restores -->\n<!-- end of restores -->\n")
+	only := "loopback|100 MB/s, 1ms"
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"-quick", "-restores", "-only", only, "-size", "16MiB", "-o", folder}, &stdout, &stderr), stderr.String())
+	text, err := os.ReadFile(filepath.Join(folder, lab.Document))
+	require.NoError(t, err)
+	for _, e := range restores(regexp.MustCompile(only)) {
+		require.Contains(t, string(text), "| "+e.String()+" |")
+	}
+}
+
 func TestEveryGroupHasOurs(t *testing.T) {
 	groups := make(map[string]bool)
 	for _, e := range chosen(regexp.MustCompile(""), true) {

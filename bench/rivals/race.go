@@ -27,9 +27,12 @@ func race(ctx context.Context, bin string, entries []entry, length int64, rounds
 		if warming {
 			n = lab.WarmUp(length, 2*samePart)
 		}
-		server, err := servers.At(ctx, e.server, lab.Link{})
+		server, err := servers.At(ctx, e.server, e.link)
 		if err != nil {
 			return lab.Usage{}, err
+		}
+		if e.restore {
+			return restoreOne(ctx, bin, e, server, n)
 		}
 		return runOne(ctx, bin, e, server, n)
 	})

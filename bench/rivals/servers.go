@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/c1508ce4/sluice/bench/internal/lab"
-	"github.com/c1508ce4/sluice/internal/s3server"
+	"github.com/c1508ce4/sluice/internal/engines"
 )
 
 // What the contenders upload to. Each runs in a process of its own.
@@ -18,7 +18,7 @@ const (
 // playVersity is the role of who runs the real S3 server, until stdin ends. It is built if it has not been, which
 // takes minutes.
 func playVersity(ctx context.Context, _ json.RawMessage) (any, error) {
-	server, err := s3server.Start(ctx)
+	server, err := engines.Start(ctx, engines.Versitygw)
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +27,6 @@ func playVersity(ctx context.Context, _ json.RawMessage) (any, error) {
 	if err := server.MakeBucket(bucket); err != nil {
 		return nil, err
 	}
-	a := lab.Address{URL: server.URL, KeyID: s3server.AccessKey, Key: s3server.SecretKey, Bucket: bucket}
+	a := lab.Address{URL: server.URL, KeyID: engines.AccessKey, Key: engines.SecretKey, Bucket: bucket}
 	return nil, a.Announce()
 }

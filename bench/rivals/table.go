@@ -10,10 +10,21 @@ import (
 func table(results []result, length int64) lab.Table {
 	gib := float64(length) / (1 << 30)
 	t := lab.Table{Head: []string{"contender", "GiB/s", "CPU s/GiB", "RSS MiB", "wall, ours / theirs", "CPU, ours / theirs", "bound"}}
+	restored := len(results) > 0 && results[0].restore
+	if restored {
+		t.Head = append(t.Head, fmt.Sprintf("of %d connections' cap", lanes))
+	}
 	for _, r := range results {
+		gib := gib
+		if r.restore {
+			gib = float64(restoreSize(r.link, length)) / (1 << 30)
+		}
 		cells := []string{
 			r.String(), fmt.Sprintf("%.2f", gib/r.of(wall).Median()), fmt.Sprintf("%.2f", r.of(cpu).Median()/gib),
 			fmt.Sprintf("%.0f", r.of(rss).Max()/(1<<20)), "", "", "",
+		}
+		if restored {
+			cells = append(cells, r.ofLink(length))
 		}
 		for _, o := range results {
 			if o.group != r.group || o.program != ours || r.program == ours {

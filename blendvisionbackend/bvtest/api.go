@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 const (
@@ -22,11 +24,11 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	fault := s.due(call, 0)
 	answer, v, err := s.runAPI(call, fileID, fault, r)
 	s.complain(r, err)
-	if fault.spoils() || r.Context().Err() != nil {
+	if localserver.Spoils(string(fault.Kind)) || r.Context().Err() != nil {
 		s.unsure(call, v, err)
 	}
 	if err == nil && fault.Kind == LoseAnswer {
-		err = fault.loss()
+		err = localserver.Lost(fault.Status, fault.refusal())
 	}
 	var refusal *apiError
 	switch {
@@ -66,7 +68,8 @@ func route(r *http.Request) (Call, string) {
 	return call, id
 }
 
-// runAPI checks the request and carries the call out. The session is the one it is about, nil if there is none.
+// runAPI checks the request and carries the call out. The session is the one it
+// is about, nil if there is none.
 func (s *Server) runAPI(call Call, fileID string, fault Fault, r *http.Request) (any, *session, error) {
 	if call == "" || r.URL.RawQuery != "" {
 		return nil, nil, errNotFound("path")
@@ -74,12 +77,12 @@ func (s *Server) runAPI(call Call, fileID string, fault Fault, r *http.Request) 
 	if r.Method != http.MethodPost {
 		return nil, nil, &apiError{status: http.StatusMethodNotAllowed, code: 12, message: r.Method + " is not allowed"}
 	}
-	if err := s.before(fault); err != nil {
+	if err := s.before(fault, r); err != nil {
 		return nil, nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, nil, errGone
+		return nil, nil, localserver.ErrGone
 	}
 	if err := s.between(fault, r); err != nil {
 		return nil, nil, err
@@ -97,6 +100,9 @@ func (s *Server) runAPI(call Call, fileID string, fault Fault, r *http.Request) 
 	defer s.mu.Unlock()
 	if call == CallUpload {
 		return s.open(body)
+	}
+	if fileID == "" {
+		return nil, nil, errInvalid("the file id is empty")
 	}
 	v := s.session(fileID)
 	if v == nil {
@@ -178,7 +184,5 @@ func sendBody(w http.ResponseWriter, status int, contentType string, body []byte
 func sendHalf(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body[:len(body)/2])
-	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
+	localserver.Cut(w, body)
 }

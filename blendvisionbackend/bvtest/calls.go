@@ -168,7 +168,7 @@ func (s *Server) complete(v *session, body []byte) (any, error) {
 	if err != nil || !bytes.Equal(sum, v.sum()) {
 		return nil, errInvalid("checksum_sha1 %q is not that of the content", q.Data.Checksum)
 	}
-	v.State = Completed
+	v.State, v.finished = Completed, s.Now()
 	return fileAnswer{File: s.view(v)}, nil
 }
 

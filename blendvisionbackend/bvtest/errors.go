@@ -2,13 +2,9 @@ package bvtest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 )
-
-// errGone ends an exchange without an answer: the connection is dropped.
-var errGone = errors.New("bvtest: connection dropped")
 
 // apiError is an answer of the API other than 200.
 type apiError struct {
@@ -16,6 +12,7 @@ type apiError struct {
 	code       int // gRPC's
 	message    string
 	retryAfter string // header value, absent when empty
+	gateway    bool   // answered by something in front of the service
 }
 
 func (e *apiError) Error() string { return fmt.Sprintf("%d/%d %q", e.status, e.code, e.message) }
@@ -76,28 +73,35 @@ func (e *apiError) send(w http.ResponseWriter) {
 		Message string           `json:"message"`
 		Details []map[string]any `json:"details"`
 	}{e.code, e.message, []map[string]any{{"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": e.message}}})
-	if e.retryAfter != "" {
-		w.Header().Set("Retry-After", e.retryAfter)
-	}
-	sendBody(w, e.status, "application/json", body)
+	sendError(w, e.status, e.retryAfter, e.gateway, "application/json", body)
 }
 
-// storeError is an answer of the object store other than success: XML, documented as such for 403 only.
+// storeError is an answer of the object store other than success: XML,
+// documented as such for 403 only.
 type storeError struct {
 	status     int
 	code       string
 	message    string
 	extra      string // more elements, as XML
 	retryAfter string // header value, absent when empty
+	gateway    bool   // answered by something in front of the store
 }
 
 func (e *storeError) Error() string { return fmt.Sprintf("%d %s %q", e.status, e.code, e.message) }
 
 func (e *storeError) send(w http.ResponseWriter) {
-	if e.retryAfter != "" {
-		w.Header().Set("Retry-After", e.retryAfter)
-	}
-	sendBody(w, e.status, "application/xml", fmt.Appendf(nil,
+	sendError(w, e.status, e.retryAfter, e.gateway, "application/xml", fmt.Appendf(nil,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message>%s</Error>",
 		xmlText(e.code), xmlText(e.message), e.extra))
+}
+
+// sendError answers the error body, or in its place a gateway's page of HTML.
+func sendError(w http.ResponseWriter, status int, retryAfter string, gateway bool, contentType string, body []byte) {
+	if gateway {
+		contentType, body = "text/html", []byte("<html><body>"+http.StatusText(status)+"</body></html>")
+	}
+	if retryAfter != "" {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	sendBody(w, status, contentType, body)
 }

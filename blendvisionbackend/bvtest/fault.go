@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // Call names a call of the service.
@@ -19,46 +21,56 @@ const (
 	CallGet      Call = "get"             // of a file's bytes, from its download URL
 )
 
-// Kind is what a [Fault] does.
-type Kind string
+// FaultKind is what a [Fault] does.
+type FaultKind string
 
-// The kinds of faults. What is refused, dropped or stalled is not carried out; what is lost, truncated or garbled is.
+// The kinds of faults. What is refused, dropped or stalled is not carried out;
+// what is lost, truncated or garbled is. An early one comes before the
+// request's body is read, the others once it was read.
 const (
-	Refuse      Kind = "refuse"       // answers Fault.Status once the request was read
-	RefuseEarly Kind = "refuse early" // answers Fault.Status before the request's body is read
-	Drop        Kind = "drop"         // closes the connection once the request was read
-	Stall       Kind = "stall"        // reads no body and answers nothing until the server is closed
-	StallAnswer Kind = "stall answer" // answers nothing once the request was read, until the client gives up
-	LoseAnswer  Kind = "lose answer"  // closes the connection in place of the answer; answers Fault.Status if it is set
-	Truncate    Kind = "truncate"     // closes the connection in the middle of the answer
-	Garbage     Kind = "garbage"      // answers 200 with a body that is no JSON, and a part without an ETag
+	Refuse      FaultKind = localserver.Refuse      // answers Fault.Status
+	RefuseEarly FaultKind = localserver.RefuseEarly // and closes the connection
+	Drop        FaultKind = localserver.Drop        // closes the connection
+	DropEarly   FaultKind = localserver.DropEarly
+	Stall       FaultKind = localserver.Stall      // answers nothing until the client goes or the server is closed
+	StallEarly  FaultKind = localserver.StallEarly // until the server is closed
+	LoseAnswer  FaultKind = localserver.LoseAnswer // closes the connection in place of the answer; answers Fault.Status if it is set
+	Truncate    FaultKind = localserver.Truncate   // closes the connection in the middle of the answer
+	Garbage     FaultKind = localserver.Garbage    // answers 200 with a body that is no JSON, and a part without an ETag
 )
 
 // Fault says which calls go wrong, and how.
 type Fault struct {
 	Call Call
-	// Part is the part's place in the plan, from 1, whatever the server numbers it; 0 means any. For CallPut.
+	// Part is the part's place in the plan, from 1, whatever the server numbers
+	// it; 0 means any. For CallPut.
 	Part int
 	// Skip is how many of those calls go well first.
 	Skip int
 	// Count is how many go wrong then; 0 means one, a negative number all.
 	Count int
 
-	Kind Kind // "" is Refuse
-	// Status is what Refuse, RefuseEarly and LoseAnswer answer with; 0 means 503, and no answer for LoseAnswer.
+	Kind FaultKind // "" is Refuse
+	// Status is what Refuse, RefuseEarly and LoseAnswer answer with; 0 means
+	// 503, and no answer for LoseAnswer.
 	Status int
 	// Message is the message of that answer; empty means the status in words.
 	Message string
 	// RetryAfter is a header of that answer.
 	RetryAfter string
+	// Gateway makes that answer a page of HTML, as from something in front of
+	// the service.
+	Gateway bool
 
-	// Fired is called as the fault meets its call, before it does anything; nil is skipped.
+	// Fired is called as the fault meets its call, before it does anything; nil
+	// is skipped.
 	Fired func()
 }
 
-// Inject adds faults behind those already there. Of several for one call the first that is due fires; those behind it
-// do not see that call. A fault that never fires is reported by [Server.Check]. The error names a value that no fault
-// can have; then none is added.
+// Inject adds faults behind those already there. Of several for one call the
+// first that is due fires; those behind it do not see that call. A fault that
+// never fires is reported by [Server.Check]. The error names a value that no
+// fault can have; then none is added.
 func (s *Server) Inject(faults ...Fault) error {
 	for _, f := range faults {
 		if err := f.check(); err != nil {
@@ -84,7 +96,7 @@ func (f Fault) check() error {
 	switch {
 	case !slices.Contains([]Call{CallUpload, CallPut, CallComplete, CallCancel, CallDownload, CallGet}, f.Call):
 		return fmt.Errorf("bvtest: Fault.Call %q is no call", f.Call)
-	case !slices.Contains([]Kind{"", Refuse, RefuseEarly, Drop, Stall, StallAnswer, LoseAnswer, Truncate, Garbage}, f.Kind):
+	case !slices.Contains([]FaultKind{"", Refuse, RefuseEarly, Drop, DropEarly, Stall, StallEarly, LoseAnswer, Truncate, Garbage}, f.Kind):
 		return fmt.Errorf("bvtest: Fault.Kind %q is no kind", f.Kind)
 	case f.Part < 0 || f.Part > 0 && f.Call != CallPut:
 		return fmt.Errorf("bvtest: Fault.Part %d of %s is negative, or of a call that has none", f.Part, f.Call)
@@ -105,54 +117,23 @@ func (s *Server) due(call Call, part int) Fault {
 	return due
 }
 
-// before does what a fault does before the request's body is read.
-func (s *Server) before(f Fault) error {
-	switch f.Kind {
-	case RefuseEarly:
-		return f.refusal()
-	case Stall:
-		<-s.endpoints.Closing()
-		return errGone
-	}
-	return nil
+// before commits a fault that comes before the request's body is read.
+func (s *Server) before(f Fault, r *http.Request) error {
+	return s.endpoints.CommitEarly(string(f.Kind), r, f.refusal())
 }
 
-// between does what a fault does once the request was read, before it is carried out.
+// between commits a fault that comes once the request was read, before it is
+// carried out.
 func (s *Server) between(f Fault, r *http.Request) error {
-	switch f.Kind {
-	case Refuse:
-		return f.refusal()
-	case Drop:
-		return errGone
-	case StallAnswer:
-		select {
-		case <-r.Context().Done():
-		case <-s.endpoints.Closing():
-		}
-		return errGone
-	}
-	return nil
+	return s.endpoints.Commit(string(f.Kind), r, f.refusal())
 }
 
 // refusal is what the fault answers: the host it is for picks the form.
 func (f Fault) refusal() error {
 	if f.Call == CallPut || f.Call == CallGet {
-		return &storeError{status: f.Status, code: "InjectedFault", message: f.Message, retryAfter: f.RetryAfter}
+		return &storeError{status: f.Status, code: "InjectedFault", message: f.Message, retryAfter: f.RetryAfter, gateway: f.Gateway}
 	}
-	return &apiError{status: f.Status, code: grpcCode(f.Status), message: f.Message, retryAfter: f.RetryAfter}
-}
-
-// loss is what the client gets in place of an answer that is lost.
-func (f Fault) loss() error {
-	if f.Status == 0 {
-		return errGone
-	}
-	return f.refusal()
-}
-
-// spoils says that the client does not learn that the call was carried out.
-func (f Fault) spoils() bool {
-	return slices.Contains([]Kind{LoseAnswer, Truncate, Garbage}, f.Kind)
+	return &apiError{status: f.Status, code: grpcCode(f.Status), message: f.Message, retryAfter: f.RetryAfter, gateway: f.Gateway}
 }
 
 // idleFaults lists the faults that never fired.

@@ -25,6 +25,7 @@ func TestFaultsOfTheAPI(t *testing.T) {
 		"refuse, status":    {bvtest.Fault{Kind: bvtest.Refuse, Status: 429}, 429, false, 0},
 		"refuse early":      {bvtest.Fault{Kind: bvtest.RefuseEarly, Status: 500}, 500, false, 0},
 		"drop":              {bvtest.Fault{Kind: bvtest.Drop}, 0, true, 0},
+		"drop early":        {bvtest.Fault{Kind: bvtest.DropEarly}, 0, true, 0},
 		"lose":              {bvtest.Fault{Kind: bvtest.LoseAnswer}, 0, true, 1},
 		"lose, with status": {bvtest.Fault{Kind: bvtest.LoseAnswer, Status: 504}, 504, false, 1},
 		"truncate":          {bvtest.Fault{Kind: bvtest.Truncate}, 200, true, 1},
@@ -46,6 +47,20 @@ func TestFaultsOfTheAPI(t *testing.T) {
 			require.NoError(t, c.server.Check(), "a session whose answer was spoiled is not the client's fault")
 			require.Equal(t, http.StatusOK, c.call(":upload", request).status, "once")
 		})
+	}
+}
+
+func TestGatewayFault_AnswersHTML(t *testing.T) {
+	c := start(t, nil)
+	u := c.open(1)
+	c.inject(
+		bvtest.Fault{Call: bvtest.CallUpload, Status: 403, Gateway: true},
+		bvtest.Fault{Call: bvtest.CallPut, Status: 520, Gateway: true},
+	)
+	api, store := c.call(":upload", request), c.put(u.UploadData.Parts[0].URL, []byte("x"))
+	require.Equal(t, []int{403, 520}, []int{api.status, store.status})
+	for _, a := range []answer{api, store} {
+		require.Equal(t, "text/html", a.header.Get("Content-Type"))
 	}
 }
 
@@ -71,6 +86,7 @@ func TestFaultsOfParts(t *testing.T) {
 		"refuse":       {bvtest.Fault{Kind: bvtest.Refuse}, 503, false, false},
 		"refuse early": {bvtest.Fault{Kind: bvtest.RefuseEarly}, 503, false, false},
 		"drop":         {bvtest.Fault{Kind: bvtest.Drop}, 0, false, false},
+		"drop early":   {bvtest.Fault{Kind: bvtest.DropEarly}, 0, false, false},
 		"lose":         {bvtest.Fault{Kind: bvtest.LoseAnswer}, 0, false, true},
 		"truncate":     {bvtest.Fault{Kind: bvtest.Truncate}, 200, true, true},
 		"garbage":      {bvtest.Fault{Kind: bvtest.Garbage}, 200, false, true},
@@ -98,7 +114,7 @@ func TestLostCompletionMayBeAskedForAgain(t *testing.T) {
 }
 
 func TestStallsEndWithTheServer(t *testing.T) {
-	for _, kind := range []bvtest.Kind{bvtest.Stall, bvtest.StallAnswer} {
+	for _, kind := range []bvtest.FaultKind{bvtest.StallEarly, bvtest.Stall} {
 		t.Run(string(kind), func(t *testing.T) {
 			c := start(t, nil)
 			fired := make(chan struct{})
@@ -116,13 +132,13 @@ func TestStallsEndWithTheServer(t *testing.T) {
 func TestStalledAnswerEndsWhenTheClientLeaves(t *testing.T) {
 	inBubble(t, bvtest.Options{}, func(c client) {
 		ctx, cancel := context.WithCancel(c.t.Context())
-		c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.StallAnswer, Fired: cancel})
+		c.inject(bvtest.Fault{Call: bvtest.CallUpload, Kind: bvtest.Stall, Fired: cancel})
 		require.ErrorIs(c.t, c.sendUntil(ctx, http.MethodPost, c.server.URL()+"/bv/cms/v1/library/files:upload", nil).err,
 			context.Canceled)
 		synctest.Wait()
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
-		require.NotContains(c.t, string(stacks), "bvtest.(*Server).between", "the handler still waits")
+		require.NotContains(c.t, string(stacks), "localserver.(*Endpoints).Commit", "the handler still waits")
 		require.Empty(c.t, c.server.Sessions())
 	})
 }

@@ -15,26 +15,31 @@ const (
 	defaultURLLife  = time.Hour   // assumed: that URLs expire is documented, when is not
 )
 
-// Options configure a [Server]. The zero value, and a nil pointer, are a strict server on free ports of 127.0.0.1.
+// Options configure a [Server]. The zero value, and a nil pointer, are a strict
+// server on free ports of 127.0.0.1.
 type Options struct {
 	// Token and OrgID are the credentials the API asks for; empty means random ones.
 	Token, OrgID string
 
-	// PartSize is what the server divides the declared size by, rounding up, to find the number of parts; 0 means
-	// 100,000,000 bytes.
+	// PartSize is what the server divides the declared size by, rounding up, to
+	// find the number of parts; 0 means 100,000,000 bytes.
 	PartSize int64
 	// Parts is the number of parts whatever the size; 0 means that PartSize decides.
 	Parts int
-	// FirstNumber is the first part number; 0 is what one documentation page shows, 1 what another does.
+	// FirstNumber is the first part number; 0 is what one documentation page
+	// shows, 1 what another does.
 	FirstNumber int
-	// Numbers makes odd plans: it returns the part numbers that the server answers with, one URL for each; nil
-	// means that Parts, PartSize and FirstNumber decide.
+	// Numbers makes odd plans: it returns the part numbers that the server
+	// answers with, one URL for each; nil means that Parts, PartSize and
+	// FirstNumber decide.
 	Numbers func(size int64) []int
 
-	// NestUploadData puts upload_data inside file, as one documentation page has it, in place of beside it.
+	// NestUploadData puts upload_data inside file, as one documentation page
+	// has it, in place of beside it.
 	NestUploadData bool
-	// SwapInt64 sends sizes as JSON numbers and part numbers as JSON strings, the opposite of the documented
-	// examples; the proto3 JSON mapping has readers accept both.
+	// SwapInt64 sends sizes as JSON numbers and part numbers as JSON strings,
+	// the opposite of the documented examples; the proto3 JSON mapping has
+	// readers accept both.
 	SwapInt64 bool
 
 	// MinPart is the least size in bytes of every part but the last; 0 means the documented 5 MiB.
@@ -42,15 +47,17 @@ type Options struct {
 
 	// URLLife is how long presigned URLs work; 0 means an hour.
 	URLLife time.Duration
-	// Now is the server's clock; nil means time.Now. It must be safe for concurrent use. See also [Server.Advance].
+	// Now is the server's clock; nil means time.Now. It must be safe for
+	// concurrent use. See also [Server.Advance].
 	Now func() time.Time
 
-	// Listen opens the two listeners, as net.Listen does, which nil means. Tests in virtual time bring listeners that
-	// are no sockets.
+	// Listen opens the two listeners, as net.Listen does, which nil means.
+	// Tests in virtual time bring listeners that are no sockets.
 	Listen func(network, address string) (net.Listener, error)
 }
 
-// withDefaults returns a copy of o with every zero value replaced, or an error that names the value and its limit.
+// withDefaults returns a copy of o with every zero value replaced, or an error
+// that names the value and its limit.
 func (o *Options) withDefaults() (Options, error) {
 	var opts Options
 	if o != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
-// Server is a BlendVision One library for tests. All methods are safe for concurrent use. It must be closed.
+// Server is a BlendVision One library for tests. All methods are safe for
+// concurrent use. It must be closed.
 type Server struct {
 	opts      Options
 	secret    []byte // signs presigned URLs
@@ -26,8 +27,8 @@ type Server struct {
 	violations []string
 }
 
-// NewServer starts a server; opts may be nil. Like httptest.NewServer it panics where it cannot listen; [Start]
-// returns that as an error.
+// NewServer starts a server; opts may be nil. Like httptest.NewServer it panics
+// where it cannot listen; [Start] returns that as an error.
 func NewServer(opts *Options) *Server {
 	s, err := Start(opts)
 	if err != nil {
@@ -36,7 +37,8 @@ func NewServer(opts *Options) *Server {
 	return s
 }
 
-// Start starts a server; opts may be nil. The error names an option out of range, or why it cannot listen.
+// Start starts a server; opts may be nil. The error names an option out of
+// range, or why it cannot listen.
 func Start(opts *Options) (*Server, error) {
 	resolved, err := opts.withDefaults()
 	if err != nil {
@@ -65,8 +67,8 @@ func Start(opts *Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the server: it closes every connection, releases what stalls, and returns when all handlers have. A second
-// call does nothing but wait.
+// Close ends the server: it closes every connection, releases what stalls, and
+// returns when all handlers have. A second call does nothing but wait.
 func (s *Server) Close() { s.endpoints.Close() }
 
 // URL is the API's address, without a path.

@@ -42,6 +42,7 @@ type StoredPart struct {
 type session struct {
 	Session
 	contents [][]byte // of the parts as planned, nil until they arrive
+	finished time.Time
 
 	unheard   bool // the client may not know that the session exists: the answer went wrong on purpose
 	uncertain bool // the client may not know that the session was completed, likewise

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/localserver"
 )
 
 // serveObject serves the object store: PUT of a part, GET of a file, both by presigned URL.
@@ -29,7 +31,7 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 	etag, err := s.put(r, fault)
 	s.complain(r, err)
 	if err == nil && fault.Kind == LoseAnswer {
-		err = fault.loss()
+		err = localserver.Lost(fault.Status, fault.refusal())
 	}
 	switch {
 	case err != nil:
@@ -51,16 +53,17 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 // serveFile serves a file's bytes, ranges of them too (assumed).
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	fault := s.due(CallGet, 0)
-	err := s.before(fault)
+	err := s.before(fault, r)
 	if err == nil {
 		err = s.between(fault, r)
 	}
 	var content []byte
+	var finished time.Time
 	if err == nil {
-		content, err = s.read(r)
+		content, finished, err = s.read(r)
 	}
 	if err == nil && fault.Kind == LoseAnswer {
-		err = fault.loss()
+		err = localserver.Lost(fault.Status, fault.refusal())
 	}
 	if err != nil {
 		sendStoreError(w, err)
@@ -77,7 +80,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 		defer panic(http.ErrAbortHandler)
 		w = &halfWriter{w}
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, r, "", finished, bytes.NewReader(content))
 }
 
 // halfWriter passes half of each Write on.
@@ -86,7 +89,7 @@ type halfWriter struct{ http.ResponseWriter }
 func (w *halfWriter) Write(p []byte) (int, error) {
 	_, err := w.ResponseWriter.Write(p[:len(p)/2])
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
-	return len(p) / 2, cmp.Or(err, errGone)
+	return len(p) / 2, cmp.Or(err, localserver.ErrGone)
 }
 
 // sendStoreError answers a refusal, or drops the connection.
@@ -103,7 +106,7 @@ func (s *Server) put(r *http.Request, fault Fault) (string, error) {
 	if r.Method != http.MethodPut {
 		return "", &storeError{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", message: r.Method}
 	}
-	if err := s.before(fault); err != nil {
+	if err := s.before(fault, r); err != nil {
 		return "", err
 	}
 	if err := s.checkSigned(r); err != nil {
@@ -125,7 +128,7 @@ func (s *Server) put(r *http.Request, fault Fault) (string, error) {
 	}
 	body := bytes.NewBuffer(make([]byte, 0, min(r.ContentLength, 8<<20)))
 	if _, err := io.Copy(body, r.Body); err != nil || int64(body.Len()) != r.ContentLength {
-		return "", errGone
+		return "", localserver.ErrGone
 	}
 	if err := s.between(fault, r); err != nil {
 		return "", err
@@ -150,17 +153,17 @@ func (s *Server) put(r *http.Request, fault Fault) (string, error) {
 	return part.ETag, nil
 }
 
-// read returns a finished file to a download URL.
-func (s *Server) read(r *http.Request) ([]byte, error) {
+// read returns a finished file to a download URL, and when it was finished.
+func (s *Server) read(r *http.Request) ([]byte, time.Time, error) {
 	if err := s.checkSigned(r); err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	if v, place := s.find(r.URL.Path); v != nil && place == 0 {
 		if content, ok := s.Content(v.FileID); ok {
-			return content, nil
+			return content, v.finished, nil
 		}
 	}
-	return nil, &storeError{status: http.StatusNotFound, code: "NoSuchKey", message: "no such file"}
+	return nil, time.Time{}, &storeError{status: http.StatusNotFound, code: "NoSuchKey", message: "no such file"}
 }
 
 // find is locate without the lock held.
@@ -215,7 +218,8 @@ func (s *Server) checkSigned(r *http.Request) error {
 	given := q.Get("signature")
 	wanted := s.signature(r.Method, r.URL.Path, q.Get("expires"), q.Get("part"))
 	if !hmac.Equal([]byte(given), []byte(wanted)) {
-		// Object stores repeat what was signed and the signature (assumed here): a client must not show either.
+		// Object stores repeat what was signed and the signature (assumed
+		// here): a client must not show either.
 		return &storeError{
 			status: http.StatusForbidden, code: "SignatureDoesNotMatch",
 			message: "The signature " + given + " does not match",

@@ -42,6 +42,15 @@ func TestOpenRefusesBadRequests(t *testing.T) {
 	require.Empty(t, c.server.Sessions())
 }
 
+func TestEmptyFileIDIsAnInvalidArgument(t *testing.T) {
+	c := start(t, nil)
+	for _, verb := range []string{"complete-upload", "cancel-upload", "download"} {
+		a := c.call("/:"+verb, `{}`)
+		require.Equal(t, http.StatusBadRequest, a.status, "%s", a.body)
+		require.Equal(t, 3, a.code(t))
+	}
+}
+
 func TestAPIAsksForBothCredentials(t *testing.T) {
 	c := start(t, &bvtest.Options{Token: "token", OrgID: "org"})
 	for name, v := range map[string]struct {
@@ -228,7 +237,8 @@ func TestCheckForgivesALateRequestWhoseClientHasHungUp(t *testing.T) {
 				u := c.open(1)
 				url := u.UploadData.Parts[0].URL
 				etag := c.put(url, []byte("x")).header.Get("ETag")
-				// The first of these calls waits here, as on a slow way. Nobody is there any more to hear its answer.
+				// The first of these calls waits here, as over a slow network.
+				// Its client has gone by the time of the answer.
 				c.inject(bvtest.Fault{Call: late.call, Kind: bvtest.LoseAnswer, Fired: func() { hangUp(); <-release }})
 				if late.call == bvtest.CallPut {
 					require.ErrorIs(c.t, c.sendUntil(ctx, http.MethodPut, url, []byte("x"),

@@ -87,7 +87,8 @@ func TestAnswersHaveTheDocumentedFields(t *testing.T) {
 	}
 }
 
-// shape is a JSON value with every scalar replaced by its kind, and attrs left out: they are the user's.
+// shape is a JSON value with every scalar replaced by its kind, and attrs left
+// out: they are the user's.
 func shape(t *testing.T, body []byte) any {
 	var v any
 	require.NoError(t, json.Unmarshal(body, &v))

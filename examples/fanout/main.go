@@ -14,16 +14,15 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -37,7 +36,7 @@ func main() {
 func demonstrate(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	server := b2test.NewServer(nil)
 	defer server.Close()
-	bucket, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()},
+	bucket, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()),
 		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
 	if err != nil {
 		fmt.Fprintln(stderr, "fanout:", err)
@@ -52,11 +51,11 @@ Stores standard input as NAME in two stores at once, reading it once.
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args. The files there are go to stdout.
 func run(ctx context.Context, stores []sluice.Backend, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("fanout", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
-		return exit
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
-	files, err := save(ctx, stores, flags.Arg(0), stdin)
+	files, err := save(ctx, stores, args[0], stdin)
 	for i, file := range files {
 		if file.ID != "" {
 			fmt.Fprintf(stdout, "store %d: %s (%s), %d bytes\n", i+1, file.Name, file.ID, file.Size)

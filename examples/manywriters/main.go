@@ -10,16 +10,15 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -42,11 +41,11 @@ Stores the files, each under its path, all at once under one memory limit.
 
 // run is the program: 0 is success, 1 a failure of any file, 2 a mistake in args. What is stored goes to stdout.
 func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("manywriters", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1, More: true}).Parse(args, stdout, stderr); !ok {
-		return exit
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
-	paths := flags.Args()
+	paths := args
 	pool, err := sluice.NewPool(memory, 0)
 	if err != nil {
 		fmt.Fprintln(stderr, "manywriters:", err)

@@ -98,10 +98,3 @@ func TestMistakesAreTold(t *testing.T) {
 	require.Equal(t, 2, run(t.Context(), memorybackend.New(nil), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "usage: manywriters FILE...")
 }
-
-func TestHelpIsPrinted(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), memorybackend.New(nil), []string{"-h"}, &stdout, &stderr))
-	require.Equal(t, usage, stdout.String())
-	require.Empty(t, stderr.String())
-}

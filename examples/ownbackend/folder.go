@@ -22,7 +22,10 @@ type folder struct {
 	root string
 }
 
-func (f folder) Limits() sluice.Limits { return sluice.Limits{MaxParts: 99_999} }
+// maxParts is what the names of the parts have room for.
+const maxParts = 99_999
+
+func (f folder) Limits() sluice.Limits { return sluice.Limits{MaxParts: maxParts} }
 
 func (f folder) Check(spec sluice.FileSpec) error {
 	if n := len(filepath.Base(f.path(spec.Name))); spec.Name == "" || n > 255 {
@@ -31,10 +34,18 @@ func (f folder) Check(spec sluice.FileSpec) error {
 	return nil
 }
 
+// ended returns the error and the cause of a context that has ended.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return errors.Join(ctx.Err(), context.Cause(ctx))
+}
+
 func (f folder) path(name string) string { return filepath.Join(f.root, url.PathEscape(name)+".parts") }
 
 func (f folder) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (sluice.LargeFile, error) {
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(f.path(spec.Name)); !errors.Is(err, fs.ErrNotExist) {
@@ -59,10 +70,10 @@ func (u *unfinished) part(number int) string {
 }
 
 func (u *unfinished) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
-	if p.Number < 1 || p.Number > 99_999 {
-		return sluice.Receipt{}, fmt.Errorf("folder: part number %d is not in 1 to 99999", p.Number)
+	if p.Number < 1 || p.Number > maxParts {
+		return sluice.Receipt{}, fmt.Errorf("folder: part number %d is not in 1 to %d", p.Number, maxParts)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return sluice.Receipt{}, err
 	}
 	body := p.Attempt()
@@ -87,14 +98,14 @@ func (u *unfinished) Finish(ctx context.Context, parts []sluice.Receipt, _ sluic
 		}
 		file.Size += r.Size
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return sluice.File{}, err
 	}
 	return file, os.Rename(u.dir, u.final) // which fails if another stream was faster with this name
 }
 
 func (u *unfinished) Cancel(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return err
 	}
 	return os.RemoveAll(u.dir) // nil if there is none: after Finish it has another name

@@ -52,7 +52,7 @@ func TestAStreamIsStoredInParts(t *testing.T) {
 	for content, parts := range map[string]int{"": 1, "short": 1, strings.Repeat("0123456789abcdef", 9<<16): 2} {
 		dir := t.TempDir()
 		var stderr bytes.Buffer
-		require.Zero(t, run(t.Context(), []string{dir, "f"}, strings.NewReader(content), io.Discard, &stderr), &stderr)
+		require.Zero(t, run(t.Context(), []string{dir, "f"}, strings.NewReader(content), &stderr), &stderr)
 		require.Equal(t, fmt.Sprintf("ownbackend: f.parts is stored, %d bytes in %d parts\n", len(content), parts), stderr.String())
 		data, err := cat(filepath.Join(dir, "f.parts"))
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestNothingIsLeftOfASourceThatFails(t *testing.T) {
 		w.CloseWithError(errors.New("the source is broken"))
 	}()
 	var stderr bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), []string{dir, "f"}, r, io.Discard, &stderr))
+	require.Equal(t, 1, run(t.Context(), []string{dir, "f"}, r, &stderr))
 	require.Contains(t, stderr.String(), "the source is broken")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -78,8 +78,8 @@ func TestNothingIsLeftOfASourceThatFails(t *testing.T) {
 func TestANameIsStoredOnce(t *testing.T) {
 	dir := t.TempDir()
 	var stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{dir, "f"}, strings.NewReader("first"), io.Discard, &stderr))
-	require.Equal(t, 1, run(t.Context(), []string{dir, "f"}, strings.NewReader("second"), io.Discard, &stderr))
+	require.Zero(t, run(t.Context(), []string{dir, "f"}, strings.NewReader("first"), &stderr))
+	require.Equal(t, 1, run(t.Context(), []string{dir, "f"}, strings.NewReader("second"), &stderr))
 	require.Contains(t, stderr.String(), `"f" is there already`)
 	data, err := cat(folder{root: dir}.path("f"))
 	require.NoError(t, err)
@@ -120,21 +120,14 @@ func TestMistakesAreTold(t *testing.T) {
 		args []string
 		exit int
 	}{
-		"usage: ownbackend FOLDER NAME": {nil, 2},
-		"takes 7 to 255":                {[]string{t.TempDir(), strings.Repeat("x", 250)}, 1},
-		"no such file":                  {[]string{filepath.Join(t.TempDir(), "missing"), "f"}, 1},
+		"usage: ownbackend FOLDER|URL NAME": {nil, 2},
+		"takes 7 to 255":                    {[]string{t.TempDir(), strings.Repeat("x", 250)}, 1},
+		"no such file":                      {[]string{filepath.Join(t.TempDir(), "missing"), "f"}, 1},
 	} {
 		var stderr bytes.Buffer
-		require.Equal(t, tc.exit, run(t.Context(), tc.args, strings.NewReader("x"), io.Discard, &stderr), text)
+		require.Equal(t, tc.exit, run(t.Context(), tc.args, strings.NewReader("x"), &stderr), text)
 		require.Contains(t, stderr.String(), text)
 	}
 	_, err := cat("missing")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-}
-
-func TestHelpIsPrinted(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"-h"}, nil, &stdout, &stderr))
-	require.Equal(t, usage, stdout.String())
-	require.Empty(t, stderr.String())
 }

@@ -6,28 +6,27 @@
 //	go run ./examples/pgdump numbers seq 1000000
 //
 // The store is this process's memory, so that nothing has to be set up; any other sluice.Backend takes its
-// place in main. Examples/pipe is this program with everything that a shell needs.
+// place in main. Command sluice (cmd/sluice) is this program with everything that a shell needs.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
 }
 
 const usage = `usage: pgdump NAME COMMAND [ARGUMENT...]
@@ -35,12 +34,12 @@ Stores what COMMAND writes as NAME, if it exits 0.
 `
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("pgdump", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 2, More: true}).Parse(args, stdout, stderr); !ok {
-		return exit
+func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
+	if len(args) < 2 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
-	file, err := save(ctx, store, flags.Arg(0), flags.Args()[1:], stderr)
+	file, err := save(ctx, store, args[0], args[1:], stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "pgdump: nothing is stored:", err)
 		return 1

@@ -65,7 +65,7 @@ func as(t *testing.T, name string) []string {
 func TestTheOutputOfACommandThatSucceedsIsStored(t *testing.T) {
 	store := memorybackend.New(nil)
 	var stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), store, append([]string{"db.dump"}, as(t, "a dump")...), io.Discard, &stderr), &stderr)
+	require.Zero(t, run(t.Context(), store, append([]string{"db.dump"}, as(t, "a dump")...), &stderr), &stderr)
 	require.Contains(t, stderr.String(), "dumping")
 	require.Contains(t, stderr.String(), "db.dump is stored, 260000 bytes")
 	data, err := fs.ReadFile(store.FS(), "db.dump")
@@ -76,7 +76,7 @@ func TestTheOutputOfACommandThatSucceedsIsStored(t *testing.T) {
 func TestACommandThatFailsAfterAllItsOutputLeavesNothing(t *testing.T) {
 	store := memorybackend.New(nil)
 	var stderr bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), store, append([]string{"db.dump"}, as(t, "a dump that dies")...), io.Discard, &stderr))
+	require.Equal(t, 1, run(t.Context(), store, append([]string{"db.dump"}, as(t, "a dump that dies")...), &stderr))
 	require.Contains(t, stderr.String(), "exit status 3")
 	require.Empty(t, store.Names())
 	require.Empty(t, store.Leftovers(""))
@@ -123,15 +123,8 @@ func TestMistakesAreTold(t *testing.T) {
 	} {
 		store := memorybackend.New(nil)
 		var stderr bytes.Buffer
-		require.Equal(t, tc.exit, run(t.Context(), store, tc.args, io.Discard, &stderr), text)
+		require.Equal(t, tc.exit, run(t.Context(), store, tc.args, &stderr), text)
 		require.Contains(t, stderr.String(), text)
 		require.Empty(t, store.Names())
 	}
-}
-
-func TestHelpIsPrinted(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), memorybackend.New(nil), []string{"-h"}, &stdout, &stderr))
-	require.Equal(t, usage, stdout.String())
-	require.Empty(t, stderr.String())
 }

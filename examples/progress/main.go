@@ -10,15 +10,15 @@ package main
 
 import (
 	"context"
-	"flag"
+	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -26,7 +26,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	store := memorybackend.New(&memorybackend.Options{Latency: 50 * time.Millisecond, Bandwidth: 10e6})
-	os.Exit(run(ctx, store, time.Tick(time.Second), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, store, time.Tick(time.Second), os.Args[1:], os.Stdin, os.Stderr))
 }
 
 const usage = `usage: progress NAME <DATA
@@ -34,13 +34,13 @@ Stores standard input as NAME and shows on standard error how it goes.
 `
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, tick <-chan time.Time, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("progress", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
-		return exit
+func run(ctx context.Context, store sluice.Backend, tick <-chan time.Time, args []string, stdin io.Reader, stderr io.Writer) int {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
 	logger := log.New(stderr, "", 0) // may be used concurrently, as the hooks are called
-	file, err := save(ctx, store, tick, flags.Arg(0), stdin, logger)
+	file, err := save(ctx, store, tick, args[0], stdin, logger)
 	if err != nil {
 		logger.Print("progress: nothing is stored: ", err)
 		return 1
@@ -56,7 +56,7 @@ func save(ctx context.Context, store sluice.Backend, tick <-chan time.Time, name
 		return sluice.File{}, err
 	}
 	defer w.Abort(nil) // does nothing after Close
-	logger.Printf("up to %d bytes fit, in parts of %d bytes at first", w.Settings().Reach, w.Settings().PartSize)
+	logger.Printf("up to %d bytes fit, in parts of %d bytes at first", w.Settings().MaxStreamSize, w.Settings().PartSize)
 
 	closed, shown := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -85,9 +85,6 @@ func hooks(logger *log.Logger) *sluice.Hooks {
 		PartRetrying: func(p sluice.PartEvent, err error, wait time.Duration) {
 			logger.Printf("part %d: attempt %d failed, next in %v: %v", p.Number, p.Attempt, wait, err)
 		},
-		PartHedged: func(p sluice.PartEvent) {
-			logger.Printf("part %d: takes far longer than usual, sent a second time", p.Number)
-		},
 		PartDone: func(p sluice.PartEvent, err error) {
 			if err != nil {
 				logger.Printf("part %d: failed: %v", p.Number, err)
@@ -100,7 +97,7 @@ func hooks(logger *log.Logger) *sluice.Hooks {
 
 // show logs a snapshot. The three waits say what to improve if that is too slow.
 func show(logger *log.Logger, s sluice.Stats) {
-	logger.Printf("%d bytes read, %d stored, %d parts under way, %d retries, %d hedges; waited %v for the source, %v for memory, %v for the network",
-		s.Accepted, s.Acknowledged, s.PartsInFlight, s.Retries, s.Hedges,
+	logger.Printf("%d bytes read, %d stored, %d parts under way, %d retries, %d restarts; waited %v for the source, %v for memory, %v for the network",
+		s.Accepted, s.Acknowledged, s.PartsInFlight, s.Retries, s.Restarts,
 		s.WaitSource.Round(time.Millisecond), s.WaitMemory.Round(time.Millisecond), s.WaitNetwork.Round(time.Millisecond))
 }

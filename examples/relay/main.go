@@ -26,14 +26,13 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
 }
 
 // Time that is waited for others.
@@ -47,12 +46,21 @@ Stores the body of each PUT request under the name in its path, until it is inte
 `
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
 	flags := flag.NewFlagSet("relay", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:0", "`address` to serve at")
 	memory := flags.Int64("memory", sluice.DefaultMemoryLimit, "`bytes` of page memory for all requests together")
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage}).Parse(args, stdout, stderr); !ok {
-		return exit
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	if flags.NArg() > 0 {
+		flags.Usage()
+		return 2
 	}
 	if err := serve(ctx, store, *addr, *memory, log.New(stderr, "relay: ", 0)); err != nil {
 		fmt.Fprintln(stderr, "relay:", err)
@@ -75,6 +83,9 @@ func serve(ctx context.Context, store sluice.Backend, addr string, memory int64,
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	logger.Printf("serving at http://%s", listener.Addr())
+	if !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		logger.Print("WARNING: other machines may reach it, and it asks nobody who they are: put it behind something that does")
+	}
 	select {
 	case err := <-served:
 		return err

@@ -259,7 +259,7 @@ func TestTheProgramServesUntilItsContextEnds(t *testing.T) {
 	defer cancel()
 	r, w := io.Pipe()
 	exit := make(chan int, 1)
-	go func() { exit <- run(ctx, store, nil, io.Discard, w) }()
+	go func() { exit <- run(ctx, store, nil, w) }()
 	line := make([]byte, 200)
 	n, err := r.Read(line)
 	require.NoError(t, err)
@@ -280,21 +280,13 @@ func TestMistakesInFlagsAreTold(t *testing.T) {
 		args []string
 		exit int
 	}{
-		"-patience":       {[]string{"-patience"}, 2},
-		`argument "8080"`: {[]string{"8080"}, 2},
-		"address":         {[]string{"-addr", "nonsense"}, 1},
-		"1 bytes":         {[]string{"-memory", "1"}, 1},
+		"-patience":    {[]string{"-patience"}, 2},
+		"usage: relay": {[]string{"8080"}, 2},
+		"address":      {[]string{"-addr", "nonsense"}, 1},
+		"1 bytes":      {[]string{"-memory", "1"}, 1},
 	} {
 		var stderr bytes.Buffer
-		require.Equal(t, tc.exit, run(t.Context(), memorybackend.New(nil), tc.args, io.Discard, &stderr), text)
+		require.Equal(t, tc.exit, run(t.Context(), memorybackend.New(nil), tc.args, &stderr), text)
 		require.Contains(t, stderr.String(), text)
 	}
-}
-
-func TestHelpIsPrinted(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), memorybackend.New(nil), []string{"-h"}, &stdout, &stderr))
-	require.Contains(t, stdout.String(), usage)
-	require.Contains(t, stdout.String(), "-memory bytes")
-	require.Empty(t, stderr.String())
 }

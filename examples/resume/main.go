@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,7 +21,6 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 )
 
 func main() {
@@ -30,7 +28,7 @@ func main() {
 	defer stop()
 	server := b2test.NewServer(nil)
 	defer server.Close()
-	os.Exit(run(ctx, server, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, server, os.Args[1:], os.Stderr))
 }
 
 const usage = `usage: resume
@@ -38,12 +36,12 @@ Stores made-up data on a server of its own, is cut off, and goes on where it was
 `
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, server *b2test.Server, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("resume", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage}).Parse(args, stdout, stderr); !ok {
-		return exit
+func run(ctx context.Context, server *b2test.Server, args []string, stderr io.Writer) int {
+	if len(args) > 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
-	bucket, err := b2backend.New(ctx, b2backend.Credentials{KeyID: server.KeyID(), Key: server.Key()},
+	bucket, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()),
 		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
 	if err != nil {
 		fmt.Fprintln(stderr, "resume:", err)
@@ -71,9 +69,8 @@ func run(ctx context.Context, server *b2test.Server, args []string, stdout, stde
 // after each part.
 func save(ctx context.Context, store sluice.Backend, name string, source io.Reader, stored func(part int)) (f sluice.File, reused int64, err error) {
 	w, err := sluice.New(ctx, store, name, &sluice.Options{
-		Resume:    true,
-		OnFailure: sluice.Keep, // else a failure would cancel what the next run needs
-		PartSize:  5 << 20,
+		Resume:   true, // what a failure leaves is kept for the next run
+		PartSize: 5 << 20,
 		Hooks: &sluice.Hooks{PartDone: func(p sluice.PartEvent, err error) {
 			if err == nil {
 				stored(p.Number)

@@ -12,25 +12,24 @@ package main
 import (
 	"archive/tar"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/examples/internal/cli"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, memorybackend.New(nil), os.Args[1:], os.Stderr))
 }
 
 const usage = `usage: tardir FOLDER
@@ -38,12 +37,12 @@ Stores FOLDER as one archive, compressed by zstd.
 `
 
 // run is the program: 0 is success, 1 a failure, 2 a mistake in args.
-func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("tardir", flag.ContinueOnError)
-	if exit, ok := (cli.Program{Flags: flags, Usage: usage, Arguments: 1}).Parse(args, stdout, stderr); !ok {
-		return exit
+func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Writer) int {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(stderr, usage)
+		return 2
 	}
-	folder, err := filepath.Abs(flags.Arg(0))
+	folder, err := filepath.Abs(args[0])
 	if err != nil {
 		fmt.Fprintln(stderr, "tardir:", err)
 		return 1

@@ -25,7 +25,7 @@ func TestAFolderComesBackFromItsArchive(t *testing.T) {
 	store := memorybackend.New(nil)
 	var stderr bytes.Buffer
 
-	require.Zero(t, run(t.Context(), store, []string{folder}, io.Discard, &stderr), &stderr)
+	require.Zero(t, run(t.Context(), store, []string{folder}, &stderr), &stderr)
 
 	require.Contains(t, stderr.String(), "photos.tar.zst is stored")
 	require.Equal(t, map[string]string{"2026/": "", "2026/a b.txt": "alpha"}, unpack(t, store, "photos.tar.zst"))
@@ -110,15 +110,8 @@ func TestAFailureIsToldAndFinishesNothing(t *testing.T) {
 	} {
 		store := memorybackend.New(nil)
 		var stderr bytes.Buffer
-		require.Equal(t, tc.exit, run(t.Context(), faults.New(store, faults.Fail(nil)), tc.args, io.Discard, &stderr), text)
+		require.Equal(t, tc.exit, run(t.Context(), faults.New(store, faults.Fail(nil)), tc.args, &stderr), text)
 		require.Contains(t, stderr.String(), text)
 		require.Empty(t, store.Names())
 	}
-}
-
-func TestHelpIsPrinted(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(t.Context(), memorybackend.New(nil), []string{"-h"}, &stdout, &stderr))
-	require.Equal(t, usage, stdout.String())
-	require.Empty(t, stderr.String())
 }

@@ -69,7 +69,7 @@ func (s *service) connect(t *testing.T, retry sluice.Retry) (*b2backend.Backend,
 	if s.shuffler != nil {
 		o.Transport = s.shuffler
 	}
-	return b2backend.New(t.Context(), b2backend.Credentials{KeyID: s.server.KeyID(), Key: s.server.Key()}, s.server.Bucket(), o)
+	return b2backend.New(t.Context(), b2backend.NewCredentials(s.server.KeyID(), s.server.Key()), s.server.Bucket(), o)
 }
 
 // reset breaks all connections.
@@ -284,7 +284,7 @@ func (s *b2Scenario) run(t *testing.T, rng *rand.Rand) {
 			require.True(t, errors.Is(o.err, sluice.ErrLeftBehind) || server.Count("b2_start_large_file") > 1, "unnamed: %v", o.err)
 		}
 		if o.err.LargeFile != "" {
-			require.True(t, o.err.Cleanup != nil || s.options.OnFailure == sluice.Keep)
+			require.True(t, o.err.Cleanup != nil || s.options.KeepOnFailure)
 		}
 	}
 	if len(unfinished) > 0 {

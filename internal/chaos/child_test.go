@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
@@ -30,6 +31,9 @@ type spec struct {
 	Concurrency int
 	BufferDir   string
 	FileLimit   uint64 // most bytes that a file can have, 0 any number
+
+	Target string // the file that "f" is restored to, in place of an upload
+	Stop   int    // parts after which it waits to be killed, 0 never
 }
 
 // childPage is the page and the smallest part of children.
@@ -45,7 +49,7 @@ func (s *spec) connect(ctx context.Context) (b sluice.Backend, disconnect func()
 		return folder, func() { _ = folder.Close() }, nil
 	}
 	transport := exchange.NewTransport()
-	b, err = b2backend.New(ctx, b2backend.Credentials{KeyID: s.KeyID, Key: s.Key}, s.Bucket,
+	b, err = b2backend.New(ctx, b2backend.NewCredentials(s.KeyID, s.Key), s.Bucket,
 		&b2backend.Options{Endpoint: s.Endpoint, Transport: transport})
 	return b, transport.CloseIdleConnections, err
 }
@@ -59,11 +63,11 @@ func (s *spec) upload(ctx context.Context, done func()) error {
 	defer disconnect()
 	o := &sluice.Options{
 		PageSize: childPage, MemoryLimit: s.Memory, PartSize: s.PartSize, Concurrency: s.Concurrency, BufferDir: s.BufferDir,
-		Resume: true, OnFailure: sluice.Keep,
+		Resume: true, KeepOnFailure: true,
 		Hooks: &sluice.Hooks{PartDone: func(sluice.PartEvent, error) { done() }},
 	}
 	if s.FileLimit > 0 {
-		o.Resume, o.OnFailure = false, sluice.Cancel
+		o.Resume, o.KeepOnFailure = false, false
 	}
 	_, err = sluice.Upload(ctx, b, "f", o, func(w io.Writer) error {
 		var source io.Reader = bytes.NewReader(contentOf(s.Content, s.Size))
@@ -72,6 +76,20 @@ func (s *spec) upload(ctx context.Context, done func()) error {
 		}
 		_, err := io.Copy(w, source)
 		return err
+	})
+	return err
+}
+
+// restore downloads the file.
+func (s *spec) restore(ctx context.Context, done func()) error {
+	b, disconnect, err := s.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer disconnect()
+	_, err = sluice.DownloadFile(ctx, b.(sluice.Source), "f", s.Target, &sluice.ReadOptions{
+		PageSize: childPage, MemoryLimit: s.Memory, RangeSize: s.PartSize, Concurrency: s.Concurrency,
+		Hooks: &sluice.Hooks{PartDone: func(sluice.PartEvent, error) { done() }},
 	})
 	return err
 }
@@ -89,7 +107,20 @@ func child(text string) int {
 			return 2
 		}
 	}
-	if err := s.upload(context.Background(), func() { fmt.Println("part") }); err != nil {
+	run := s.upload
+	if s.Target != "" {
+		run = s.restore
+	}
+	var mu sync.Mutex
+	parts := 0
+	done := func() {
+		mu.Lock()
+		fmt.Println("part")
+		if parts++; parts != s.Stop { // else every goroutine stops here
+			mu.Unlock()
+		}
+	}
+	if err := run(context.Background(), done); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
@@ -216,7 +217,8 @@ func randomSpec(rng *rand.Rand, s *sockets, key uint64, size int) *spec {
 // disturbed tells whether an upload failed because of an earlier run: it has cut the stream otherwise, or its last request
 // was still under way, and came after ours.
 func disturbed(said string) bool {
-	return strings.Contains(said, startAnew) || strings.Contains(said, "part_sha1_mismatch") || strings.Contains(said, "No active upload")
+	mismatch := strings.TrimPrefix(sluice.ErrResumeMismatch.Error(), "sluice: ")
+	return strings.Contains(said, mismatch) || strings.Contains(said, "part_sha1_mismatch") || strings.Contains(said, "No active upload")
 }
 
 // cancel cancels what is unfinished, as somebody does who starts anew.

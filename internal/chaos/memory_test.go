@@ -39,7 +39,7 @@ func randomMemoryScenario(rng *rand.Rand) *memoryScenario {
 	s := &memoryScenario{pages: 4 + rng.IntN(20)}
 	s.limits = sluice.Limits{
 		MinPart: int64(rng.IntN(2) * page), MinParts: 1 + rng.IntN(2), MaxParts: 10_000, MaxSingle: 1 << 20, Resumable: true,
-		Repeatable: oneIn(rng, 2), PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
+		PartDigests: []sluice.Algorithm{memorybackend.SHA256()},
 	}
 	if oneIn(rng, 2) {
 		s.latency = upTo(rng, 200*time.Millisecond)
@@ -90,7 +90,7 @@ func (s *memoryScenario) declareSize(rng *rand.Rand, half int) {
 		s.causes = append(s.causes, sluice.ErrLongStream)
 	}
 	if oneIn(rng, 2) {
-		s.limits.PlansParts, s.limits.MinParts, s.limits.MaxSingle, s.limits.Resumable = true, 1, 0, false
+		s.limits.ServerSizesParts, s.limits.MinParts, s.limits.MaxSingle, s.limits.Resumable = true, 1, 0, false
 		s.options.PartSize = 0
 		s.plan = int64(1 + rng.IntN(half*page))
 	}
@@ -100,7 +100,7 @@ func (s *memoryScenario) declareSize(rng *rand.Rand, half int) {
 func (s *memoryScenario) addFault(rng *rand.Rand) {
 	nth := faults.Nth(1 + rng.IntN(12))
 	var f *faults.Injector
-	switch rng.IntN(9) {
+	switch rng.IntN(10) {
 	case 0, 1:
 		f = faults.Fail(nil, nth)
 		s.causes = append(s.causes, faults.ErrInjected)
@@ -126,6 +126,9 @@ func (s *memoryScenario) addFault(rng *rand.Rand) {
 	case 8:
 		f = faults.Lose(sluice.ErrFinishUnknown, faults.OnKind(faults.Finish, faults.UploadFile))
 		s.causes = append(s.causes, sluice.ErrFinishUnknown)
+	case 9: // uploads that straggle
+		n := 1 + rng.IntN(8)
+		f = faults.Delay(time.Second+upTo(rng, 10*time.Second), faults.OnKind(faults.UploadPart), func(faults.Op) bool { return oneIn(rng, n) })
 	}
 	s.faults = append(s.faults, f)
 }
@@ -199,7 +202,7 @@ func (s *memoryScenario) requireWhole(t *testing.T, o outcome, b *faults.Backend
 		require.Equal(t, one[:], o.file.Digests.Get("sha1"))
 		require.Equal(t, two[:], o.file.Digests.Get("sha256"))
 	}
-	require.Len(t, b.Calls(faults.UploadPart), o.file.Parts+o.stats.Hedges)
+	require.Len(t, b.Calls(faults.UploadPart), o.file.Parts+o.stats.Restarts)
 }
 
 func (s *memoryScenario) requireNothingFinished(t *testing.T, e *sluice.Error, b *faults.Backend, memory *memorybackend.Backend) {
@@ -219,7 +222,7 @@ func (s *memoryScenario) requireNothingFinished(t *testing.T, e *sluice.Error, b
 			verify(t, stored(t, memory, "f"), s.data)
 		}
 		return
-	case s.options.OnFailure == sluice.Keep:
+	case s.options.KeepOnFailure:
 		require.Zero(t, cancels)
 		require.Len(t, left, started)
 		require.Equal(t, started == 1, e.LargeFile != "")

@@ -59,7 +59,7 @@ func TestOutages(t *testing.T) {
 			s.causes = append(s.causes, errAbort)
 		}
 		if oneIn(rng, 4) {
-			s.options.OnFailure = sluice.Keep
+			s.options.KeepOnFailure = true
 		}
 		s.run(t, rng)
 	}))

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -40,6 +41,7 @@ func TestSharedPools(t *testing.T) {
 		defer pool.Close()
 		var writers sync.WaitGroup
 		full := fillDisk(t, rng, pool, 100)
+		quiet := false
 		streams := make([]*stream, 2+rng.IntN(63))
 		outcomes := make([]outcome, len(streams))
 		stores := make([]*faults.Backend, len(streams))
@@ -51,6 +53,8 @@ func TestSharedPools(t *testing.T) {
 			}
 			s.steps = randomSteps(rng, len(s.data))
 			s.spoil(rng, time.Minute)
+			s.causes = append(s.causes, sluice.ErrPoolBlocked)
+			quiet = quiet || silent(s.steps)
 			var injectors []*faults.Injector
 			switch rng.IntN(6) {
 			case 0:
@@ -82,6 +86,9 @@ func TestSharedPools(t *testing.T) {
 				verify(t, stored(t, memory, fmt.Sprint(i)), streams[i].data)
 			case o.err.LargeFile != "":
 				kept++
+			}
+			if o.err != nil && errors.Is(o.err, sluice.ErrPoolBlocked) {
+				require.True(t, quiet, "no source was silent: %v", o.err)
 			}
 		}
 		require.Len(t, memory.Names(), finished)

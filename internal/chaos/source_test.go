@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -62,6 +63,12 @@ func randomSteps(rng *rand.Rand, n int) []step {
 		left -= s.n
 	}
 	return steps
+}
+
+// silent reports whether the source is silent for so long that the writers which
+// wait for its pages may give up.
+func silent(steps []step) bool {
+	return slices.ContainsFunc(steps, func(s step) bool { return s.wait >= time.Hour })
 }
 
 // feed runs one step. release lets a source go on that hangs.

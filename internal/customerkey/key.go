@@ -8,33 +8,33 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
 // Algorithm is what a key is sent for.
 const Algorithm = "AES256"
 
 // Key is a customer's key. The zero value is none.
-type Key struct {
-	// bytes are behind a pointer, so that printing a struct around it shows an address.
-	bytes *[32]byte
-}
+type Key struct{ secret secret.Value[[32]byte] }
 
 // New keeps a copy of the key.
 func New(key []byte) (Key, error) {
 	if len(key) != 32 {
 		return Key{}, fmt.Errorf("customer key of %d bytes; AES-256 takes 32", len(key))
 	}
-	return Key{(*[32]byte)(append([]byte(nil), key...))}, nil
+	return Key{secret.New([32]byte(key))}, nil
 }
 
 // Given tells whether there is a key.
-func (k Key) Given() bool { return k.bytes != nil }
+func (k Key) Given() bool { return k.secret.Given() }
 
 // Base64 is the key and its MD5, as they are sent. There must be a key.
 func (k Key) Base64() (key, sum string) {
+	plain := k.secret.Reveal()
 	var digest [md5.Size]byte
-	fips140.WithoutEnforcement(func() { digest = md5.Sum(k.bytes[:]) }) // the store's check of what came, no security
-	return base64.StdEncoding.EncodeToString(k.bytes[:]), base64.StdEncoding.EncodeToString(digest[:])
+	fips140.WithoutEnforcement(func() { digest = md5.Sum(plain[:]) }) // the store's check of what came, no security
+	return base64.StdEncoding.EncodeToString(plain[:]), base64.StdEncoding.EncodeToString(digest[:])
 }
 
 // Set sets the three headers that carry the key, if there is one. prefix is the store's: "X-Amz-", "X-Bz-".

@@ -67,13 +67,16 @@ func TestTestsThatDocumentsNameExist(t *testing.T) {
 	})
 }
 
-// unknown is what pipe says of a flag that it does not have.
-const unknown = "flag provided but not defined"
+// unknown matches what sluice prints about a flag that it does not have.
+var unknown = regexp.MustCompile("unknown (shorthand )?flag")
 
-// Flags are taken up to the command that pipe runs, to a pipe, and to the end of the quotation.
-func TestFlagsOfPipeThatDocumentsNameExist(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", pipe, "./examples/pipe")
+// commands are those of sluice that take flags.
+const commands = "put|get|verify|ls|stat|rm|unfinished|cancel"
+
+// Flags are taken up to the command that sluice runs, to a pipe, and to the end of the quotation.
+func TestFlagsOfSluiceThatDocumentsNameExist(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "sluice")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "./cmd/sluice")
 	build.Dir = root
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -82,19 +85,20 @@ func TestFlagsOfPipeThatDocumentsNameExist(t *testing.T) {
 		if sub != "" {
 			args = append([]string{sub}, args...)
 		}
-		out, _ := exec.CommandContext(t.Context(), pipe, args...).CombinedOutput()
-		return !strings.Contains(string(out), unknown)
+		out, _ := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+		return !unknown.Match(out)
 	}
-	require.False(t, known("", "-nonesuch"))
-	require.False(t, known("get", "-nonesuch"))
-	flags := regexp.MustCompile(`(?:^|\s)(-[a-z][a-z0-9-]*)`)
-	named(t, "(?:^|[\\s`|])(?:pipe|\\./examples/pipe)((?: (?:get|unfinished|cancel))?(?: [^\\s|&`-][^\\s|&`]*| -[a-z][^\\s|&`]*)+)", func(document, arguments string) {
+	require.False(t, known("", "--nonesuch"))
+	require.False(t, known("get", "--nonesuch"))
+	require.True(t, known("put", "--json"))
+	flags := regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z0-9-]*)`)
+	named(t, "(?:^|[\\s`|])(?:sluice|\\./cmd/sluice)((?: (?:"+commands+"))?(?: [^\\s|&`-][^\\s|&`]*| --?[a-z][^\\s|&`]*)+)", func(document, arguments string) {
 		var sub string
-		if first, _, _ := strings.Cut(strings.TrimSpace(arguments), " "); first == "get" || first == "unfinished" || first == "cancel" {
+		if first, _, _ := strings.Cut(strings.TrimSpace(arguments), " "); regexp.MustCompile("^(" + commands + ")$").MatchString(first) {
 			sub = first
 		}
 		for _, m := range flags.FindAllStringSubmatch(arguments, -1) {
-			require.True(t, known(sub, m[1]), "%s: pipe %s %s", document, sub, m[1])
+			require.True(t, known(sub, m[1]), "%s: sluice %s %s", document, sub, m[1])
 		}
 	})
 }

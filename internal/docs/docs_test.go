@@ -84,7 +84,7 @@ func TestGoInDocCommentsCompiles(t *testing.T) {
 			compiled[name] += len(d.of("go"))
 		}
 	}
-	require.Equal(t, 2, compiled["doc.go"])
+	require.Equal(t, 4, compiled["doc.go"])
 	require.Equal(t, 2, compiled["b2backend/doc.go"])
 	require.Equal(t, 1, compiled["writer.go"])
 	require.Zero(t, compiled["pool.go"], "a table")

@@ -2,18 +2,18 @@ package exchange
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"net/url"
 	"strings"
+
+	"github.com/c1508ce4/sluice/internal/printable"
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
-// Redacted stands where a secret stood.
-const Redacted = "[redacted]"
-
-// Clean returns err without the secrets, and without the user, query and fragment of any [url.Error] in it:
-// a presigned URL's query is a credential. What had to be cut is still matched by [errors.Is], but not reached
-// by [errors.As].
+// Clean returns err without the secrets, and without the user, query and
+// fragment of any [url.Error] in it: a presigned URL's query is a credential.
+// Names in certificates, status texts of proxies and the like are in errors
+// too, so it is printable and bounded as well. What had to be cut is still
+// matched by [errors.Is], but not reached by [errors.As].
 func Clean(err error, secrets ...string) error {
 	if err == nil {
 		return nil
@@ -23,7 +23,7 @@ func Clean(err error, secrets ...string) error {
 	for _, u := range urls(err, nil) {
 		clean = strings.ReplaceAll(clean, u, CleanURL(u))
 	}
-	clean = redact(clean, secrets...)
+	clean = printable.Line(redact(clean, secrets...), maxError)
 	if clean == text {
 		return err
 	}
@@ -34,10 +34,33 @@ func Clean(err error, secrets ...string) error {
 func redact(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if s != "" {
-			text = strings.ReplaceAll(text, s, Redacted)
+			text = strings.ReplaceAll(text, s, secret.Redacted)
 		}
 	}
 	return text
+}
+
+// ShortestSecret keeps values such as a part number from being cut out of messages.
+const ShortestSecret = 8
+
+// SecretsOf are what a URL must not show: its password, its query, and each value
+// in that, as it stands there and decoded.
+func SecretsOf(u *url.URL) []string {
+	secrets := []string{u.RawQuery}
+	if password, _ := u.User.Password(); password != "" {
+		secrets = append(secrets, password)
+	}
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		if len(value) < ShortestSecret {
+			continue
+		}
+		secrets = append(secrets, value)
+		if plain, err := url.QueryUnescape(value); err == nil {
+			secrets = append(secrets, plain)
+		}
+	}
+	return secrets
 }
 
 // CleanURL keeps of a URL what may be shown: scheme, host and path. Of a mistyped one, which has no host, net/url finds the
@@ -51,7 +74,7 @@ func CleanURL(raw string) string {
 	if u.Host == "" {
 		u.Opaque, u.Path, u.RawPath = u.Opaque[strings.LastIndexByte(u.Opaque, '@')+1:], u.Path[strings.LastIndexByte(u.Path, '@')+1:], ""
 	}
-	return u.String()
+	return printable.Line(u.String(), maxPresented)
 }
 
 // urls collects the URL of every url.Error in the tree of err.
@@ -80,36 +103,13 @@ func (e *cleanError) Error() string { return e.text }
 
 func (e *cleanError) Is(target error) bool { return errors.Is(e.err, target) }
 
-// CheckURL parses a URL that credentials are going to be sent to. It is https, or plain http on this machine;
-// plain http elsewhere only if allowed. It names no user.
-func CheckURL(raw string, plainHTTP bool) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%q is not a URL with a host", CleanURL(raw))
+// find finds an error of a type in the tree of err, also where Clean had to cut.
+func find[E error](err error) (E, bool) {
+	for {
+		cut, ok := errors.AsType[*cleanError](err)
+		if !ok {
+			return errors.AsType[E](err)
+		}
+		err = cut.err
 	}
-	switch {
-	case u.User != nil:
-		return nil, fmt.Errorf("URL %s carries a user", CleanURL(raw))
-	case u.Scheme == "https":
-	case u.Scheme != "http":
-		return nil, fmt.Errorf("URL %s: scheme is neither https nor http", CleanURL(raw))
-	case !plainHTTP && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("URL %s: plain http would show the credentials to the network; use https", CleanURL(raw))
-	}
-	return u, nil
-}
-
-// CheckEndpoint is CheckURL for a URL that paths are put behind, so it has neither query nor fragment.
-func CheckEndpoint(raw string, plainHTTP bool) (*url.URL, error) {
-	u, err := CheckURL(raw, plainHTTP)
-	if err == nil && (u.RawQuery != "" || u.Fragment != "") {
-		return nil, fmt.Errorf("URL %s has a query or a fragment", CleanURL(raw))
-	}
-	return u, err
-}
-
-// loopback tells whether a host is this machine.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -2,9 +2,12 @@ package exchange
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,4 +78,24 @@ func TestCheckURLRefusesToSendCredentialsInTheClear(t *testing.T) {
 	}
 	_, err := CheckURL("http://api.store.test", true)
 	require.NoError(t, err, "asked for")
+}
+
+func TestClean_MakesErrorsPrintableAndBounded(t *testing.T) {
+	ugly := errors.New("status \x1b[2J\u009b\u202e\n" + strings.Repeat("x", 4<<20) + canary)
+	require.EqualError(t, Clean(ugly, canary), `status \u001b[2J\u009b\u202e `+strings.Repeat("x", 4<<10-len(`status \u001b[2J\u009b\u202e `))+"…")
+}
+
+// What an error is must be known also where its text had to be cut.
+func TestClean_LeavesTheClassOfAnError(t *testing.T) {
+	for name, err := range map[string]error{
+		"a certificate": &tls.CertificateVerificationError{Err: errors.New("it is valid for \x1b[2J" + canary)},
+		"no connection": Unsent(&net.OpError{Op: "dial", Err: errors.New("lookup \u202e" + canary)}),
+	} {
+		clean := Clean(Clean(fmt.Errorf("call: %w", err)), canary)
+		require.NotContains(t, clean.Error(), canary)
+		require.True(t, NeverSent(clean), name)
+		require.True(t, NeverSent(&TransportError{Call: "call", Err: clean}), name)
+		require.Equal(t, name == "a certificate", Untrusted(clean))
+	}
+	require.False(t, NeverSent(Clean(errors.New("reset \x1b"))))
 }

@@ -26,10 +26,10 @@ func (c conn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
-// dialPlain is a transport's DialContext.
-func dialPlain(dialer *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+// DialPlain returns a transport's DialContext, which dials by dial.
+func DialPlain(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := dialer.DialContext(ctx, network, address)
+		c, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -71,7 +71,7 @@ func TestOurTransportWritesLargeSlicesToTLS(t *testing.T) {
 		ours.Conn = &sizedConn{Conn: ours.Conn, wrote: func(n int) { largest.Store(max(largest.Load(), int64(n))) }}
 		return ours, nil
 	}
-	_, err := send(t.Context(), once, rt, server.URL, sluice.NewPart(1, make([]byte, 1<<20), nil))
+	_, err := send(t.Context(), once, rt, server.URL, sluice.NewPart(1, make([]byte, 8<<20), nil))
 	require.NoError(t, err)
 	require.EqualValues(t, writeSize, largest.Load())
 }

@@ -4,10 +4,10 @@
 package exchange
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -17,71 +17,84 @@ import (
 // again. A longer answer costs the connection.
 const maxDrain = 64 << 10
 
-// Do sends req and hands the answer to read, which need not close its body. It goes to the transport
-// itself: a redirect is an answer like any other, and no cookie is kept. Bytes of the answer count as moved.
-// Errors are cleaned by [Clean].
-//
-// When Do returns, the answer's body is drained (bounded) and closed.
+// RoundTrip sends req and returns the answer. It goes to the transport itself:
+// a redirect is an answer like any other, and no cookie is kept. The error of a
+// request for which there was no connection matches [NeverSent]: that is known
+// of transports that call the hooks of package httptrace, as http.Transport
+// does.
+func RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	// A transport that asks for a second connection has written nothing to the first.
+	var connecting atomic.Bool
+	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { connecting.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connecting.Store(false) },
+	})))
+	if err != nil && connecting.Load() {
+		err = Unsent(err)
+	}
+	return resp, err
+}
+
+// Do is [Send] of a request without a part.
 func Do(rt http.RoundTripper, req *http.Request, a *retry.Attempt, read func(*http.Response) error) error {
-	resp, err := rt.RoundTrip(req)
+	return Send(rt, req, nil, a, read)
+}
+
+// Send is [RoundTrip] with the part, unless that is nil, as the request body, in an
+// attempt of its own and with its length said. The Attempt is told once all of it
+// is out. read gets the answer and need not close its body, whose bytes count as
+// moved. Errors are cleaned by [Clean]. When Send returns, the answer's body is
+// drained (bounded) and closed, and the part's bytes are not touched any more.
+//
+// The transport may go on reading a request body after it returned an answer,
+// because the server may answer early. So the answer is drained and closed first,
+// which makes the transport give up the connection, and then the body is closed,
+// which waits for a read in progress. The other way round would wait for a server
+// that has stopped reading; not closing would be a data race on the pages.
+func Send(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Attempt, read func(*http.Response) error) error {
+	if p != nil {
+		body := p.Attempt()
+		defer body.Close()
+		req.ContentLength = p.Size
+		if p.Size > 0 {
+			req.Body = &partBody{Body: body, attempt: a, left: p.Size}
+		} else {
+			req.Body = http.NoBody // an empty body of another type would be sent chunked
+			a.Sent()
+		}
+	}
+	resp, err := RoundTrip(rt, req)
 	if err != nil {
 		return Clean(err)
 	}
 	a.Moved()
-	body := resp.Body
-	defer body.Close()
-	resp.Body = &answerBody{ReadCloser: body, attempt: a}
+	answer := resp.Body
+	defer answer.Close()
+	resp.Body = &answerBody{ReadCloser: answer, attempt: a}
 	err = read(resp)
 	// A failed drain costs the connection and changes nothing about the answer.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
 	return Clean(err)
 }
 
-// Send is Do with the part as the request body, in an attempt of its own and with its length said. The Attempt
-// is told once all of it is out. When Send returns the part's bytes are not touched any more.
-//
-// The transport may go on reading a request body after it returned an answer, because the server may answer
-// early. So the answer is drained and closed first, which makes the transport give up the connection, and then
-// the body is closed, which waits for a read in progress. The other way round would wait for a server that
-// has stopped reading; not closing would be a data race on the pages.
-func Send(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Attempt, read func(*http.Response) error) error {
-	body := p.Attempt()
-	defer body.Close()
-	req.ContentLength = p.Size
-	if p.Size > 0 {
-		req.Body = &partBody{Body: body, attempt: a, left: p.Size}
-	} else {
-		req.Body = http.NoBody // an empty body of another type would be sent chunked
-		a.Sent()
-	}
-	return Do(rt, req, a, read)
-}
+// Broke returns how reading the answer that Send passed to read failed, nil if it
+// did not.
+func Broke(resp *http.Response) error { return resp.Body.(*answerBody).failed }
 
-// ReadAll reads the rest of an answer. One of more than limit bytes is an error.
-func ReadAll(r io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("answer is longer than %d bytes: %w", limit, errTooLong)
-	}
-	return data, nil
-}
-
-// errTooLong means that an answer was cut.
-var errTooLong = errors.New("answer cut")
-
-// answerBody counts what comes in.
+// answerBody counts what comes in, and keeps how it failed.
 type answerBody struct {
 	io.ReadCloser
 	attempt *retry.Attempt
+	failed  error
 }
 
 func (b *answerBody) Read(q []byte) (int, error) {
 	n, err := b.ReadCloser.Read(q)
 	if n > 0 {
 		b.attempt.Moved()
+	}
+	if err != nil && err != io.EOF {
+		b.failed = err
 	}
 	return n, err
 }
@@ -104,7 +117,7 @@ func (b *partBody) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (b *partBody) moved(n int64) {
-	b.attempt.Moved()
+	b.attempt.Carried()
 	if b.left -= n; b.left == 0 {
 		b.attempt.Sent()
 	}

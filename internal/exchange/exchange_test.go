@@ -17,6 +17,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/retry"
+	"github.com/c1508ce4/sluice/internal/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,7 +28,7 @@ var once = retry.Policy{Attempts: 1, Base: 1, MaxWait: 1}
 // send makes one attempt under the policy and returns the status.
 func send(ctx context.Context, p retry.Policy, rt http.RoundTripper, url string, part *sluice.Part) (status int, err error) {
 	stop := func(error) retry.Verdict { return retry.Verdict{} }
-	err = p.Do(ctx, retry.Call{Size: part.Size, Judge: stop}, func(ctx context.Context, a *retry.Attempt) error {
+	err = p.Do(ctx, retry.Call{Classify: stop}, func(ctx context.Context, a *retry.Attempt) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 		if err != nil {
 			return err
@@ -83,7 +84,7 @@ func TestSendTellsOnceTheWholeBodyIsOut(t *testing.T) {
 				defer server.Close()
 				url = server.URL
 			}
-			_ = once.Do(t.Context(), retry.Call{Judge: func(error) retry.Verdict { return retry.Verdict{} }}, func(ctx context.Context, a *retry.Attempt) error {
+			_ = once.Do(t.Context(), retry.Call{Classify: func(error) retry.Verdict { return retry.Verdict{} }}, func(ctx context.Context, a *retry.Attempt) error {
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 				require.NoError(t, err)
 				require.False(t, a.WasSent())
@@ -109,7 +110,7 @@ func TestOurTransportWritesLargeSlices(t *testing.T) {
 			largest = max(largest, n)
 		}}}, nil
 	}
-	_, err := send(t.Context(), once, rt, testTarget, sluice.NewPart(1, make([]byte, 1<<20), nil))
+	_, err := send(t.Context(), once, rt, testTarget, sluice.NewPart(1, make([]byte, 8<<20), nil))
 	require.NoError(t, err)
 	mu.Lock()
 	defer mu.Unlock()
@@ -274,11 +275,11 @@ func TestAStalledExchangeIsGivenUp(t *testing.T) {
 				rt := piped(NewTransport(), serve)
 				began := time.Now()
 				part := sluice.NewPart(1, make([]byte, 1<<20), nil)
-				err := p.Do(t.Context(), retry.Call{Judge: func(error) retry.Verdict { return retry.Verdict{} }}, func(ctx context.Context, a *retry.Attempt) error {
+				err := p.Do(t.Context(), retry.Call{Classify: func(error) retry.Verdict { return retry.Verdict{} }}, func(ctx context.Context, a *retry.Attempt) error {
 					req, err := http.NewRequestWithContext(ctx, http.MethodPost, testTarget, nil)
 					require.NoError(t, err)
 					return Send(rt, req, part, a, func(resp *http.Response) error {
-						_, err := ReadAll(resp.Body, 1000)
+						_, err := io.ReadAll(resp.Body)
 						return err
 					})
 				})
@@ -310,7 +311,7 @@ func TestASlowButMovingExchangeIsNotGivenUp(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		})
 		began := time.Now()
-		status, err := send(t.Context(), p, rt, testTarget, sluice.NewPart(1, make([]byte, 1<<20), nil))
+		status, err := send(t.Context(), p, rt, testTarget, sluice.NewPart(1, make([]byte, 8<<20), nil))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status)
 		require.Greater(t, time.Since(began), 2*time.Minute)
@@ -332,16 +333,24 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	require.Zero(t, asked)
 }
 
-func TestReadAllCutsAnAnswerOfUnboundedSize(t *testing.T) {
-	data, err := ReadAll(strings.NewReader("12345"), 5)
-	require.NoError(t, err)
-	require.Equal(t, "12345", string(data))
-	_, err = ReadAll(strings.NewReader("123456"), 5)
-	require.ErrorIs(t, err, errTooLong)
-	require.ErrorContains(t, err, "5 bytes")
-	broken := errors.New("broken")
-	_, err = ReadAll(io.MultiReader(strings.NewReader("123"), brokenReader{broken}), 5)
-	require.ErrorIs(t, err, broken)
+func TestBroke_ReturnsHowReadingAnAnswerFailed(t *testing.T) {
+	broken := errors.New("the connection broke")
+	for _, want := range []error{nil, broken} {
+		body := io.Reader(strings.NewReader("123"))
+		if want != nil {
+			body = io.MultiReader(body, brokenReader{want})
+		}
+		rt := testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(body), Request: req}, nil
+		})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, testTarget, nil)
+		require.NoError(t, err)
+		require.NoError(t, Do(rt, req, new(retry.Attempt), func(resp *http.Response) error {
+			_, _ = io.ReadAll(resp.Body)
+			require.Equal(t, want, Broke(resp))
+			return nil
+		}))
+	}
 }
 
 type brokenReader struct{ err error }

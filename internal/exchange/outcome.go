@@ -2,10 +2,7 @@ package exchange
 
 import (
 	"cmp"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 
 	"github.com/c1508ce4/sluice"
@@ -29,23 +26,10 @@ type AnswerError struct {
 
 func (e *AnswerError) Error() string { return e.Call + ": unusable answer: " + e.Detail }
 
-// NeverSent tells whether the store cannot have seen the request of a call that failed with err: there was no
-// connection, or none that could be trusted.
-func NeverSent(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial" || Untrusted(err)
-}
-
 // SlowDown tells whether target is [sluice.ErrSlowDown] and a refusal of that status matches it: the store has too much to
 // do (429, 503).
 func SlowDown(target error, status int) bool {
 	return target == sluice.ErrSlowDown && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable)
-}
-
-// Untrusted tells whether a call failed with err because nobody vouches for the server's certificate. Nothing was sent.
-func Untrusted(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
 }
 
 // Refusal is the text of an answer that is an error: "UploadPart: 503 SlowDown: Please reduce your request rate." Without

@@ -1,30 +1,14 @@
 package exchange
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"net"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
 )
-
-func TestOnlyACallWithoutAConnectionWasNeverSent(t *testing.T) {
-	failed := func(op string) error {
-		return fmt.Errorf("call: %w", &TransportError{"upload", &net.OpError{Op: op, Err: syscall.ECONNREFUSED}})
-	}
-	require.True(t, NeverSent(failed("dial")))
-	require.False(t, NeverSent(failed("write")))
-	require.False(t, NeverSent(failed("read")))
-	require.False(t, NeverSent(&TransportError{"upload", io.ErrUnexpectedEOF}))
-	require.True(t, NeverSent(&TransportError{"upload", &tls.CertificateVerificationError{Err: io.EOF}}))
-	require.False(t, NeverSent(nil))
-}
 
 func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
 	for status, slows := range map[int]bool{429: true, 503: true, 500: false, 408: false, 400: false} {

@@ -1,21 +1,16 @@
 package exchange
 
-import "strings"
+import "github.com/c1508ce4/sluice/internal/printable"
 
-// maxPresented is how much of a server's text is shown, in bytes.
-const maxPresented = 1 << 10
+// How much of a text from outside is shown, in bytes: of what a server says, and
+// of an error that may be about it.
+const (
+	maxPresented = 1 << 10
+	maxError     = 4 << 10
+)
 
-// Present makes a server's text fit for an error: without the secrets, on one line, without control characters, valid
-// UTF-8, and cut where it is long.
+// Present makes a server's text fit for an error: without the secrets, on one
+// line of printable characters, and cut where it is long.
 func Present(text string, secrets ...string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(redact(text, secrets...), "?"))
-	if len(text) > maxPresented {
-		text = strings.ToValidUTF8(text[:maxPresented], "") + "…"
-	}
-	return text
+	return printable.Line(redact(text, secrets...), maxPresented)
 }

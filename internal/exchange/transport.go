@@ -22,9 +22,10 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:        60 * time.Second,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 256 << 10,
+		OnProxyConnectResponse: checkConnect,
 	}
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	t.DialContext = dialPlain(dialer)
+	t.DialContext = DialPlain(dialer.DialContext)
 	t.DialTLSContext = dialTLS(dialer, t)
 	return t
 }

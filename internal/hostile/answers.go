@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +84,7 @@ func answers() []Answer {
 		}
 		return honest, nil
 	})
-	return append(list, leaks()...)
+	return slices.Concat(list, ugly(), bombs(), drips(), leaks())
 }
 
 // leaks throw back all that the service was told.
@@ -127,10 +128,7 @@ func leaks() []Answer {
 				if status == 200 {
 					resp = honest
 				}
-				for _, name := range []string{
-					"Location", "Retry-After", "Date", "Etag", "X-Amz-Request-Id", "X-Amz-Bucket-Region", "X-Amz-Checksum-Sha256", "X-Bz-File-Id",
-					"X-Bz-Content-Sha1", "Content-Range", "X-Amz-Version-Id", "Content-Length",
-				} {
+				for _, name := range headers {
 					resp.Header.Set(name, told)
 				}
 				return resp, nil

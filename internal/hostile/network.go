@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -74,6 +75,62 @@ func TestPlainHTTP(t *testing.T, connect Connect) {
 	for _, endpoint := range []string{"http://localhost:1", "http://127.0.0.1:1", "http://127.8.8.8", "http://[::1]:1", "https://api.test"} {
 		require.ErrorContains(t, connect(endpoint, rt, false), "403", endpoint)
 	}
+}
+
+// TestProxies sees that a proxy that lets nothing through leaves nothing behind,
+// and that one that denies access is asked once.
+func TestProxies(t *testing.T, connect Connect) {
+	for answer, want := range map[string]struct {
+		attempts int64
+		text     string
+	}{
+		"":                                  {2, "EOF"},
+		"407 Proxy Authentication Required": {1, "407 Proxy Authentication Required"},
+		"407 Filtered":                      {1, "407 Proxy Authentication Required"},
+		"403 Forbidden":                     {1, "403 Forbidden"},
+		"502 Bad Gateway":                   {2, "502 Bad Gateway"},
+	} {
+		t.Run(answer, func(t *testing.T) {
+			var asked atomic.Int64
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				c, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				if answer != "" {
+					_, _ = io.WriteString(c, "HTTP/1.1 "+answer+"\r\n\r\n")
+				}
+			}))
+			defer proxy.Close()
+			for _, rt := range []*http.Transport{exchange.NewTransport(), {}} {
+				if rt.Protocols == nil && answer == "407 Filtered" {
+					continue // a transport that is not ours tells the reason phrase alone
+				}
+				asked.Store(0)
+				err := connect("https://store.test", through(t, rt, proxy.URL), false)
+				require.Error(t, err)
+				require.NotErrorIs(t, err, sluice.ErrLeftBehind)
+				require.Equal(t, want.attempts, asked.Load())
+				if rt.Protocols != nil {
+					require.ErrorContains(t, err, want.text)
+				}
+			}
+		})
+	}
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	require.NotErrorIs(t, connect("https://store.test", through(t, exchange.NewTransport(), gone.URL), false), sluice.ErrLeftBehind)
+}
+
+// through has a transport use a proxy.
+func through(t *testing.T, rt *http.Transport, proxy string) *http.Transport {
+	u, err := url.Parse(proxy)
+	require.NoError(t, err)
+	rt.Proxy = http.ProxyURL(u)
+	t.Cleanup(rt.CloseIdleConnections)
+	return rt
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

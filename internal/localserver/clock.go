@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Clock is a server's time, which a test can move on. It may be used concurrently.
+// Clock is a server's time, which a test can move on. It may be used
+// concurrently.
 type Clock struct {
 	Base func() time.Time // what Advance adds to
 

@@ -1,5 +1,6 @@
-// Package localserver is what servers for tests have in common, whatever they speak: the life of their endpoints,
-// their clock, and the script of faults that they follow.
+// Package localserver is what servers for tests have in common, whatever they
+// speak: the life of their endpoints, their clock, and the script of faults
+// that they follow.
 package localserver
 
 import (
@@ -11,7 +12,8 @@ import (
 	"time"
 )
 
-// Endpoints are the listeners of one server. Make them with [NewEndpoints]; all methods may be called concurrently.
+// Endpoints are the listeners of one server. Make them with [NewEndpoints]; all
+// methods may be called concurrently.
 type Endpoints struct {
 	closing chan struct{}
 	serving sync.WaitGroup
@@ -30,8 +32,8 @@ func NewEndpoints() *Endpoints {
 	return e
 }
 
-// Serve answers what arrives at the listener as the link says, until Close; after that it only closes the listener. The
-// link must have a Handler.
+// Serve answers what arrives at the listener as the link says, until Close;
+// after that it only closes the listener. The link must have a Handler.
 func (e *Endpoints) Serve(l net.Listener, link *http.Server) {
 	handler := link.Handler
 	link.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,8 +58,10 @@ func (e *Endpoints) Serve(l net.Listener, link *http.Server) {
 // Closing is closed when Close is called: what waits must not wait any longer.
 func (e *Endpoints) Closing() <-chan struct{} { return e.closing }
 
-// Stays waits for a second, and reports whether the client of a request is there to the end of it, and the server open.
-// The request has been read. That a client has hung up is noticed in some turns of the scheduler, so the second has many.
+// Stays waits for a second, and reports whether the client of a request is
+// there to the end of it, and the server open. The request has been read. That
+// a client has hung up is noticed in some turns of the scheduler, so the second
+// has many.
 func (e *Endpoints) Stays(r *http.Request) bool {
 	for range 100 {
 		select {
@@ -71,8 +75,8 @@ func (e *Endpoints) Stays(r *http.Request) bool {
 	return true
 }
 
-// Close closes every listener and every connection, and returns when all handlers have. A second call does nothing
-// but wait.
+// Close closes every listener and every connection, and returns when all
+// handlers have. A second call does nothing but wait.
 func (e *Endpoints) Close() {
 	e.mu.Lock()
 	if !e.closed {

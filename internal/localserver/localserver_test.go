@@ -2,6 +2,7 @@ package localserver
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -69,7 +70,8 @@ func TestAListenerThatComesAfterCloseIsClosed(t *testing.T) {
 	e.Close()
 }
 
-// A listener that comes while the server is closed is served and closed, or only closed.
+// A listener that comes while the server is closed is served and closed, or
+// only closed.
 func TestServeDuringCloseLeavesNothing(t *testing.T) {
 	for range 50 {
 		e := NewEndpoints()
@@ -123,7 +125,8 @@ func TestAClockIsMovedOn(t *testing.T) {
 	require.Equal(t, began.Add(61*time.Minute), c.Now())
 }
 
-// met are the faults that a number of requests meet, of the same kind unless said otherwise; "" is none.
+// met are the faults that a number of requests meet, of the same kind unless
+// said otherwise; "" is none.
 func met(s *Script[string], requests int) []string {
 	var list []string
 	for range requests {
@@ -149,4 +152,42 @@ func TestTheFirstFaultThatIsDueIsMet(t *testing.T) {
 	s.Add("always", 2, -1)
 	s.Add("first", 0, 1)
 	require.Equal(t, []string{"first", "", "always", "always"}, met(&s, 4))
+}
+
+func TestFaults_MeanOneThing(t *testing.T) {
+	refusal := errors.New("refusal")
+	for kind, want := range map[string]struct{ before, after error }{
+		Refuse:      {nil, refusal},
+		RefuseEarly: {refusal, nil},
+		Drop:        {nil, ErrGone},
+		DropEarly:   {ErrGone, nil},
+		Stall:       {nil, ErrGone},
+		StallEarly:  {ErrGone, nil},
+		LoseAnswer:  {nil, nil},
+		Truncate:    {nil, nil},
+		Garbage:     {nil, nil},
+		"":          {nil, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := NewEndpoints()
+			defer e.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			r := (&http.Request{}).WithContext(ctx)
+			require.Equal(t, want.before, e.CommitEarly(kind, r, refusal), kind)
+			require.Equal(t, want.after, e.Commit(kind, r, refusal), kind)
+			stalls := kind == Stall || kind == StallEarly
+			require.Equal(t, stalls, ctx.Err() != nil, kind)
+		})
+	}
+	require.Equal(t, ErrGone, Lost(0, refusal))
+	require.Equal(t, refusal, Lost(504, refusal))
+}
+
+func TestStall_EndsWithTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewEndpoints()
+		time.AfterFunc(time.Hour, e.Close)
+		require.Equal(t, ErrGone, e.Commit(Stall, (&http.Request{}).WithContext(t.Context()), nil))
+	})
 }

@@ -2,8 +2,9 @@ package localserver
 
 import "sync"
 
-// Script is the faults that a server commits, in the order in which they were added. F says what a fault is. The zero
-// value has none. All methods may be called concurrently.
+// Script is the faults that a server commits, in the order in which they were
+// added. F says what a fault is. The zero value has none. All methods may be
+// called concurrently.
 type Script[F any] struct {
 	mu     sync.Mutex
 	faults []*scripted[F]
@@ -21,8 +22,8 @@ type scripted[F any] struct {
 	skip, count int
 }
 
-// Add appends a fault that lets the first skip of its requests pass, and is for count of those that follow: 0 means one,
-// a negative number all.
+// Add appends a fault that lets the first skip of its requests pass, and is for
+// count of those that follow: 0 means one, a negative number all.
 func (s *Script[F]) Add(f F, skip, count int) {
 	if count == 0 {
 		count = 1
@@ -32,8 +33,9 @@ func (s *Script[F]) Add(f F, skip, count int) {
 	s.faults = append(s.faults, &scripted[F]{Scripted: Scripted[F]{Fault: f}, skip: skip, count: count})
 }
 
-// Meet finds the fault for a request, false if there is none: the first that matches, is not spent, and has let enough
-// requests pass. A request comes to those before that one, and to none behind it.
+// Meet finds the fault for a request, false if there is none: the first that
+// matches, is not spent, and has let enough requests pass. A request comes to
+// those before that one, and to none behind it.
 func (s *Script[F]) Meet(matches func(F) bool) (F, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

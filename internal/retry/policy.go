@@ -2,6 +2,7 @@ package retry
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/c1508ce4/sluice"
@@ -14,9 +15,10 @@ func Of(r sluice.Retry) Policy {
 	}.Resolve()
 }
 
-// Resolve fills what is zero. Without a Budget the policy is for somebody who waits: 10 attempts, some two
-// minutes of failures on average, then the error. With a Budget and no Attempts it is for unattended jobs:
-// an hour outlasts an outage of half an hour with as much to spare.
+// Resolve fills what is zero. Without a Budget the policy is for interactive
+// use: 10 attempts, some two minutes of failures on average, then the error.
+// With a Budget and no Attempts it is for unattended jobs: an hour outlasts an
+// outage of half an hour with as much to spare.
 func (p Policy) Resolve() Policy {
 	maxWait, maxRetryAfter := 64*time.Second, 2*time.Minute
 	if p.Budget > 0 && p.Attempts == 0 {
@@ -28,7 +30,6 @@ func (p Policy) Resolve() Policy {
 	p.Base = cmp.Or(p.Base, min(time.Second, p.MaxWait))
 	p.MaxRetryAfter = cmp.Or(p.MaxRetryAfter, maxRetryAfter)
 	p.Timeout = cmp.Or(p.Timeout, 5*time.Minute)
-	p.MinRate = cmp.Or(p.MinRate, 16<<10)
 	p.Stall = cmp.Or(p.Stall, 2*time.Minute)
 	return p
 }
@@ -36,15 +37,23 @@ func (p Policy) Resolve() Policy {
 // slowFactor makes the 5 minutes of a call 50, and the 2 minutes without a byte 20.
 const slowFactor = 10
 
-// Slow is the policy for a call during which the store assembles or copies a file, with no byte moving meanwhile.
+// Slow is the policy for a call during which the store assembles or copies a
+// file, with no byte moving meanwhile.
 func (p Policy) Slow() Policy {
 	p.Timeout *= slowFactor
 	p.Stall *= slowFactor
 	return p
 }
 
-// Unlimited is the policy for attempts that limit themselves, by [Policy.Once] for example.
-func (p Policy) Unlimited() Policy {
-	p.Timeout, p.Stall = 0, 0
+// leastStall is how long an attempt may go on without a byte however little time its call has.
+const leastStall = 5 * time.Second
+
+// Within is the policy for a small call that may be repeated and that must
+// succeed before ctx ends, such as cancelling or a look-up: an attempt that
+// stalls leaves time for two more.
+func (p Policy) Within(ctx context.Context) Policy {
+	if deadline, ok := ctx.Deadline(); ok {
+		p.Stall = min(p.Stall, max(leastStall, time.Until(deadline)/3))
+	}
 	return p
 }

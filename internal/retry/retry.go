@@ -1,6 +1,7 @@
-// Package retry is the one retry policy that all backends share: how often, how long to wait, how long an
-// attempt may last, and when it has stalled. Which errors are worth another attempt is each backend's own
-// knowledge; it says so in a [Verdict].
+// Package retry is the one retry policy that all backends share: how often, how
+// long to wait, how long an attempt may last, and when it has stalled. Which
+// errors are worth another attempt is each backend's own knowledge; it says so
+// in a [Verdict].
 package retry
 
 import (
@@ -14,26 +15,28 @@ import (
 	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
-// Policy is numbers only, and is not changed while in use. It may be shared by any number of goroutines.
+// Policy is numbers only, and is not changed while in use. It may be shared by
+// any number of goroutines.
 type Policy struct {
 	// Attempts is the most attempts of one call; 0 means as many as Budget allows.
 	Attempts int
-	// Budget is the total time of one call: no wait is begun that would end later than that after the first
-	// attempt began. 0 means no limit. What makes an attempt later still, a [Backoff] that waits for its turn or a
+	// Budget is the total time of one call: no wait is begun that would end
+	// later than that after the first attempt began. 0 means no limit. What
+	// makes an attempt later still, a [Backoff] that waits for its turn or a
 	// Prepare that retries by itself, is not cut short.
 	Budget time.Duration
 
-	// Base is the longest first wait. Each following one is at most twice the one before, up to MaxWait.
+	// Base is the longest first wait. Each following one is at most twice the
+	// one before, up to MaxWait.
 	Base, MaxWait time.Duration
 	// MaxRetryAfter cuts what a server asks for, so that it cannot park a client for hours.
 	MaxRetryAfter time.Duration
 
-	// Timeout is how long an attempt may last, and MinRate, in bytes per second, adds the time that its
-	// bytes take on a slow link. 0 means no limit; MinRate 0 adds nothing.
+	// Timeout is how long an attempt may last after it carried the last byte of a
+	// file: a transfer whose bytes move is not ended for its age. 0 means no limit.
 	Timeout time.Duration
-	MinRate int64
-	// Stall is how long an attempt may go on without a byte moving in either direction, the wait for
-	// the answer included. 0 means no limit.
+	// Stall is how long an attempt may go on without a byte moving in either
+	// direction, the wait for the answer included. 0 means no limit.
 	Stall time.Duration
 }
 
@@ -56,7 +59,6 @@ func (p Policy) Validate() error {
 		{"Budget", int64(p.Budget)},
 		{"MaxRetryAfter", int64(p.MaxRetryAfter)},
 		{"Timeout", int64(p.Timeout)},
-		{"MinRate", p.MinRate},
 		{"Stall", int64(p.Stall)},
 	} {
 		if f.value < 0 {
@@ -66,23 +68,15 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// backoff is the wait after the attempt of that number (from 1), in full jitter: random in [0,1) picks a
-// point between nothing and the doubled, capped base, so that clients that failed together do not come
-// back together.
+// backoff is the wait after the attempt of that number (from 1), in full
+// jitter: random in [0,1) picks a point between nothing and the doubled, capped
+// base, so that clients that failed together do not come back together.
 func (p Policy) backoff(attempt int, random float64) time.Duration {
 	longest := p.MaxWait
 	if shift := attempt - 1; shift < 62 && p.Base <= p.MaxWait>>shift {
 		longest = p.Base << shift
 	}
 	return time.Duration(random * float64(longest))
-}
-
-// Deadline is how long an attempt that moves size bytes may last; 0 means no limit.
-func (p Policy) Deadline(size int64) time.Duration {
-	if p.Timeout == 0 || p.MinRate == 0 {
-		return p.Timeout
-	}
-	return p.Timeout + time.Duration(float64(size)/float64(p.MinRate)*float64(time.Second))
 }
 
 // Action is what to do after a failure.
@@ -93,8 +87,9 @@ const (
 	Stop Action = iota
 	// BackOff means another attempt after a wait.
 	BackOff
-	// AtOnce means another attempt elsewhere (another server, another token) without a wait. Of several
-	// in a row only the first goes at once; the others back off, since elsewhere is no better.
+	// AtOnce means another attempt elsewhere (another server, another token)
+	// without a wait. Of several in a row only the first goes at once; the
+	// others back off, since elsewhere is no better.
 	AtOnce
 )
 
@@ -109,11 +104,14 @@ func (a Action) String() string {
 	}
 }
 
-// Verdict is a backend's judgement of one failure.
+// Verdict is what the classification of one failure found. It is made once, by
+// the attempt.
 type Verdict struct {
 	Action Action
 	// After is the wait that the server asked for, in place of the policy's own; 0 if it did not.
 	After time.Duration
+	// Outcome is what is known about a request that was sent; see [Commit].
+	Outcome Outcome
 }
 
 // wait is the time between the failed attempt of that number and the next one.
@@ -130,22 +128,22 @@ func (p Policy) wait(v Verdict, attempt int, again bool, random float64) time.Du
 
 // Call is what one call brings to the policy.
 type Call struct {
-	// Size is the bytes that an attempt moves.
-	Size int64
-	// Prepare is run before each attempt, outside its limits: it may retry by itself, as logging in does.
-	// Its failure ends the call. nil is skipped.
+	// Prepare is run before each attempt, outside its limits: it may retry by
+	// itself, as logging in does. Its failure ends the call. nil is skipped.
 	Prepare func(context.Context) error
-	// Judge classifies a failure. It is not asked once the caller's context is done.
-	Judge func(error) Verdict
+	// Classify is called once with the failure of each attempt.
+	Classify func(error) Verdict
 	// Backoff is run between attempts; nil just waits.
 	Backoff Backoff
 }
 
-// Backoff is told of a failure that is followed by another attempt, and waits, at least so long, unless ctx ends before,
-// whose error it returns then. It is what [sluice.Part.Backoff] does.
+// Backoff is told of a failure that is followed by another attempt, and waits,
+// at least so long, unless ctx ends before, whose error it returns then. It is
+// what [sluice.Part.Backoff] does.
 type Backoff func(ctx context.Context, err error, wait time.Duration) error
 
-// Logged is a Backoff that writes to the log, at debug level, and leaves the rest to next; nil just waits.
+// Logged is a Backoff that writes to the log, at debug level, and leaves the
+// rest to next; nil just waits.
 func Logged(log *slog.Logger, message string, next Backoff) Backoff {
 	return func(ctx context.Context, err error, wait time.Duration) error {
 		log.Debug(message, slog.Any("after", err), slog.Duration("wait", wait))
@@ -160,55 +158,80 @@ func (b Backoff) orWait() Backoff {
 	return b
 }
 
-// Do tries until an attempt succeeds, the verdict is Stop, the policy is used up or ctx is done. The error
-// is the last attempt's; if ctx ended the call, it matches ctx's error and its cause as well. If ctx is done
-// at the start nothing is tried.
+// Do makes attempts under the policy's Timeout and Stall until one succeeds, the
+// verdict is Stop, the policy is used up or ctx is done. try uses the context it
+// is given, which ends by these limits, and reports moved bytes to the Attempt.
 //
-// try uses the context it is given, which ends by the policy's deadline and stall limit, and reports moved
-// bytes to the Attempt.
+// The error is the last attempt's. If ctx ended the call, the error matches ctx's
+// error, its cause, and the last failure that was not merely its end; see
+// [Ended]. If ctx is done at the start nothing is tried.
 func (p Policy) Do(ctx context.Context, c Call, try func(context.Context, *Attempt) error) error {
-	began := time.Now()
-	var last error
-	again := false
-	for number := 1; ; number++ {
-		if ctx.Err() != nil {
-			return Ended(ctx, last)
+	s := series{Policy: p, Call: c, began: time.Now()}
+	for {
+		if err := s.prepare(ctx); err != nil {
+			return err
 		}
-		if c.Prepare != nil {
-			if err := c.Prepare(ctx); err != nil {
-				return err
-			}
-		}
-		err := p.Once(ctx, c.Size, try)
+		err := p.Once(ctx, try)
 		if err == nil {
 			return nil
 		}
-		last = err
-		if ctx.Err() != nil {
-			return Ended(ctx, last)
-		}
-		v := c.Judge(err)
-		if v.Action == Stop || number == p.Attempts {
+		if err := s.backOff(ctx, c.Classify(err), err); err != nil {
 			return err
-		}
-		wait := p.wait(v, number, again, rand.Float64())
-		again = v.Action == AtOnce
-		if p.Budget > 0 && time.Since(began)+wait > p.Budget {
-			return err
-		}
-		if c.Backoff.orWait()(ctx, err, wait) != nil {
-			return Ended(ctx, last)
 		}
 	}
 }
 
-// Ended is the error of a call that ctx ended: it matches ctx's error, its cause, and the last failure,
-// which may be nil.
-func Ended(ctx context.Context, last error) error {
-	e := &endedError{ctx: ctx.Err(), cause: context.Cause(ctx)}
-	if last != nil && !errors.Is(last, e.ctx) && !errors.Is(last, e.cause) {
-		e.last = last
+// series is the attempts of one call.
+type series struct {
+	Policy
+	Call
+	began  time.Time
+	failed int   // attempts
+	atOnce bool  // the last verdict
+	last   error // the last failure that was not merely the end of a context
+}
+
+// prepare is called before each attempt. Its error is the call's.
+func (s *series) prepare(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return Ended(ctx, s.last)
 	}
+	if s.Prepare == nil {
+		return nil
+	}
+	err := s.Prepare(ctx)
+	if err != nil && ctx.Err() != nil {
+		return Ended(ctx, failure(ctx, err, s.last))
+	}
+	return err
+}
+
+// backOff is called after an attempt that failed with err. It waits for the next
+// one and returns nil, or the call's error if there is no next one.
+func (s *series) backOff(ctx context.Context, v Verdict, err error) error {
+	s.failed++
+	s.last = failure(ctx, err, s.last)
+	if ctx.Err() != nil {
+		return Ended(ctx, s.last)
+	}
+	if v.Action == Stop || s.failed == s.Attempts {
+		return err
+	}
+	wait := s.wait(v, s.failed, s.atOnce, rand.Float64())
+	s.atOnce = v.Action == AtOnce
+	if s.Budget > 0 && time.Since(s.began)+wait > s.Budget {
+		return err
+	}
+	if s.Backoff.orWait()(ctx, err, wait) != nil {
+		return Ended(ctx, s.last)
+	}
+	return nil
+}
+
+// Ended is the error of a call that ctx ended: it matches ctx's error, its
+// cause, and the last failure, which may be nil.
+func Ended(ctx context.Context, last error) error {
+	e := &endedError{ctx: ctx.Err(), cause: context.Cause(ctx), last: last}
 	if e.last == nil && e.cause == e.ctx {
 		return e.ctx
 	}
@@ -216,7 +239,22 @@ func Ended(ctx context.Context, last error) error {
 }
 
 type endedError struct {
-	ctx, cause, last error // last is nil if it only repeats the others
+	ctx, cause, last error // last may be nil
+}
+
+// failure is what err says beside that ctx has ended, or last if it says nothing
+// else.
+func failure(ctx context.Context, err, last error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if e, ok := errors.AsType[*endedError](err); ok && e.last != nil {
+		return e.last
+	}
+	if errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) {
+		return last
+	}
+	return err
 }
 
 func (e *endedError) Error() string {
@@ -225,6 +263,10 @@ func (e *endedError) Error() string {
 	}
 	return e.cause.Error() + " (last failure: " + e.last.Error() + ")"
 }
+
+// LastFailure is what the call met before its context ended, nil if that was
+// nothing.
+func (e *endedError) LastFailure() error { return e.last }
 
 func (e *endedError) Unwrap() []error {
 	errs := []error{e.ctx, e.cause}

@@ -3,6 +3,8 @@ package retry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
@@ -62,21 +65,12 @@ func TestWaitFollowsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestDeadlineGrowsWithTheBytes(t *testing.T) {
-	p := Policy{Timeout: time.Minute, MinRate: 1000}
-	require.Equal(t, time.Minute, p.Deadline(0))
-	require.Equal(t, 2*time.Minute, p.Deadline(60_000))
-	require.Equal(t, time.Minute, Policy{Timeout: time.Minute}.Deadline(1<<40))
-	require.Zero(t, Policy{MinRate: 1000}.Deadline(1<<40), "no Timeout, no deadline")
-	require.Equal(t, time.Minute+5_000_000*time.Second, p.Deadline(5e9))
-}
-
 func TestDoStopsAfterAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, tries := time.Now(), 0
 		var waits []time.Duration
 		err := steady.Do(t.Context(), Call{
-			Judge: judged(Verdict{Action: BackOff, After: 3 * time.Second}),
+			Classify: judged(Verdict{Action: BackOff, After: 3 * time.Second}),
 			Backoff: func(ctx context.Context, err error, wait time.Duration) error {
 				require.Equal(t, errBusy, err)
 				waits = append(waits, wait)
@@ -95,7 +89,7 @@ func TestDoStopsAfterAttempts(t *testing.T) {
 
 func TestDoStopsAtOnceOnAFinalVerdict(t *testing.T) {
 	tries := 0
-	err := steady.Do(t.Context(), Call{Judge: judged(Verdict{Action: Stop, After: time.Hour})}, func(context.Context, *Attempt) error {
+	err := steady.Do(t.Context(), Call{Classify: judged(Verdict{Action: Stop, After: time.Hour})}, func(context.Context, *Attempt) error {
 		tries++
 		return errBusy
 	})
@@ -107,7 +101,7 @@ func TestBudgetOutlastsHalfAnHourAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		outage := func(length time.Duration) error {
-			return patient.Do(t.Context(), Call{Judge: judged(Verdict{Action: BackOff})}, func(context.Context, *Attempt) error {
+			return patient.Do(t.Context(), Call{Classify: judged(Verdict{Action: BackOff})}, func(context.Context, *Attempt) error {
 				if time.Since(began) < length {
 					return errBusy
 				}
@@ -134,7 +128,7 @@ func TestPrepareRunsBeforeEachAttemptOutsideItsLimits(t *testing.T) {
 				steps = append(steps, "prepare")
 				return nil
 			},
-			Judge: judged(Verdict{Action: AtOnce}),
+			Classify: judged(Verdict{Action: AtOnce}),
 		}, func(ctx context.Context, _ *Attempt) error {
 			require.NoError(t, ctx.Err())
 			steps = append(steps, "try")
@@ -182,7 +176,7 @@ func TestAContextThatEndsCutsTheWaitAndNamesTheLastFailure(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		err := steady.Do(ctx, Call{Judge: judged(Verdict{Action: BackOff, After: 40 * time.Second})}, func(context.Context, *Attempt) error {
+		err := steady.Do(ctx, Call{Classify: judged(Verdict{Action: BackOff, After: 40 * time.Second})}, func(context.Context, *Attempt) error {
 			return errBusy
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -192,12 +186,84 @@ func TestAContextThatEndsCutsTheWaitAndNamesTheLastFailure(t *testing.T) {
 	})
 }
 
+// What the store answered before is more than that the last attempt was cut off.
+func TestDo_NamesTheLastFailureOfTheStoreWhenItsContextEnds(t *testing.T) {
+	errSignal := errors.New("signal: terminated")
+	hang := func(ctx context.Context) error {
+		<-ctx.Done()
+		return fmt.Errorf("PutObject: %w", context.Cause(ctx))
+	}
+	for name, c := range map[string]struct {
+		prepare, try func(ctx context.Context, number int) error
+		want         string
+	}{
+		"in an attempt": {nil, func(ctx context.Context, number int) error {
+			if number < 3 {
+				return errBusy
+			}
+			return hang(ctx)
+		}, "signal: terminated (last failure: busy)"},
+		"in a wait": {nil, func(context.Context, int) error { return errBusy }, "signal: terminated (last failure: busy)"},
+		"in a log-in after an attempt": {func(ctx context.Context, number int) error {
+			if number < 3 {
+				return nil
+			}
+			return hang(ctx)
+		}, func(context.Context, int) error { return errBusy }, "signal: terminated (last failure: busy)"},
+		"in the retries of a log-in": {func(ctx context.Context, _ int) error {
+			return steady.Do(ctx, Call{Classify: judged(Verdict{Action: BackOff, After: time.Hour})}, func(context.Context, *Attempt) error {
+				return errBusy
+			})
+		}, nil, "signal: terminated (last failure: busy)"},
+		"with a failure of its own": {nil, func(ctx context.Context, number int) error {
+			if number < 3 {
+				return errors.New("slow")
+			}
+			<-ctx.Done()
+			return errBusy
+		}, "signal: terminated (last failure: busy)"},
+		"with no failure": {nil, func(ctx context.Context, _ int) error { return hang(ctx) }, "signal: terminated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errSignal)
+				defer cancel()
+				prepared, tried := 0, 0
+				call := Call{Classify: judged(Verdict{Action: BackOff, After: 20 * time.Second})}
+				if c.prepare != nil {
+					call.Prepare = func(ctx context.Context) error { prepared++; return c.prepare(ctx, prepared) }
+				}
+				err := steady.Do(ctx, call, func(ctx context.Context, _ *Attempt) error { tried++; return c.try(ctx, tried) })
+				require.EqualError(t, err, c.want)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorIs(t, err, errSignal)
+				require.Equal(t, name != "with no failure", errors.Is(err, errBusy))
+			})
+		})
+	}
+}
+
+// A dial that took too long matches context.DeadlineExceeded, and is no end of
+// the context.
+func TestDo_NamesATimeoutOfTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		dial := &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}
+		err := steady.Do(ctx, Call{Classify: judged(Verdict{Action: BackOff, After: 50 * time.Second})}, func(context.Context, *Attempt) error {
+			time.Sleep(20 * time.Second)
+			return dial
+		})
+		require.EqualError(t, err, "context deadline exceeded (last failure: dial tcp: context deadline exceeded)")
+	})
+}
+
 func TestAnAttemptEndsAtItsDeadlineAndIsJudged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := steady
-		p.Timeout, p.MinRate = time.Second, 1000
+		p.Timeout = 5 * time.Second
 		began, tries := time.Now(), 0
-		err := p.Do(t.Context(), Call{Size: 4000, Judge: judged(Verdict{Action: AtOnce})}, func(ctx context.Context, _ *Attempt) error {
+		err := p.Do(t.Context(), Call{Classify: judged(Verdict{Action: AtOnce})}, func(ctx context.Context, _ *Attempt) error {
 			if tries++; tries == 2 {
 				return nil
 			}
@@ -213,7 +279,7 @@ func TestAGivenUpAttemptIsNotTakenForTheCallersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := steady
 		p.Attempts, p.Stall = 1, time.Minute
-		err := p.Do(t.Context(), Call{Judge: judged(Verdict{Action: BackOff})}, func(ctx context.Context, _ *Attempt) error {
+		err := p.Do(t.Context(), Call{Classify: judged(Verdict{Action: BackOff})}, func(ctx context.Context, _ *Attempt) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -228,7 +294,7 @@ func TestTheWatchdogCountsFromTheLastMovedByte(t *testing.T) {
 		p := steady
 		p.Attempts, p.Stall = 1, 10*time.Second
 		began := time.Now()
-		err := p.Do(t.Context(), Call{Judge: judged(Verdict{})}, func(ctx context.Context, a *Attempt) error {
+		err := p.Do(t.Context(), Call{Classify: judged(Verdict{})}, func(ctx context.Context, a *Attempt) error {
 			for range 5 {
 				time.Sleep(9 * time.Second)
 				require.NoError(t, ctx.Err(), "bytes move")
@@ -242,6 +308,58 @@ func TestTheWatchdogCountsFromTheLastMovedByte(t *testing.T) {
 	})
 }
 
+func TestOnce_NeverEndsAnUploadWhoseBytesMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := steady
+		p.Timeout, p.Stall = 5*time.Minute, 2*time.Minute
+		began := time.Now()
+		err := p.Once(t.Context(), func(ctx context.Context, a *Attempt) error {
+			for range 1000 {
+				time.Sleep(time.Minute)
+				require.NoError(t, ctx.Err())
+				a.Carried()
+			}
+			for ctx.Err() == nil { // an answer that comes in drops
+				time.Sleep(time.Minute)
+				a.Moved()
+			}
+			return context.Cause(ctx)
+		})
+		require.ErrorIs(t, err, ErrTimeout)
+		require.InDelta(t, 1005*time.Minute, time.Since(began), float64(time.Minute))
+	})
+}
+
+func TestOnce_EndsACallWhoseAnswerDrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := steady
+		p.Timeout, p.Stall = 5*time.Minute, 2*time.Minute
+		began := time.Now()
+		err := p.Once(t.Context(), func(ctx context.Context, a *Attempt) error {
+			for ctx.Err() == nil {
+				time.Sleep(3 * time.Second)
+				a.Moved()
+			}
+			return context.Cause(ctx)
+		})
+		require.ErrorIs(t, err, ErrTimeout)
+		require.InDelta(t, 5*time.Minute, time.Since(began), float64(3*time.Second))
+	})
+}
+
+func TestOnce_CountsStallsAndTimeoutsAsCongestion(t *testing.T) {
+	for _, p := range []Policy{{Timeout: time.Second}, {Stall: time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			err := p.Once(t.Context(), func(ctx context.Context, _ *Attempt) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			require.ErrorIs(t, err, sluice.ErrSlowDown)
+			require.True(t, GaveUp(err))
+		})
+	}
+}
+
 func TestValidateNamesTheValue(t *testing.T) {
 	require.NoError(t, Policy{}.Resolve().Validate())
 	require.NoError(t, patient.Validate())
@@ -251,7 +369,6 @@ func TestValidateNamesTheValue(t *testing.T) {
 		"retry policy: Base 0s is not positive":                                                 func(p *Policy) { p.Base = 0 },
 		"retry policy: MaxWait 1ms is less than Base 1s":                                        func(p *Policy) { p.MaxWait = time.Millisecond },
 		"retry policy: Stall -1 is negative":                                                    func(p *Policy) { p.Stall = -1 },
-		"retry policy: MinRate -5 is negative":                                                  func(p *Policy) { p.MinRate = -5 },
 	} {
 		p := Policy{}.Resolve()
 		change(&p)

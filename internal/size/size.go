@@ -1,4 +1,5 @@
-// Package size reads and writes byte counts the way people do.
+// Package size reads and writes byte counts the way people do, and reckons with
+// those that stores answer, which may be anything.
 package size
 
 import (

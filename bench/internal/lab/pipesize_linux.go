@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnlargePipe makes the kernel's buffer of a pipe 1 MiB, as examples/pipe does. It is a wish.
+// EnlargePipe makes the kernel's buffer of a pipe 1 MiB, as cmd/sluice does. It is a wish.
 func EnlargePipe(f *os.File) {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -70,7 +70,8 @@ func Command(ctx context.Context, role string, spec any) (*exec.Cmd, error) {
 	return exec.CommandContext(ctx, program, rolePrefix+role, string(text)), nil
 }
 
-// Beside is the memory in bytes that a client's process is allowed beside its pages, as examples/pipe has it.
+// Beside is the memory in bytes that a client's process is allowed beside its
+// pages, as cmd/sluice has it.
 const Beside = 24 << 20
 
 // Usage is what a whole process took, seen from outside.

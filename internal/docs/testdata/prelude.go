@@ -13,8 +13,10 @@ import (
 var (
 	ctx        context.Context
 	backend    sluice.Backend
+	store      sluice.Source
 	w          *sluice.LargeFileWriter
 	source     io.Reader
+	compressor io.WriteCloser
 	fill, dump func(io.Writer) error
 	inAYear    time.Time
 

@@ -11,7 +11,7 @@ import (
 	"github.com/c1508ce4/sluice/bench/rivals/contender"
 )
 
-func main() { contender.Main(upload) }
+func main() { contender.Main(upload, nil) }
 
 func upload(ctx context.Context, t contender.Task, stream io.Reader) error {
 	client, err := b2.NewClient(ctx, t.Server.KeyID, t.Server.Key, b2.APIBase(t.Server.URL))

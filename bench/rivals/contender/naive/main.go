@@ -21,7 +21,7 @@ import (
 	"github.com/c1508ce4/sluice/bench/rivals/contender"
 )
 
-func main() { contender.Main(upload) }
+func main() { contender.Main(upload, download) }
 
 // target is an upload URL with its token.
 type target struct{ url, token string }
@@ -111,4 +111,41 @@ func (c *client) post(ctx context.Context, number int, part []byte) (string, err
 	}
 	c.urls <- to
 	return sum, nil
+}
+
+// streams is how many connections a restore has: as many as the link carries.
+const streams = 8
+
+// download reads a file over as many connections as the link carries, each one run of it, and
+// verifies nothing. It is what a restore takes at least.
+func download(ctx context.Context, t contender.Task) error {
+	to, err := t.Output()
+	if err != nil {
+		return err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = streams
+	each := (t.Size + streams - 1) / streams
+	group, ctx := errgroup.WithContext(ctx)
+	for first := int64(0); first < t.Size; first += each {
+		group.Go(func() error {
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/%s/%d", t.Server.URL, t.Server.Bucket, t.Size), nil)
+			if err != nil {
+				return err
+			}
+			r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, min(t.Size, first+each)-1))
+			resp, err := transport.RoundTrip(r)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			var w io.Writer = struct{ io.Writer }{io.Discard}
+			if t.Path != "" {
+				w = struct{ io.Writer }{io.NewOffsetWriter(to, first)}
+			}
+			_, err = io.CopyBuffer(w, resp.Body, make([]byte, 1<<20))
+			return err
+		})
+	}
+	return errors.Join(group.Wait(), to.Close())
 }

@@ -1,4 +1,4 @@
-// Command sluice uploads by this project, as examples/pipe does.
+// Command sluice uploads by this project, as cmd/sluice does.
 package main
 
 import (
@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -17,7 +18,7 @@ import (
 	"github.com/c1508ce4/sluice/s3backend"
 )
 
-func main() { contender.Main(upload) }
+func main() { contender.Main(upload, download) }
 
 func upload(ctx context.Context, t contender.Task, stream io.Reader) error {
 	debug.SetMemoryLimit(sluice.DefaultMemoryLimit + lab.Beside)
@@ -36,18 +37,31 @@ func upload(ctx context.Context, t contender.Task, stream io.Reader) error {
 	return err
 }
 
-// connect makes the backend. What is sent over TLS to S3 is given a CRC and left out of the signature where parts and
-// uploads are the same for all, as the others do by themselves; at its own defaults it has a SHA-256.
+// connect makes the backend.
 func connect(ctx context.Context, t contender.Task) (sluice.Backend, error) {
 	if !t.S3 {
-		return b2backend.New(ctx, b2backend.Credentials{KeyID: t.Server.KeyID, Key: t.Server.Key}, t.Server.Bucket,
+		return b2backend.New(ctx, b2backend.NewCredentials(t.Server.KeyID, t.Server.Key), t.Server.Bucket,
 			&b2backend.Options{Endpoint: t.Server.URL})
 	}
 	transport := exchange.NewTransport()
 	transport.TLSClientConfig = t.Server.TLSConfig()
 	return s3backend.New(ctx, t.Server.Bucket, &s3backend.Options{
 		Endpoint: t.Server.URL, Region: "us-east-1", Transport: transport,
-		Credentials:     credentials.NewStaticCredentialsProvider(t.Server.KeyID, t.Server.Key, ""),
-		UnsignedPayload: t.Server.Certificate != nil && t.PartSize > 0,
+		Credentials: s3backend.NewCredentials(credentials.NewStaticCredentialsProvider(t.Server.KeyID, t.Server.Key, "")),
 	})
+}
+
+func download(ctx context.Context, t contender.Task) error {
+	debug.SetMemoryLimit(sluice.DefaultMemoryLimit + lab.Beside)
+	b, err := connect(ctx, t)
+	if err != nil {
+		return err
+	}
+	source, name := b.(sluice.Source), strconv.FormatInt(t.Size, 10)
+	if t.Path != "" {
+		_, err = sluice.DownloadFile(ctx, source, name, t.Path, nil)
+	} else {
+		_, err = sluice.Download(ctx, source, name, io.Discard, nil)
+	}
+	return err
 }

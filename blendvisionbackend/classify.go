@@ -1,0 +1,54 @@
+package blendvisionbackend
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+// conflicts are the codes of a completion that is refused because of a state that
+// can be the one that it leads to. What a second completion is answered is not
+// documented, so these are all codes that can be about it.
+var conflicts = []string{"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "ABORTED"}
+
+// classify classifies a failure: the same as for every store. Neither the API nor
+// the object store has a code that says otherwise.
+func classify(err error) retry.Verdict {
+	e, answered := errors.AsType[*Error](err)
+	if !answered {
+		return exchange.Classify(err)
+	}
+	v := exchange.ClassifyAnswer(e.Status, e.Code != "")
+	v.After = e.RetryAfter
+	if v.Outcome == retry.NotDone && slices.Contains(conflicts, e.Code) {
+		v.Outcome = retry.Conflict
+	}
+	return v
+}
+
+// gone reports whether the API said that what a call was about is not there.
+func gone(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusNotFound && e.Code == "NOT_FOUND"
+}
+
+// notFound makes an error about a file that is not there, by the word of the API
+// or of the object store, match fs.ErrNotExist.
+func notFound(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if gone(err) || ok && e.Call == callGet && e.Status == http.StatusNotFound && e.Code != "" {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// unauthenticated reports whether the API refused the token.
+func unauthenticated(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusUnauthorized && e.Code != ""
+}

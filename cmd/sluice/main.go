@@ -1,0 +1,86 @@
+// Command sluice streams standard input, or the output of a command, into one file of a store,
+// and reads files back. Run "sluice help" for its manual.
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+)
+
+// Exit codes. Scripts rely on them.
+const (
+	exitDone    = 0
+	exitFailed  = 1 // the command failed; an upload finished nothing
+	exitUsage   = 2
+	exitCommand = 3 // CMD failed, nothing was finished
+	exitUnknown = 4 // the file may be finished or not
+)
+
+// exit is the end of a command that has reported its failure itself.
+type exit int
+
+func (exit) Error() string { return "the failure is reported" }
+
+func main() { os.Exit(run(os.Args[1:], processSystem())) }
+
+// system is what the program has of the world.
+type system struct {
+	stdin  *os.File
+	stdout io.Writer
+	stderr *os.File // the command's too
+
+	signals        <-chan os.Signal
+	tick           func(time.Duration) <-chan time.Time
+	setMemoryLimit func(bytes int64) int64
+	schemes        []scheme
+	transport      http.RoundTripper // of all stores; nil: of each one's own
+	// waitDelay is how long a command has to end once it is told to, and how long what it
+	// leaves behind may hold its output.
+	waitDelay time.Duration
+	// typedDelay is how long a command has to end by an interrupt typed at the terminal,
+	// before SIGTERM follows.
+	typedDelay time.Duration
+}
+
+func processSystem() system {
+	return system{
+		stdin:          os.Stdin,
+		stdout:         os.Stdout,
+		stderr:         os.Stderr,
+		signals:        notifySignals(),
+		tick:           time.Tick,
+		setMemoryLimit: debug.SetMemoryLimit,
+		schemes:        destinations(),
+		waitDelay:      10 * time.Second,
+		typedDelay:     5 * time.Second,
+	}
+}
+
+// run is the whole program and returns its exit code.
+func run(args []string, sys system) int {
+	p := &program{sys: sys, console: newConsole(sys.stderr), now: time.Now()}
+	root := p.root()
+	args, err := arguments(root, args)
+	running := root
+	if err == nil {
+		root.SetArgs(args)
+		running, err = root.ExecuteC()
+	}
+	var code exit
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &usage):
+		p.console.printf("sluice: %s\nTry %s -h.", flagNames.Replace(err.Error()), running.CommandPath())
+		return exitUsage
+	}
+	p.console.printf("sluice: %s", flagNames.Replace(err.Error()))
+	return exitFailed
+}

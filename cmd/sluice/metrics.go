@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// lastSuccess is the metric that a failure takes over from the file of the run before.
+const lastSuccess = "sluice_last_success_timestamp_seconds"
+
+// writeMetrics replaces the file of --metrics, in the text format of Prometheus, as the textfile
+// collector of node_exporter reads it. DEST as it was given is the label: with its date replaced
+// it would name another series each day.
+func (c *config) writeMetrics(o report, now time.Time) error {
+	label := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(c.given)
+	success := now.Unix()
+	if o.Exit != exitDone {
+		var err error
+		if success, err = readLastSuccess(c.metrics, label); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	for _, m := range []struct {
+		name, help string
+		value      float64
+	}{
+		{"sluice_exit_status", "Exit status of the last run.", float64(o.Exit)},
+		{"sluice_file_bytes", "Size of the file stored by the last run, 0 if it failed.", float64(o.Size)},
+		{"sluice_source_bytes", "Bytes read by the last run.", float64(o.SourceBytes)},
+		{"sluice_stored_bytes", "Bytes that the store acknowledged in the last run.", float64(o.StoredBytes)},
+		{"sluice_parts", "Parts of the file stored by the last run.", float64(o.Parts)},
+		{"sluice_retries", "Attempts repeated by the last run.", float64(o.Retries)},
+		{"sluice_duration_seconds", "Duration of the last run.", o.Seconds},
+		{"sluice_last_run_timestamp_seconds", "Time at which the last run ended.", float64(now.Unix())},
+		{lastSuccess, "Time at which the last successful run ended, 0 if there was none.", float64(success)},
+	} {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n%s{destination=\"%s\"} %s\n",
+			m.name, m.help, m.name, m.name, label, strconv.FormatFloat(m.value, 'f', -1, 64))
+	}
+	return replaceFile(c.metrics, 0o644, func(w io.Writer) error {
+		_, err := w.Write(b.Bytes())
+		return err
+	})
+}
+
+// readLastSuccess returns the time of the last success that a file of metrics has, else 0.
+func readLastSuccess(path, label string) (int64, error) {
+	_, err := regular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	// A FIFO that takes the place of the file now must not make a failed run wait.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), lastSuccess+`{destination="`+label+`"} `); ok {
+			n, err := strconv.ParseInt(text, 10, 64)
+			return n, err
+		}
+	}
+	return 0, lines.Err()
+}

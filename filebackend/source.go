@@ -1,0 +1,211 @@
+package filebackend
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+var _ sluice.Source = (*Backend)(nil)
+
+// Stat describes the regular file of that name. Its ID is made of the time of
+// its last change, its size and, where the system has one, its inode number, so
+// that it differs from that of any file that takes its name. A folder keeps no
+// content type, metadata or digests; [sluice.Options].Manifest does.
+func (b *Backend) Stat(ctx context.Context, name string) (sluice.StoredFile, error) {
+	if ctx.Err() != nil {
+		return sluice.StoredFile{}, retry.Ended(ctx, nil)
+	}
+	info, err := b.lstat(name)
+	if err != nil {
+		return sluice.StoredFile{}, b.failed("looking at", name, err)
+	}
+	return describe(name, info), nil
+}
+
+func (b *Backend) failed(doing, name string, err error) error {
+	return fmt.Errorf("filebackend: %s %q in %s: %w", doing, name, b.root.Name(), err)
+}
+
+// lstat returns the regular file of that name.
+func (b *Backend) lstat(name string) (fs.FileInfo, error) {
+	if err := b.Check(sluice.FileSpec{Name: name, Size: sluice.UnknownSize}); err != nil {
+		return nil, err
+	}
+	info, err := b.root.Lstat(name)
+	if errors.Is(err, syscall.ENOTDIR) { // an element of the path is a file
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("it is %s, not a regular file: %w", kind(info.Mode()), fs.ErrNotExist)
+	}
+	return info, err
+}
+
+func describe(name string, info fs.FileInfo) sluice.StoredFile {
+	modified := info.ModTime()
+	return sluice.StoredFile{
+		File:     sluice.File{ID: fmt.Sprintf("%d-%d-%d", modified.UnixNano(), info.Size(), inode(info)), Name: name, Size: info.Size()},
+		Modified: modified,
+	}
+}
+
+// ReadRange reads from the file that Stat described. If that was changed
+// meanwhile, or another one has taken its name, the error matches
+// [sluice.ErrReplaced].
+func (b *Backend) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.Range) error {
+	if ctx.Err() != nil {
+		return retry.Ended(ctx, nil)
+	}
+	if err := b.readRange(ctx, f, r); err != nil {
+		return b.failed("reading", f.Name, err)
+	}
+	return nil
+}
+
+func (b *Backend) readRange(ctx context.Context, f sluice.StoredFile, r *sluice.Range) error {
+	if _, err := b.lstat(f.Name); err != nil {
+		return err
+	}
+	// If a FIFO has taken the name since, it must not wait for its other end.
+	file, err := b.root.OpenFile(f.Name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := sameVersion(file, f); err != nil {
+		return err
+	}
+	offset, size := r.Attempt()
+	if offset < 0 || size < 0 || offset > f.Size-size {
+		return fmt.Errorf("bytes %d to %d are beyond its %d", offset, offset+size, f.Size)
+	}
+	if _, err := r.ReadFrom(&pausing{ctx, io.NewSectionReader(file, offset, size)}); err != nil {
+		return err
+	}
+	if r.Missing() > 0 {
+		return fmt.Errorf("it has become shorter: %w", sluice.ErrReplaced)
+	}
+	return sameVersion(file, f)
+}
+
+// sameVersion returns an error if an open file is not the one that f describes.
+func sameVersion(file *os.File, f sluice.StoredFile) error {
+	info, err := file.Stat()
+	if err == nil && describe(f.Name, info).ID != f.ID {
+		err = sluice.ErrReplaced
+	}
+	return err
+}
+
+// pausing reads at most a MiB at a time, until ctx ends.
+type pausing struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (p *pausing) Read(q []byte) (int, error) {
+	if p.ctx.Err() != nil {
+		return 0, retry.Ended(p.ctx, nil)
+	}
+	return p.from.Read(q[:min(len(q), 1<<20)])
+}
+
+// List yields the regular files that are there when the iteration begins. Like
+// Unfinished it looks into all folders that names with the prefix can lie in,
+// follows no symbolic links, and passes over folders that it may not read.
+func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.StoredFile, error] {
+	return func(yield func(sluice.StoredFile, error) bool) {
+		if ctx.Err() != nil {
+			yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
+			return
+		}
+		found, err := b.list(ctx, prefix)
+		if err != nil {
+			yield(sluice.StoredFile{}, fmt.Errorf("filebackend: listing files in %s: %w", b.root.Name(), err))
+			return
+		}
+		for _, f := range found {
+			if ctx.Err() != nil {
+				yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
+				return
+			}
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *Backend) list(ctx context.Context, begins string) ([]sluice.StoredFile, error) {
+	dir := "."
+	if i := strings.LastIndexByte(begins, '/'); i >= 0 {
+		dir = begins[:i]
+	}
+	if !fs.ValidPath(dir) {
+		return nil, nil // no name begins so
+	}
+	var found []sluice.StoredFile
+	err := fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return retry.Ended(ctx, nil)
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
+			return nil
+		case err != nil:
+			return err
+		case strings.HasPrefix(path.Base(name), prefix):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case !entry.Type().IsRegular() || !strings.HasPrefix(name, begins):
+			return nil
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			found = append(found, describe(name, info))
+		}
+		return err
+	})
+	slices.SortFunc(found, func(x, y sluice.StoredFile) int { return cmp.Compare(x.Name, y.Name) })
+	return found, err
+}
+
+// Remove removes the file that f describes. If that was changed or replaced
+// meanwhile the error matches [sluice.ErrReplaced]; if there is no such file,
+// [fs.ErrNotExist].
+func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
+	if ctx.Err() != nil {
+		return retry.Ended(ctx, nil)
+	}
+	info, err := b.lstat(f.Name)
+	if err == nil && describe(f.Name, info).ID != f.ID {
+		err = sluice.ErrReplaced
+	}
+	if err == nil {
+		err = b.root.Remove(f.Name)
+	}
+	if err == nil {
+		err = b.syncFolders(path.Dir(f.Name))
+	}
+	if err != nil {
+		return b.failed("removing", f.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,8 @@
+// Package disk locks files and syncs folders.
+package disk
+
+import "errors"
+
+// ErrLocked is returned by [Lock] if another process, or another open file of
+// this one, has the lock.
+var ErrLocked = errors.New("it is locked")

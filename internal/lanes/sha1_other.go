@@ -1,8 +1,0 @@
-//go:build !amd64 || purego
-
-package lanes
-
-const available = false
-
-// sha1x8 is never called.
-func sha1x8(*[5][8]uint32, *[8]*byte, int) {}

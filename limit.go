@@ -1,0 +1,311 @@
+package sluice
+
+import "time"
+
+// limiter decides how many transfers may run at once. It is a state machine
+// over numbers: it starts no goroutine, takes no lock and reads no clock.
+//
+// A fixed limit never changes. An adaptive one starts at 1 and follows two
+// rules, of which the stricter one holds.
+//
+// Throughput: as many transfers as each complete a part within freeTime may
+// always run, since even if they only share one bottleneck, little is lost
+// when the process dies. Beyond that the limit is doubled on trial, and stays
+// doubled only if the throughput rises by a tenth. On a shared slow line few
+// parts are therefore open and each one completes soon; where every
+// connection is capped, all of them are used. When parts take more than longPart,
+// fewer transfers are tried in the same way, and again when parts take twice as
+// long as they did then.
+//
+// Congestion: when the store asks to slow down, or an attempt stalls, the
+// limit is halved. After a quiet stretch, as many acknowledged parts as
+// transfers are allowed, it rises by one. If that step is rejected before it
+// has lasted a stretch it is taken back, and the next one waits twice as long.
+// An attempt counts by the epoch it began in: what was under way when the
+// limit fell is not held against the new one. Few rejections of different parts
+// are forgiven: a store of many servers, of which one is busy now and then,
+// rejects as many whatever the limit.
+type limiter struct {
+	max      int
+	adaptive bool
+	limit    int // transfers allowed, 1…max
+
+	// Congestion.
+	ceiling  int
+	quiet    int  // parts acknowledged since the last change
+	stepping bool // the last change was a step up, and has not lasted a stretch
+	patience int  // stretches that the next step up waits
+	epoch    int  // reductions so far
+	credit   int  // parts acknowledged that no rejection was forgiven for
+
+	// Throughput.
+	want   int
+	window window
+	trial  trial
+	hold   time.Duration // no trial begins before
+	failed int           // trials in a row that brought nothing
+	shed   bool          // transfers over the limit are to be ended, if they have only begun
+	took   time.Duration // what a part took when fewer transfers were last found to be slower
+}
+
+// window is a stretch of time over which the throughput is measured. It
+// begins once the transfers that a change of the limit started are moving
+// bytes, or those that it ended are over.
+type window struct {
+	changed time.Duration // when the limit changed
+	open    bool
+	start   sample // if open, the state when the window began; else when the limit changed
+	over    bool   // the next sample begins another one
+	idle    bool   // at some time too few parts were there to measure the limit
+}
+
+// trial is a limit under test. It is zero if there is none.
+type trial struct {
+	limit int     // to go back to
+	rate  float64 // bytes per second at that limit
+}
+
+// sample is what the limiter learns about the transfers at one moment.
+type sample struct {
+	at      time.Duration // since some fixed time
+	moved   int64         // bytes that have left the sockets' buffers, in all
+	acked   int           // parts acknowledged
+	running int           // transfers under way
+	edges   int           // of these, how many have just begun or are about to end, and move nothing that is seen
+	part    int64         // bytes of one part
+	waiting bool          // a part waits for a transfer to end
+}
+
+const (
+	// startTransfers is what an adaptive limiter starts with.
+	startTransfers = 4
+	// freeTime is how long parts may take for more transfers to need no trial.
+	freeTime = 2 * time.Second
+	// longPart is how long a part should take at most, so that a crash loses
+	// no more than that.
+	longPart = time.Minute
+	// gain is by how much a doubled limit has to raise the throughput.
+	gain = 1.1
+	// forgiven is how many acknowledged parts forgive the first rejection of a
+	// part, and mostForgiven how many of these are forgiven in a row.
+	forgiven, mostForgiven = 6, 2
+	// mostPatience is how many quiet stretches a step up waits for at most.
+	mostPatience = 8
+	// mostFailed bounds how rare trials become: 2^mostFailed times as rare.
+	mostFailed = 4
+)
+
+// never is when a timer fires that does not: in 146 years.
+const never = time.Duration(1 << 62)
+
+func newLimiter(n int, adaptive bool) limiter {
+	l := limiter{max: n, adaptive: adaptive, limit: n, ceiling: n, patience: 1, credit: forgiven * mostForgiven, want: n}
+	if adaptive {
+		l.want = min(startTransfers, n)
+		l.limit = l.want
+	}
+	return l
+}
+
+// expect has an adaptive limiter start with as few transfers as complete a part
+// within freeTime at a rate that is known not to be exceeded.
+func (l *limiter) expect(perSecond, part int64) {
+	if l.adaptive {
+		l.want = max(1, int(min(freeTime.Seconds()*float64(perSecond)/float64(part), float64(l.want))))
+		l.limit = l.want
+	}
+}
+
+// update makes the stricter rule the limit. After a change the next sample
+// begins a new window.
+func (l *limiter) update() {
+	if limit := min(l.want, l.ceiling); limit != l.limit {
+		l.limit = limit
+		l.window.over = true
+	}
+}
+
+func (l *limiter) restart(s sample) { l.window = window{changed: s.at, start: s} }
+
+// acknowledged is called when a part is stored. Parts whose attempts began
+// before the last reduction count too: a store that takes one transfer fewer
+// than are running would recover half as fast without them.
+func (l *limiter) acknowledged() {
+	if !l.adaptive {
+		return
+	}
+	l.quiet++
+	l.credit = min(l.credit+1, forgiven*mostForgiven)
+	if l.stepping && l.quiet >= l.limit {
+		l.stepping, l.patience = false, 1
+	}
+	if l.quiet >= l.limit*l.patience && l.ceiling < l.max && l.ceiling <= l.want {
+		l.quiet, l.stepping = 0, true
+		l.ceiling++
+		l.update()
+	}
+}
+
+// congested is called when the store has rejected an attempt that began in
+// epoch because there were too many, or when such an attempt has stalled.
+// rejections counts those of the part: each is harder to forgive, and so is that
+// of a step up.
+func (l *limiter) congested(epoch, rejections int) {
+	if !l.adaptive || epoch != l.epoch {
+		return
+	}
+	cost := forgiven * rejections
+	if l.stepping {
+		cost *= 2
+	}
+	if l.credit >= cost {
+		l.credit -= cost
+		return
+	}
+	if l.stepping {
+		l.ceiling = max(1, l.limit-1)
+		l.patience = min(2*l.patience, mostPatience)
+	} else {
+		l.ceiling = max(1, l.limit/2)
+	}
+	l.quiet, l.stepping = 0, false
+	l.epoch++
+	l.abandonTrial()
+	l.update()
+}
+
+func (l *limiter) abandonTrial() {
+	if l.trial.limit > 0 {
+		l.want, l.trial = l.trial.limit, trial{}
+	}
+}
+
+// observe takes a sample, changes the limit if that is due, and returns when
+// it wants the next one at the latest.
+func (l *limiter) observe(s sample) time.Duration {
+	if !l.adaptive {
+		return never
+	}
+	w := &l.window
+	if w.over {
+		l.restart(s)
+	}
+	if s.running == 0 {
+		return never
+	}
+	if !w.open && l.settled(s) {
+		w.open, w.start, w.idle = true, s, false
+	}
+	enough := l.limit
+	if l.want > l.trial.limit && l.trial.limit > 0 {
+		enough = l.trial.limit + 1 // memory may not hold as many parts as are tried
+	}
+	w.idle = w.idle || s.running < enough && !s.waiting
+	took := s.at - w.start.at
+	rate := float64(s.moved-w.start.moved) / max(took, 1).Seconds()
+	// More than sockets' buffers can have taken.
+	if moved := s.moved - w.start.moved; took >= 50*time.Millisecond && moved > s.part/32*int64(s.running) {
+		free := int(min(freeTime.Seconds()*rate/float64(max(s.part, 1)), float64(2*l.want), float64(l.max)))
+		if free > l.want {
+			l.want, l.trial = free, trial{}
+			l.update()
+			return s.at
+		}
+	}
+	if !w.open {
+		return s.at + clamp(took/4, 20*time.Millisecond, time.Second)
+	}
+	part := partTime(s.part, s.running, rate)
+	full := max(clamp(part/8, time.Second, 4*time.Second), part/32)
+	if took < full && s.acked-w.start.acked < 2*s.running {
+		return w.start.at + min(full, max(took*3/2, 50*time.Millisecond))
+	}
+	if s.moved-w.start.moved < s.part/128*int64(s.running) { // too few slices to tell
+		return s.at + clamp(took/4, 20*time.Millisecond, time.Minute)
+	}
+	// Of few transfers whose parts take longer than the window, one that ends
+	// or begins distorts the throughput by what its socket's buffer holds. A
+	// window as long as a part evens that out; another one is quicker if parts
+	// take long.
+	edge := s.running <= 4 && took < part && (s.edges > 0 || s.acked > w.start.acked)
+	// Connections that a trial has opened begin slowly.
+	early := l.want > l.trial.limit && rate < gain*l.trial.rate && took < part
+	if (edge || early) && part <= 8*full {
+		return s.at + full/4
+	}
+	if !w.idle && !edge {
+		l.step(s, rate, part)
+	}
+	l.restart(s)
+	return s.at + 20*time.Millisecond
+}
+
+// settled reports whether the transfers run as the last change of the limit
+// wants them to, and all of them are moving bytes.
+func (l *limiter) settled(s sample) bool {
+	if s.running > l.limit || s.running < l.limit && s.waiting {
+		return false
+	}
+	w := l.window
+	return s.edges == 0 || s.acked-w.start.acked >= s.running || s.at-w.changed > 20*time.Second
+}
+
+// partTime is how long a part of size bytes takes at that rate of all running
+// transfers together.
+func partTime(size int64, running int, rate float64) time.Duration {
+	if rate < 1 {
+		return longPart
+	}
+	return time.Duration(min(float64(size)*float64(running)/rate*1e9, float64(never/64)))
+}
+
+// step ends the trial under way, if there is one, and begins the next one if
+// that is due. rate was measured over a whole window, in which a part took so
+// long.
+func (l *limiter) step(s sample, rate float64, part time.Duration) {
+	if t := l.trial; t.limit > 0 {
+		l.trial = trial{}
+		up, useful := l.want > t.limit, t.rate > gain*rate
+		if up {
+			useful = rate >= gain*t.rate
+		}
+		if useful { // of the two limits, the larger one
+			l.failed = 0
+		} else {
+			l.failed = min(l.failed+1, mostFailed)
+			l.hold = s.at + max(10*time.Second, part)<<(l.failed-1)
+		}
+		if useful != up {
+			l.shed = up
+			if l.want = t.limit; !up {
+				l.took = partTime(s.part, t.limit, t.rate)
+			}
+			l.update()
+			return
+		}
+	}
+	if part < longPart/2 {
+		l.took = 0 // the network has changed
+	}
+	switch {
+	case l.limit < l.want:
+	case l.want > 1 && part > max(longPart, 2*l.took):
+		n := l.want / 2
+		if s.acked == 0 {
+			n = 1
+		}
+		l.try(s, rate, n)
+	case l.want < l.max && s.waiting && s.at >= l.hold:
+		l.try(s, rate, min(2*l.want, l.max))
+	}
+}
+
+// try begins a trial of the limit n.
+func (l *limiter) try(s sample, rate float64, n int) {
+	l.trial = trial{l.want, rate}
+	l.shed = n < l.want
+	l.want = n
+	l.update()
+}
+
+func clamp(d, least, most time.Duration) time.Duration { return max(least, min(d, most)) }

@@ -1,0 +1,117 @@
+package sluice
+
+// readAccount is one reader's standing with its Pool. A reader asks for the
+// pages of one range at a time, and does not wait: ready has a token once they
+// are granted. One goroutine asks; pages may be released by any.
+type readAccount struct {
+	pool  *Pool
+	held  int           // pages; under pool.mu
+	want  int           // pages it awaits, 0 for none; under pool.mu
+	ready chan struct{} // capacity 1: the grant
+}
+
+func (p *Pool) readAccount() *readAccount {
+	return &readAccount{pool: p, ready: make(chan struct{}, 1)}
+}
+
+// readersOnly lets readers have all pages. No writer may use the Pool.
+func (p *Pool) readersOnly() { p.readMax = p.pages }
+
+// ask asks for n pages, at most readMax.
+func (a *readAccount) ask(n int) {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holdRead(a, 0, n)
+	p.reads = append(p.reads, a)
+	p.grant()
+}
+
+// take returns the memory of n pages that were granted.
+func (a *readAccount) take(n int) [][]byte {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pages := make([][]byte, n)
+	for i := range pages {
+		if last := len(p.free) - 1; last >= 0 {
+			pages[i], p.free = p.free[last], p.free[:last]
+		} else {
+			pages[i] = make([]byte, p.pageSize)
+		}
+	}
+	return pages
+}
+
+// release gives pages back, with memory or, if they were granted and not taken,
+// without.
+func (a *readAccount) release(n int, memory ...[]byte) {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, memory...)
+	p.holdRead(a, -n, a.want)
+	p.grant()
+}
+
+// withdraw takes back what was asked for, granted or not. n is what was asked
+// for.
+func (a *readAccount) withdraw(n int) {
+	p := a.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-a.ready:
+		p.holdRead(a, -n, 0)
+	default:
+		for i, r := range p.reads {
+			if r == a {
+				p.reads = append(p.reads[:i], p.reads[i+1:]...)
+				break
+			}
+		}
+		p.holdRead(a, 0, 0)
+	}
+	p.grant()
+}
+
+// holdRead adds to a's pages, sets what it awaits, and keeps count of the
+// readers.
+func (p *Pool) holdRead(a *readAccount, add, want int) {
+	before := a.held+a.want > 0
+	a.held += add
+	a.want = want
+	p.reading += add
+	if after := a.held+a.want > 0; after != before {
+		if after {
+			p.readers++
+		} else {
+			p.readers--
+		}
+	}
+}
+
+// grantReads serves the readers in order until the next one does not fit, and
+// returns how many pages that one awaits, 0 if it may not have them because
+// other readers do. A reader over its equal share is passed over, unless it
+// holds nothing.
+func (p *Pool) grantReads() (awaited int) {
+	for i := 0; i < len(p.reads); {
+		a := p.reads[i]
+		if a.held > 0 && a.held+a.want > p.readMax/p.readers {
+			i++
+			continue
+		}
+		with := p.reading + a.want
+		if with > p.readMax {
+			return 0
+		}
+		if p.first+with > max(p.firstMax, p.readMax) || p.first+p.claimed+with > p.pages {
+			return a.want
+		}
+		p.reads = append(p.reads[:i], p.reads[i+1:]...)
+		p.holdRead(a, a.want, 0)
+		a.ready <- struct{}{}
+	}
+	return 0
+}

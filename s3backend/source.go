@@ -1,0 +1,324 @@
+package s3backend
+
+import (
+	"context"
+	"crypto/fips140"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/decode"
+	"github.com/c1508ce4/sluice/internal/download"
+	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/retry"
+)
+
+var _ sluice.Source = (*Backend)(nil)
+
+// Stat describes the newest version of a file by HeadObject and, for one that
+// was uploaded in parts, GetObjectAttributes, which tells the parts' sizes and
+// checksums where the store has them. It takes the permission s3:GetObject and,
+// for the parts, s3:GetObjectAttributes, without which they are not known.
+// Without s3:ListBucket Amazon S3 reports a name that is not there as denied. A
+// file encrypted with a customer's key is read through a handle that has the
+// key; see [Backend.With].
+func (b *Backend) Stat(ctx context.Context, name string) (sluice.StoredFile, error) {
+	f, err := b.stat(ctx, name, "")
+	if err == nil && strings.Contains(f.ETag, "-") {
+		f.Receipts, err = b.attributes(ctx, &f)
+	}
+	if err != nil {
+		return sluice.StoredFile{}, fmt.Errorf("s3backend: %q: %w", name, err)
+	}
+	f.Parts = len(f.Receipts)
+	return f, nil
+}
+
+// stat asks for one version of a file, the newest one if version is "".
+func (b *Backend) stat(ctx context.Context, name, version string) (sluice.StoredFile, error) {
+	return b.look(ctx, name, version, nil)
+}
+
+// look is stat, and gives the headers of the answer to also unless that is nil.
+func (b *Backend) look(ctx context.Context, name, version string, also func(http.Header)) (sluice.StoredFile, error) {
+	f := sluice.StoredFile{File: sluice.File{Name: name}}
+	if ctx.Err() != nil {
+		return f, retry.Ended(ctx, nil)
+	}
+	if err := checkName(name); err != nil {
+		return f, err
+	}
+	k := &call{
+		name: "HeadObject", method: http.MethodHead, key: name, query: versionQuery(version),
+		header: make(http.Header), secrets: b.options.Encryption.secrets(),
+		read: func(h http.Header, _ io.Reader) error {
+			if also != nil {
+				also(h)
+			}
+			return readStat(&f, h)
+		},
+	}
+	b.options.Encryption.setCustomer(k.header)
+	return f, notFound(b.client.protection.asking(k.header, func() error { return b.client.do(ctx, k) }))
+}
+
+func versionQuery(version string) url.Values {
+	if version == "" {
+		return nil
+	}
+	return url.Values{"versionId": {version}}
+}
+
+// notFound makes an error about a file or version that is not there match
+// fs.ErrNotExist. The answer to HEAD has no code.
+func notFound(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if ok && (hasCode(err, "NoSuchKey", "NoSuchVersion") || e.Status == http.StatusNotFound && e.Call == "HeadObject") {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return err
+}
+
+// readStat takes what the headers of an answer tell of a file.
+func readStat(f *sluice.StoredFile, h http.Header) error {
+	var o object
+	if err := o.read(h, noChecksum); err != nil {
+		return err
+	}
+	if o.tag == "" {
+		return errors.New("no ETag")
+	}
+	f.Size, f.ETag, f.ID, f.Modified = o.size, o.tag, id(o.version, o.tag), o.modified
+	f.ContentType = h.Get("Content-Type")
+	f.Metadata = map[string]string{}
+	for name := range h {
+		if key, ok := strings.CutPrefix(name, "X-Amz-Meta-"); ok && name != tagHeader {
+			f.Metadata[strings.ToLower(key)] = h.Get(name)
+		}
+	}
+	if digest := storedDigest(h); digest.Name != "" {
+		f.Digests = sluice.Digests{digest}
+	}
+	f.Algorithms = algorithms()
+	return nil
+}
+
+// storedDigest is what the headers of an answer tell of the whole file. The
+// digest of a file in parts is one of the parts' digests if it ends with "-" and
+// their number, or has the type COMPOSITE (S3 user guide, "Checking object
+// integrity": documented).
+func storedDigest(h http.Header) sluice.Digest {
+	if h.Get("X-Amz-Checksum-Type") == "COMPOSITE" {
+		return sluice.Digest{}
+	}
+	for _, c := range kept {
+		if c.name == "sha1" && fips140.Enforced() {
+			continue // it would panic
+		}
+		if sum, err := base64.StdEncoding.DecodeString(h.Get(c.header)); err == nil && len(sum) == c.new().Size() {
+			return sluice.Digest{Name: c.name, Sum: sum}
+		}
+	}
+	return sluice.Digest{}
+}
+
+// version is the version of a file to ask for, "" where its bucket keeps none.
+func version(f *sluice.StoredFile) string {
+	if f.ID == strings.Trim(f.ETag, `"`) {
+		return ""
+	}
+	return f.ID
+}
+
+// ReadRange asks for a range by GetObject, of the version where the bucket keeps
+// versions, and on condition that the ETag is the same; see [sluice.Source].
+func (b *Backend) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.Range) error {
+	if ctx.Err() != nil {
+		return retry.Ended(ctx, nil)
+	}
+	err := download.Within(r, f.Size)
+	if err == nil && r.Missing() > 0 {
+		c := b.client
+		repeated := c.retries(&call{})
+		repeated.Backoff = retry.Logged(c.log, retrying, r.Backoff)
+		err = download.Fill(ctx, c.policy, repeated, r,
+			func(ctx context.Context, try *retry.Attempt) error { return b.get(ctx, &f, r, try) })
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusPreconditionFailed {
+		err = fmt.Errorf("%w: %w", sluice.ErrReplaced, err)
+	}
+	if err = notFound(err); err != nil {
+		return fmt.Errorf("s3backend: %q: %w", f.Name, err)
+	}
+	return nil
+}
+
+const callGet = "GetObject"
+
+// get makes one attempt at filling r.
+func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range, try *retry.Attempt) error {
+	c := b.client
+	keys, err := c.keys(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", callGet, err)
+	}
+	k := &call{name: callGet, method: http.MethodGet, key: f.Name, query: versionQuery(version(f)), header: make(http.Header)}
+	b.options.Encryption.setCustomer(k.header)
+	req, err := c.request(ctx, k, keys)
+	if err != nil {
+		return fmt.Errorf("%s: %w", callGet, exchange.Clean(err))
+	}
+	offset, size := r.Attempt()
+	// Beside the signature: gateways before some stores change Accept-Encoding.
+	download.SetBytes(req.Header, offset, size, f.ETag)
+	download.Reconnect(r, c.transport, req)
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	secrets := append(b.options.Encryption.secrets(), keys.SecretAccessKey, keys.SessionToken, signature)
+	var refused error
+	err = exchange.Do(c.transport, req, try, func(resp *http.Response) error {
+		if resp.StatusCode >= 300 {
+			refused = readError(callGet, resp, resp.Body, secrets)
+			return nil
+		}
+		err := download.CheckBytes(resp, offset, size, f.Size)
+		if tag := strongTag(resp.Header.Get("Etag")); err == nil && tag != f.ETag {
+			err = fmt.Errorf("the file of ETag %.100q, not %q", tag, f.ETag)
+		}
+		if err != nil {
+			refused = &exchange.AnswerError{Call: callGet, Detail: exchange.Present(err.Error(), secrets...)}
+			return nil
+		}
+		return download.Into(r, resp.Body, try)
+	})
+	if refused != nil {
+		return refused
+	}
+	if err != nil {
+		return &exchange.TransportError{Call: callGet, Err: exchange.Clean(err, secrets...)}
+	}
+	return nil
+}
+
+type listObjectsAnswer struct {
+	XMLName               xml.Name `xml:"ListBucketResult"`
+	EncodingType          string
+	IsTruncated           bool
+	NextContinuationToken string
+	Contents              []struct {
+		Key          string
+		Size         decode.Number
+		ETag         string
+		LastModified decode.Time
+	}
+
+	ambiguous bool // see unescape
+}
+
+// settle decodes the keys of a page, and returns why it is not usable.
+func (a *listObjectsAnswer) settle(asked url.Values, pages *exchange.Pages) (err error) {
+	var keys []*string
+	for i := range a.Contents {
+		o := &a.Contents[i]
+		keys = append(keys, &o.Key)
+	}
+	if a.ambiguous, err = unescape(a.EncodingType, asked, keys...); err != nil || a.ambiguous || !a.IsTruncated {
+		return err
+	}
+	if a.NextContinuationToken == "" {
+		return errNoProgress
+	}
+	return pages.Next(len(a.Contents), a.NextContinuationToken)
+}
+
+// List lists the newest versions of files by ListObjectsV2. Their IDs are their
+// ETags, also where the bucket keeps versions. It takes the permission
+// s3:ListBucket.
+func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.StoredFile, error] {
+	return func(yield func(sluice.StoredFile, error) bool) {
+		if ctx.Err() != nil {
+			yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
+			return
+		}
+		query := listQuery(prefix)
+		query.Set("list-type", "2")
+		var pages exchange.Pages
+		for {
+			var page listObjectsAnswer
+			k := &call{name: "ListObjectsV2", method: http.MethodGet, query: query}
+			k.read = func(h http.Header, body io.Reader) error {
+				if err := decoder(&page)(h, body); err != nil {
+					return err
+				}
+				return page.settle(query, &pages)
+			}
+			if err := b.client.do(ctx, k); err != nil {
+				yield(sluice.StoredFile{}, fmt.Errorf("s3backend: %w", err))
+				return
+			}
+			if page.ambiguous {
+				query.Del(encodingType)
+				continue
+			}
+			for _, o := range page.Contents {
+				tag := strongTag(o.ETag)
+				f := sluice.StoredFile{
+					File: sluice.File{ID: id("", tag), Name: o.Key, Size: int64(o.Size)}, ETag: tag, Modified: o.LastModified.Time,
+				}
+				if strings.HasPrefix(o.Key, prefix) && !yield(f, nil) {
+					return
+				}
+			}
+			if !page.IsTruncated {
+				return
+			}
+			query.Set("continuation-token", page.NextContinuationToken)
+		}
+	}
+}
+
+// Remove removes exactly the version that f describes. Where the bucket keeps
+// versions, the one before becomes the newest. Where it keeps none, a file that
+// takes the name between the look and the removal is removed too. It takes the
+// permissions s3:GetObject and s3:DeleteObject, or s3:DeleteObjectVersion. The
+// error about a file that Object Lock protects says until when, if the store
+// tells.
+func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
+	var lock string
+	is, err := b.look(ctx, f.Name, version(&f), func(h http.Header) { lock = lockedBy(h) })
+	if err == nil && is.ETag != f.ETag {
+		err = sluice.ErrReplaced
+	}
+	if err == nil {
+		err = b.client.do(ctx, &call{
+			name: "DeleteObject", method: http.MethodDelete, key: f.Name, query: versionQuery(version(&f)),
+			read: func(http.Header, io.Reader) error { return nil },
+		})
+		if e, ok := errors.AsType[*Error](err); ok && e.Status < 500 {
+			err = fmt.Errorf("%w%s", err, lock)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("s3backend: %q: %w", f.Name, err)
+	}
+	return nil
+}
+
+// lockedBy returns what keeps a file from being removed, as the end of an
+// error's text, or "" where the headers of HeadObject do not tell.
+func lockedBy(h http.Header) (text string) {
+	if mode := h.Get("X-Amz-Object-Lock-Mode"); mode != "" {
+		text = "; Object Lock (" + strings.ToLower(mode) + ") keeps it until " + h.Get("X-Amz-Object-Lock-Retain-Until-Date")
+	}
+	if h.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
+		text += "; a legal hold keeps it"
+	}
+	return exchange.Present(text)
+}

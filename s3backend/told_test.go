@@ -1,0 +1,122 @@
+package s3backend
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
+)
+
+// A question about a file that is not answered says nothing about the file.
+func TestVerify_IsUnknownWhereAQuestionIsNotAnswered(t *testing.T) {
+	options := map[string]FileOptions{
+		"legal-hold": {LegalHold: HoldOn},
+		"retention":  {Retention: Retention{Compliance, time.Now().Add(time.Hour)}},
+		"tagging":    {Tags: map[string]string{"x": "y"}, Verify: true},
+	}
+	for _, c := range []struct {
+		status  int // 0: the connection breaks
+		answer  string
+		unknown bool
+	}{
+		{0, "", true},
+		{503, fmt.Sprintf(xmlError, "SlowDown"), true},
+		{502, "", true},
+		{403, fmt.Sprintf(xmlError, "AccessDenied"), true},
+		{403, fmt.Sprintf(xmlError, "SignatureDoesNotMatch"), true},
+		{400, fmt.Sprintf(xmlError, "ExpiredToken"), true},
+		{400, fmt.Sprintf(xmlError, "InvalidRequest"), false},
+		{404, fmt.Sprintf(xmlError, "NoSuchTagSet"), false},
+		{501, fmt.Sprintf(xmlError, "NotImplemented"), false},
+		{200, "the file itself", false},
+	} {
+		for question, o := range options {
+			t.Run(fmt.Sprintf("%d %s %s", c.status, c.answer, question), func(t *testing.T) {
+				l := &lender{}
+				b := canned(t, Options{Retry: quick}, func(r *http.Request) (*http.Response, error) {
+					switch {
+					case !r.URL.Query().Has(question):
+						return l.RoundTrip(r)
+					case c.status == 0:
+						return nil, errors.New("connection reset")
+					default:
+						return response(c.status, c.answer), nil
+					}
+				}).With(o)
+				_, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1}, part(0, []byte("x")))
+				var unmet *OptionsError
+				require.ErrorAs(t, err, &unmet)
+				require.Equal(t, c.unknown, unmet.Err != nil, "%v", unmet.Err)
+				require.Equal(t, !c.unknown, errors.Is(err, sluice.ErrOptionIgnored))
+			})
+		}
+	}
+}
+
+func TestVerify_ComparesKeysAndValuesOfTags(t *testing.T) {
+	const tag = "<Tag><Key>%s</Key><Value>%s</Value></Tag>"
+	asked := FileOptions{Tags: map[string]string{"a b": "c&d", "e": "f+g"}, Verify: true}
+	for told, kept := range map[string]bool{
+		fmt.Sprintf(tag+tag, "e", "f+g", "a b", "c&amp;d"):     true,
+		fmt.Sprintf(tag+tag, "e", "f+g", "a b", "c"):           false,
+		fmt.Sprintf(tag+tag, "e", "f+g", "a%20b", "c&amp;d"):   false,
+		fmt.Sprintf(tag, "e", "f+g"):                           false,
+		fmt.Sprintf(tag+tag+tag, "e", "", "e", "f+g", "x", ""): false,
+	} {
+		l := &lender{
+			shows:   map[string]string{"X-Amz-Tagging-Count": "2", "Content-Type": "text/plain", "X-Amz-Meta-K_1": "v"},
+			answers: map[string]string{"tagging": "<Tagging><TagSet>" + told + "</TagSet></Tagging>"},
+		}
+		for _, large := range []bool{false, true} {
+			if err := l.store(t, asked, large); kept {
+				require.NoError(t, err, told)
+			} else {
+				require.ErrorIs(t, err, sluice.ErrOptionIgnored, told)
+				require.ErrorContains(t, err, "Tags: asked for a%20b=c%26d&e=f%2Bg, the store has ")
+			}
+		}
+	}
+}
+
+// A store that encrypts with another key than it is asked to has not done it.
+func TestVerify_ComparesTheKeyOfEncryption(t *testing.T) {
+	const arn = "arn:aws:kms:us-east-1:111122223333:key/k1"
+	for _, c := range []struct {
+		asked, told string
+		kept        bool
+	}{
+		{"k1", "", true},
+		{"k1", "k1", true},
+		{"k1", arn, true},
+		{"k1", "arn:aws:kms:k1", true},
+		{arn, "k1", true},
+		{"alias/k", arn, true},
+		{"arn:aws:kms:us-east-1:111122223333:alias/k", arn, true},
+		{"", arn, true},
+		{"mine", arn, false},
+		{"1", arn, false},
+		{"mine", "default", false},
+	} {
+		for _, large := range []bool{false, true} {
+			shown := map[string]string{
+				"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": c.told,
+			}
+			l := &lender{shows: shown, inParts: shown}
+			err := l.store(t, FileOptions{Encryption: EncryptKMS(c.asked)}, large)
+			if c.kept {
+				require.NoError(t, err, c)
+				continue
+			}
+			require.ErrorIs(t, err, sluice.ErrOptionIgnored, c)
+			require.ErrorContains(t, err, "Encryption: asked for "+c.asked+", the store has "+c.told)
+			if large {
+				require.Zero(t, l.bytes)
+			}
+		}
+	}
+}
