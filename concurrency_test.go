@@ -142,7 +142,8 @@ func TestUploadsFollowTheLineByThemselves(t *testing.T) {
 						best = min(best, newLink(latency, perPart, lanes, 0).over(t, memory, n, parts))
 					}
 					own := newLink(latency, perPart, lanes, 0).over(t, memory, 0, parts)
-					require.LessOrEqual(t, own, best*100/95+2*time.Second, "best fixed %v", best) // a stream starts with few
+					// a stream starts with few
+					require.LessOrEqual(t, own, best*100/95+2*time.Second, "best fixed %v", best)
 				})
 			}
 		}

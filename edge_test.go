@@ -199,7 +199,8 @@ func TestKeepHoldsForASingleUploadThatFails(t *testing.T) {
 	interrupt(t, memory, testutil.Content(20*part), 2, func(o *sluice.Options) { o.Concurrency = 1 })
 	require.Len(t, memory.Leftovers(""), 1)
 	b := faults.New(memory, faults.Fail(nil, faults.OnKind(faults.UploadFile)))
-	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(testutil.Content(part))) // as long as what is stored
+	// as long as what is stored
+	_, err := sluice.Upload(t.Context(), b, "f", resumeOptions(), writeAll(testutil.Content(part)))
 	require.ErrorIs(t, err, faults.ErrInjected)
 	require.Len(t, memory.Leftovers(""), 1, "Resume implies KeepOnFailure")
 }

@@ -71,9 +71,11 @@ type sample struct {
 	moved   int64         // bytes that have left the sockets' buffers, in all
 	acked   int           // parts acknowledged
 	running int           // transfers under way
-	edges   int           // of these, how many have just begun or are about to end, and move nothing that is seen
-	part    int64         // bytes of one part
-	waiting bool          // a part waits for a transfer to end
+	// of these, how many have just begun or are about to end, and move nothing
+	// that is seen
+	edges   int
+	part    int64 // bytes of one part
+	waiting bool  // a part waits for a transfer to end
 }
 
 const (

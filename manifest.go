@@ -160,7 +160,9 @@ func (o *ReadOptions) addManifest(ctx context.Context, s Source, f *StoredFile) 
 	}
 	stored, err := s.Stat(ctx, f.Name+ManifestSuffix)
 	if errors.Is(err, fs.ErrNotExist) || err != nil && known && ctx.Err() == nil {
-		return nil, nil // there is none, or it may not be read, and the file can be verified without
+		// there is none, or it may not be read, and the file can be verified
+		// without
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fail(err)

@@ -247,7 +247,8 @@ func TestResume_KeepsTheLargeFileAfterEveryFailure(t *testing.T) {
 func TestResume_ReplacesALargeFileByAnUploadInOneCallThatIsAsLong(t *testing.T) {
 	for _, size := range []int{part, part + 1} {
 		memory, data := store(smallLimits()), testutil.Content(20*part)
-		interrupt(t, memory, data, 2, func(o *sluice.Options) { o.Concurrency = 1 }) // one part is stored
+		// one part is stored
+		interrupt(t, memory, data, 2, func(o *sluice.Options) { o.Concurrency = 1 })
 		w, err := sluice.New(t.Context(), memory, "f", resumeOptions())
 		require.NoError(t, err)
 		mustWrite(t, w, size)

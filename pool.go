@@ -69,8 +69,10 @@ type Pool struct {
 	claims  []*account // await a claim, the one served longest ago first
 	served  uint64     // claims so far, counting each writer's arrival as one
 
-	readMax int            // pages of readers at most
-	reading int            // pages of readers; first+reading <= firstMax, unless there are readers only
+	readMax int // pages of readers at most
+	// pages of readers; first+reading <= firstMax, unless there are readers
+	// only
+	reading int
 	readers int            // that hold or await pages
 	reads   []*readAccount // that await pages, in order of arrival
 
@@ -370,8 +372,8 @@ func (p *Pool) moveLast(a *account) {
 	a.served = p.served
 }
 
-// eligible reports whether a may have the claim it awaits: its first part always, a further one only
-// within an equal share of the pages.
+// eligible reports whether a may have the claim it awaits: its first part
+// always, a further one only within an equal share of the pages.
 func (p *Pool) eligible(a *account) bool {
 	return a.held == 0 || a.held+a.want <= p.pages/p.sharers
 }
@@ -394,7 +396,9 @@ func (p *Pool) congested() bool {
 // what brings pages home.
 func (p *Pool) grant() {
 	awaited := p.grantReads()
-	reading := p.reading // with what is kept free for a reader, so that claims do not always come first
+	// with what is kept free for a reader, so that claims do not always come
+	// first
+	reading := p.reading
 	if p.first+reading+awaited <= p.firstMax {
 		reading += awaited
 	}

@@ -251,7 +251,8 @@ func TestASlowStoreLeavesTheOthersTheirShare(t *testing.T) {
 		var took [2]time.Duration
 		start := time.Now()
 		for i := range 2 {
-			upload := time.Duration(1+999*i) * time.Millisecond // one store is a thousand times slower
+			// one store is a thousand times slower
+			upload := time.Duration(1+999*i) * time.Millisecond
 			rng := rand.New(rand.NewPCG(1, uint64(i)))
 			writers.Go(func() {
 				err := runStream(t.Context(), t, p, rng, 100, func() time.Duration { return 0 }, func() time.Duration { return upload })

@@ -19,9 +19,11 @@ type resumption struct {
 	run    []int64
 	stored map[int]Receipt // by part number
 	last   int             // the highest number stored
-	equal  int64           // the size of all parts but the last, where they have one; 0 if it is not known
-	bytes  int64           // in all stored parts whose size is known
-	sized  bool            // all of them are
+	// the size of all parts but the last, where they have one; 0 if it is not
+	// known
+	equal int64
+	bytes int64 // in all stored parts whose size is known
+	sized bool  // all of them are
 }
 
 // resume opens the large file that the options name. Without a name for it,

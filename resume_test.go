@@ -232,7 +232,8 @@ func TestResumeSweep(t *testing.T) {
 					if errors.Is(err, faults.ErrInjected) {
 						continue
 					}
-					require.ErrorIs(t, err, sluice.ErrResumeMismatch) // the parts behind a gap were cut differently
+					// the parts behind a gap were cut differently
+					require.ErrorIs(t, err, sluice.ErrResumeMismatch)
 					cancelAll(t, memory)
 				}
 				require.True(t, done)

@@ -78,7 +78,9 @@ func (c *clock) begin(m *meter) { c.since.Store(int64(time.Since(m.start)) + 1) 
 
 func (c *clock) end(m *meter) {
 	began := c.since.Load() - 1
-	c.since.Store(0) // first, so that a reader in between misses the wait and does not count it twice
+	// first, so that a reader in between misses the wait and does not count it
+	// twice
+	c.since.Store(0)
 	c.total.Add(int64(time.Since(m.start)) - began)
 }
 
@@ -220,7 +222,9 @@ type ReadStats struct {
 	RangesInFlight int
 	Concurrency    int // ranges fetched at once at most now
 	Retries        int // attempts that failed and were followed by another
-	Restarts       int // fetches that the reader ended and resumed, because they were far slower than others
+	// fetches that the reader ended and resumed, because they were far slower
+	// than others
+	Restarts int
 
 	Memory int64 // bytes of the Pool's pages that this reader holds
 

@@ -65,7 +65,9 @@ type trip struct {
 	parts   int           // of the file
 	uploads int           // at once, at most
 	longest time.Duration // from a part's first call to its acknowledgement
-	left    float64       // error of the time left in the second half, at worst, beyond a twentieth of the time
+	// error of the time left in the second half, at worst, beyond a twentieth
+	// of the time
+	left float64
 }
 
 // simulated is a store behind the network, with all sizes and rates divided by
@@ -154,7 +156,9 @@ func journeys(of string) (list []journey) {
 						{kind: "rate cap", net: simnet.Network{PerConn: 10 * rate}, maxRate: int64(rate)},
 					} {
 						if float64(size)/rate > 36*3600 || j.declared && size < 4<<30 {
-							continue // days of simulated time, and lengths at which parts do not grow, show nothing new
+							// days of simulated time, and lengths at which
+							// parts do not grow, show nothing new
+							continue
 						}
 						j.net.RTT, j.memory, j.size = rtt, memory, size
 						if match.MatchString(j.String()) {

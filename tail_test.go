@@ -34,7 +34,8 @@ func TestResumption_CutsTheLastPartAsItWas(t *testing.T) {
 				require.NoError(t, newHashers(algorithms).sum(q))
 				return q
 			}
-			for subset := uint(2); subset < 1<<n; subset += 2 { // the first piece would be one of the run
+			// the first piece would be one of the run
+			for subset := uint(2); subset < 1<<n; subset += 2 {
 				r := &resumption{large: storedFile{}, stored: map[int]Receipt{}}
 				for i := range n {
 					if subset&(1<<i) != 0 {

@@ -36,7 +36,9 @@ type LargeFileWriter struct {
 	*lifetime
 
 	turn chan struct{} // capacity 1: the call that has put its token in has the turn
-	lent chan struct{} // capacity 1: a token while ReadFrom, having the turn, is inside its source's Read
+	// capacity 1: a token while ReadFrom, having the turn, is inside its
+	// source's Read
+	lent chan struct{}
 
 	// leftBehind is the failure of a start that may have left a large file, nil
 	// for most. It is written by the goroutine that opens the large file, and

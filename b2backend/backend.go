@@ -133,7 +133,8 @@ func (b *Backend) With(options FileOptions) *Backend {
 func (b *Backend) brief() *Backend {
 	handle := *b
 	client := *b.client
-	client.policy.Attempts, client.policy.Budget = 2, 0 // the second one is for a token that has expired
+	// the second one is for a token that has expired
+	client.policy.Attempts, client.policy.Budget = 2, 0
 	handle.client = &client
 	return &handle
 }

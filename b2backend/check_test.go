@@ -27,7 +27,8 @@ func TestEncodeFollowsTheServicesTable(t *testing.T) {
 func FuzzEncode(f *testing.F) {
 	f.Add("a b+c/ü%2F")
 	f.Fuzz(func(t *testing.T, s string) {
-		back, err := url.QueryUnescape(encode(s)) // which reads a plus as a space, as the service does
+		// which reads a plus as a space, as the service does
+		back, err := url.QueryUnescape(encode(s))
 		require.NoError(t, err)
 		require.Equal(t, s, back)
 	})

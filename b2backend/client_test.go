@@ -59,7 +59,8 @@ func TestAListThatDoesNotGoOnIsAnError(t *testing.T) {
 		_, err := b.Parts(ctx, sluice.UnfinishedFile{ID: "large"})
 		return err
 	}
-	versions := func(ctx context.Context, b *b2backend.Backend) error { // looks for the file before two further attempts, and five times in the end
+	// looks for the file before two further attempts, and five times in the end
+	versions := func(ctx context.Context, b *b2backend.Backend) error {
 		_, err := b.UploadFile(ctx, sized("file", 50), part(0, testutil.Content(50)))
 		return err
 	}

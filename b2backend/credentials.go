@@ -168,7 +168,8 @@ func (c *client) authorize(ctx context.Context, again bool) (*account, error) {
 	err := c.policy.Within(ctx).Do(ctx, retry.Call{
 		Classify: func(err error) retry.Verdict {
 			v := classify(apiEndpoint, err).Verdict
-			if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnauthorized { // the key is refused
+			// the key is refused
+			if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnauthorized {
 				v.Action = retry.Stop
 				if renewing {
 					v.Action = retry.BackOff

@@ -112,7 +112,8 @@ func TestAStreamOutlivesItsTokens(t *testing.T) {
 		more := testutil.Content(minPart)
 		receipts = append(receipts, put(t, f, day+3, more))
 		if day == 0 {
-			receipts[1] = put(t, f, 2, testutil.Content(minPart)) // of full size, now that it is not the last
+			// of full size, now that it is not the last
+			receipts[1] = put(t, f, 2, testutil.Content(minPart))
 			data = append(testutil.Content(2 * minPart)[:minPart:minPart], testutil.Content(minPart)...)
 		}
 		data = append(data, more...)

@@ -85,7 +85,8 @@ func TestAStreamSurvivesAStormOfExpiredTokens(t *testing.T) {
 			for _, concurrency := range []int{1, 4} {
 				t.Run(fmt.Sprint(name, " ", storm, " ", concurrency), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						p := newPipedWith(t, &b2test.Options{MaxAuthorize: -1}) // as many logins as the storm takes
+						// as many logins as the storm takes
+						p := newPipedWith(t, &b2test.Options{MaxAuthorize: -1})
 						defer p.close(t)
 						b, err := p.dialWith(t, retry)
 						require.NoError(t, err)

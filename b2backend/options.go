@@ -102,7 +102,8 @@ func (o *Options) resolve() (Options, error) {
 		r.Endpoint = DefaultEndpoint
 	}
 	if r.Endpoint == DefaultEndpoint && r.Domains == nil {
-		r.Domains = []string{"backblazeb2.com", "backblaze.com"} // API and downloads, uploads (recorded)
+		// API and downloads, uploads (recorded)
+		r.Domains = []string{"backblazeb2.com", "backblaze.com"}
 	}
 	if _, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
 		return r, fmt.Errorf("b2backend: endpoint: %w", err)

@@ -215,14 +215,16 @@ func TestOutcomesOfAStart(t *testing.T) {
 					"b2_list_unfinished_large_files": {"bucketId": a.BucketID(), "namePrefix": "file", "maxFileCount": 100},
 				}, func(ctx context.Context) error {
 					f, err := a.StartLargeFile(ctx, spec("file"))
-					if err == nil && ctx.Err() != nil { // what cannot be cancelled is returned, to be named
+					// what cannot be cancelled is returned, to be named
+					if err == nil && ctx.Err() != nil {
 						err = errors.Join(sluice.ErrLeftBehind, f.Cancel(context.WithoutCancel(ctx)))
 					}
 					return err
 				})
 				s.Repeats = true
 				s.Doubt = sluice.ErrLeftBehind
-				s.Removes = func(*http.Request) bool { return false } // what carries the start's own tag may be cancelled
+				// what carries the start's own tag may be cancelled
+				s.Removes = func(*http.Request) bool { return false }
 				s.There = func() bool { return len(a.Server.Unfinished()) > before }
 				return s
 			})

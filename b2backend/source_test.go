@@ -314,7 +314,8 @@ func TestReadRange_ReadsWhatIsStoredThoughItSaysGzip(t *testing.T) {
 	s := newServer(t, nil)
 	data := []byte("not gzip at all")
 	store(t, dial(t, s).With(b2backend.FileOptions{ContentEncoding: "gzip"}), "file", data)
-	b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: &http.Transport{}}) // which would unpack
+	// which would unpack
+	b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: &http.Transport{}})
 	requireRead(t, b, stat(t, b, "file"), data)
 }
 

@@ -106,7 +106,8 @@ func TestALostStartThatCannotBeUndoneIsNamedBesideTheFirstFailure(t *testing.T) 
 			rt := whenSending(t, "b2_start_large_file", func() { close(began) })
 			b := dialAs(t, s, key, &b2backend.Options{Transport: testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				if strings.HasSuffix(req.URL.Path, "b2_start_large_file") {
-					defer func() { <-gone }() // the answer's loss is learnt of once the stream has failed
+					// the answer's loss is learnt of once the stream has failed
+					defer func() { <-gone }()
 				}
 				return rt.RoundTrip(req)
 			})})

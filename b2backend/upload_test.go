@@ -147,7 +147,8 @@ func TestALostSingleUploadMakesNoSecondVersion(t *testing.T) {
 		t.Run(describe(fault), func(t *testing.T) {
 			s := newServer(t, nil)
 			b := dial(t, s)
-			_, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50))) // an equal version, and not to be taken for it
+			// an equal version, and not to be taken for it
+			_, err := b.UploadFile(t.Context(), sized("file", 50), part(0, testutil.Content(50)))
 			require.NoError(t, err)
 			fault.Call = "b2_upload_file"
 			inject(t, s, fault)
@@ -184,7 +185,8 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			key := mainKey(s)
-			if fault.Kind == b2test.Wait { // the answer itself is waited for: this key could not look
+			// the answer itself is waited for: this key could not look
+			if fault.Kind == b2test.Wait {
 				key = limitedKey(t, s, []string{"writeFiles"})
 			}
 			fault.Call = "b2_upload_file"
@@ -198,7 +200,8 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 			rt.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				c, err := dial(ctx, network, address)
 				return outConn{c, func(n int64) {
-					if n == int64(len(data)) { // the body is out; the context ends before the answer
+					// the body is out; the context ends before the answer
+					if n == int64(len(data)) {
 						cancel()
 						close(release)
 					}

@@ -5,9 +5,11 @@ import "github.com/c1508ce4/sluice/internal/decode"
 // fileObject is a file as all calls answer it (recorded). Fields of no use here
 // are left out.
 type fileObject struct {
-	Action               string            `json:"action"` // "start", "upload", "copy", "hide", "folder"
-	ContentLength        decode.Number     `json:"contentLength"`
-	ContentSHA1          string            `json:"contentSha1"` // hex, "none", or "unverified:" and hex
+	// "start", "upload", "copy", "hide", "folder"
+	Action        string        `json:"action"`
+	ContentLength decode.Number `json:"contentLength"`
+	// hex, "none", or "unverified:" and hex
+	ContentSHA1          string            `json:"contentSha1"`
 	ContentType          string            `json:"contentType"`
 	FileID               string            `json:"fileId"`
 	FileInfo             map[string]string `json:"fileInfo"`

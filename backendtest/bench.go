@@ -102,7 +102,8 @@ func (b *bench) spec(name string) sluice.FileSpec {
 	return spec
 }
 
-// lastPart is the size of the last of several parts where the store leaves it open: below any minimum.
+// lastPart is the size of the last of several parts where the store leaves it
+// open: below any minimum.
 const lastPart = 1000
 
 // start begins a large file of n parts; where the server plans them, of at least n.
@@ -166,7 +167,8 @@ func (d *draft) upload(i int) (sluice.Receipt, error) {
 	return d.receipt(i, r.ETag), nil
 }
 
-// receipt is what the writer knows of the i-th part, whatever the store said: with the part's own digests.
+// receipt is what the writer knows of the i-th part, whatever the store said:
+// with the part's own digests.
 func (d *draft) receipt(i int, tag string) sluice.Receipt {
 	return sluice.Receipt{
 		Number: i + 1, Size: int64(len(d.data[i])), Digests: sums(d.data[i], d.limits.PartDigests), ETag: tag,
@@ -279,8 +281,9 @@ func moments() []time.Duration {
 // errSlow is a call that goes on though its context ended.
 var errSlow = errors.New("the call did not return")
 
-// cut makes a call and ends its context after a while. It returns the context and the call's error; if the
-// call does not return within Grace, an error that matches errSlow.
+// cut makes a call and ends its context after a while. It returns the context
+// and the call's error; if the call does not return within Grace, an error that
+// matches errSlow.
 func (b *bench) cut(after time.Duration, call func(context.Context) error) (context.Context, error) {
 	return b.cutOn(time.After(after), call)
 }
@@ -305,5 +308,6 @@ func (b *bench) cutOn(moment <-chan time.Time, call func(context.Context) error)
 	}
 }
 
-// notCut is the outcome of a rule about ended contexts if no call was under way when its context ended.
+// notCut is the outcome of a rule about ended contexts if no call was under way
+// when its context ended.
 const notCut = skipped("every call was over before its context ended: check a store with some milliseconds of latency")

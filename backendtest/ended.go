@@ -240,7 +240,8 @@ func checkCutStart(b *bench) error {
 	return outcome
 }
 
-// nothingLeftSoon gives the store Grace to forget a large file whose start came to an end without it.
+// nothingLeftSoon gives the store Grace to forget a large file whose start came
+// to an end without it.
 func (b *bench) nothingLeftSoon() error {
 	deadline := time.Now().Add(b.Grace)
 	for {

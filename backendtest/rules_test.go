@@ -18,8 +18,9 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// outcomes checks all rules, each in virtual time on a store of its own that takes some milliseconds for every
-// call, and returns what was broken and what was skipped, by the rule's name.
+// outcomes checks all rules, each in virtual time on a store of its own that
+// takes some milliseconds for every call, and returns what was broken and what
+// was skipped, by the rule's name.
 func outcomes(t *testing.T, newStore func() (s Store, release func())) (broken, skips map[string]error) {
 	broken, skips = make(map[string]error), make(map[string]error)
 	for _, r := range rules() {
@@ -111,8 +112,8 @@ func and(meant string) []string {
 	return seen
 }
 
-// defects tells which rule is meant to see a defect of sloppy, and after it the others that may see it too
-// because they go the same way.
+// defects tells which rule is meant to see a defect of sloppy, and after it the
+// others that may see it too because they go the same way.
 func defects() map[string][]string {
 	return map[string][]string{
 		"limits change":      {"limits"},

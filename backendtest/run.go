@@ -16,16 +16,16 @@ import (
 type Store struct {
 	Backend sluice.Backend
 
-	// Open opens the finished file of that name, as any reader of the store would. If there is none, the
-	// error matches [io/fs.ErrNotExist].
+	// Open opens the finished file of that name, as any reader of the store
+	// would. If there is none, the error matches [io/fs.ErrNotExist].
 	Open func(name string) (io.ReadCloser, error)
 
-	// Stat tells the content type and the metadata that the finished file was stored with. Where it is
-	// nil the rule about them is skipped.
+	// Stat tells the content type and the metadata that the finished file was
+	// stored with. Where it is nil the rule about them is skipped.
 	Stat func(name string) (sluice.FileSpec, error)
 
-	// Size is the size in bytes of the files to upload where the server plans the parts. It must give
-	// at least three parts.
+	// Size is the size in bytes of the files to upload where the server plans
+	// the parts. It must give at least three parts.
 	Size int64
 
 	// Keyed is a handle of the store that encrypts with a customer's key. Where it
@@ -86,7 +86,8 @@ type rule struct {
 	check func(*bench) error
 }
 
-// rules are all rules. The number of a rule is its place here, from 1; what outlives a new rule is its name.
+// rules are all rules. The number of a rule is its place here, from 1; what
+// outlives a new rule is its name.
 func rules() []rule {
 	var all []rule
 	for _, group := range [][]rule{

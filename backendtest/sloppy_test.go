@@ -17,8 +17,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// sloppy is a small store of its own that keeps the contract but for one defect, named for what it does.
-// Without a defect it keeps all of it.
+// sloppy is a small store of its own that keeps the contract but for one
+// defect, named for what it does. Without a defect it keeps all of it.
 type sloppy struct {
 	defect  string
 	limits  sluice.Limits
@@ -128,9 +128,9 @@ func (s *sloppy) ended(ctx context.Context) error {
 	return errors.Join(ctx.Err(), context.Cause(ctx))
 }
 
-// answer is the wait of every call. Defects: "dead ctx in <call>" works with a context that has ended;
-// where the context ends meanwhile, "ignores ctx in <call>" hangs for ever, and "other error in <call>"
-// says something else.
+// answer is the wait of every call. Defects: "dead ctx in <call>" works with a
+// context that has ended; where the context ends meanwhile, "ignores ctx in
+// <call>" hangs for ever, and "other error in <call>" says something else.
 func (s *sloppy) answer(ctx context.Context, call string) error {
 	if ctx.Err() != nil {
 		if s.is("dead ctx in " + call) {

@@ -123,7 +123,8 @@ func (s *stream) look(sluice.PartEvent) {
 	}
 }
 
-// halfway counts allocations of the whole process from the middle of a stream, when everything is warm.
+// halfway counts allocations of the whole process from the middle of a stream,
+// when everything is warm.
 type halfway struct {
 	writer  *sluice.LargeFileWriter
 	mallocs uint64

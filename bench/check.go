@@ -11,8 +11,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// check chooses the rows, and finds before anything runs what would fail after hours: streams that cannot be, and places
-// for the figures that are not there.
+// check chooses the rows, and finds before anything runs what would fail after
+// hours: streams that cannot be, and places for the figures that are not there.
 func (c *command) check(ctx context.Context) error {
 	if c.promise {
 		c.targets = c.settings.targets()
@@ -40,7 +40,8 @@ func (c *command) check(ctx context.Context) error {
 	if c.json == "" {
 		return nil
 	}
-	f, err := os.OpenFile(c.json, os.O_CREATE|os.O_WRONLY, 0o644) // which keeps what an earlier run wrote
+	// which keeps what an earlier run wrote
+	f, err := os.OpenFile(c.json, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}

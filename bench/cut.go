@@ -40,8 +40,8 @@ func (j job) options(pool *sluice.Pool) *sluice.Options {
 	return &sluice.Options{PartSize: j.PartSize, Concurrency: j.Concurrency, Pool: pool}
 }
 
-// cuts are the sizes of the parts that a stream is cut into, which grow as it goes on. Of the last part it is the whole,
-// which uploads that idle may share.
+// cuts are the sizes of the parts that a stream is cut into, which grow as it
+// goes on. Of the last part it is the whole, which uploads that idle may share.
 func cuts(ctx context.Context, j job) ([]int64, error) {
 	j.Concurrency = 1
 	pool, err := sluice.NewPool(j.Memory, j.PageSize)

@@ -8,8 +8,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// drop is a backend that reads every part, forgets it and allocates nothing, so that what is measured is the
-// writer: filling, hashing, scheduling.
+// drop is a backend that reads every part, forgets it and allocates nothing, so
+// that what is measured is the writer: filling, hashing, scheduling.
 type drop struct{ sluice.Unsupported }
 
 func (drop) Limits() sluice.Limits {

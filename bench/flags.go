@@ -56,8 +56,8 @@ func (c *command) define(flags *flag.FlagSet) {
 	flags.StringVar(&c.profile, "profile", "", "run the streams under a CPU profile instead, written into a `folder`, and tell where the time goes")
 }
 
-// settingFlags adds a flag for each setting. What it returns changes those that were given: which set they change is known
-// when all flags are.
+// settingFlags adds a flag for each setting. What it returns changes those that
+// were given: which set they change is known when all flags are.
 func settingFlags(flags *flag.FlagSet) func(*settings) {
 	var given []func(*settings)
 	bytes := func(name, usage string, least, most int64, field func(*settings) *int64) {

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mistake runs the program with args that it must refuse before anything runs, and returns what it says.
+// mistake runs the program with args that it must refuse before anything runs,
+// and returns what it says.
 func mistake(t *testing.T, args ...string) string {
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, 2, run(t.Context(), args, &stdout, &stderr), "%q", args)

@@ -19,12 +19,13 @@ type group struct {
 
 // groups are all there are. The last one is measured only if it is asked for.
 var groups = []group{
-	{"paths", settings.paths, withLimits},       // every way through the program, with one setting
-	{"settings", settings.grid, withLimits},     // part size, uploads and memory, to B2
-	{"latency", settings.far, withLimits},       // B2 behind simulated links
-	{"growth", settings.growth, growthTable},    // how cost grows with the stream
-	{"fair", settings.fair, fairTable},          // many writers on one Pool
-	{"links", settings.followed, followedTable}, // uploads that follow the line by themselves, beside fixed numbers
+	{"paths", settings.paths, withLimits},    // every way through the program, with one setting
+	{"settings", settings.grid, withLimits},  // part size, uploads and memory, to B2
+	{"latency", settings.far, withLimits},    // B2 behind simulated links
+	{"growth", settings.growth, growthTable}, // how cost grows with the stream
+	{"fair", settings.fair, fairTable},       // many writers on one Pool
+	// uploads that follow the line by themselves, beside fixed numbers
+	{"links", settings.followed, followedTable},
 }
 
 func names() []string {
@@ -117,7 +118,8 @@ func (s settings) far() []row {
 	return rows
 }
 
-// ideal is the bytes per second of so many uploads at once, in parts of that size, if nothing but the link took time.
+// ideal is the bytes per second of so many uploads at once, in parts of that
+// size, if nothing but the link took time.
 func ideal(l lab.Link, part int64, uploads int) float64 {
 	if l.Most > 0 {
 		uploads = min(uploads, l.Most)
@@ -130,8 +132,9 @@ func ideal(l lab.Link, part int64, uploads int) float64 {
 	return rate
 }
 
-// The simulated streams have everything but the number of parts made smaller by scale: pages of 64 bytes stand for
-// pages of 1 MiB. The largest file of B2 takes 10,000 parts of 1 GB, and so twice that in memory.
+// The simulated streams have everything but the number of parts made smaller by
+// scale: pages of 64 bytes stand for pages of 1 MiB. The largest file of B2
+// takes 10,000 parts of 1 GB, and so twice that in memory.
 const (
 	scale        = 1 << 14
 	scaledPage   = (1 << 20) / scale
@@ -156,7 +159,8 @@ func (s settings) growth() []row {
 	return rows
 }
 
-// fair are many writers on one Pool, of as many bytes together as one. Over a link each upload takes its time.
+// fair are many writers on one Pool, of as many bytes together as one. Over a
+// link each upload takes its time.
 func (s settings) fair() []row {
 	var rows []row
 	for _, n := range s.writers {
@@ -170,7 +174,8 @@ func (s settings) fair() []row {
 		} {
 			j := to.job
 			j.Writers, j.PartSize = n, s.parts[0]
-			j.Size = max(j.Size, 2*j.Memory*int64(n)) // so that they are under way together for most of the time
+			// so that they are under way together for most of the time
+			j.Size = max(j.Size, 2*j.Memory*int64(n))
 			if strings.HasSuffix(to.name, "/s") {
 				j.Link = lab.Link{Latency: 10 * time.Millisecond, Bandwidth: 50e6}
 			}

@@ -14,8 +14,9 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// What is guarded here are counts, and ratios with a wide margin, so that a busy machine passes and a second hash, a
-// copy or a request too many does not. The race detector allocates and slows, so it is left out.
+// What is guarded here are counts, and ratios with a wide margin, so that a
+// busy machine passes and a second hash, a copy or a request too many does not.
+// The race detector allocates and slows, so it is left out.
 
 func measure(t *testing.T, servers *lab.Servers, j job) sample {
 	s, err := runJob(t.Context(), servers, order{Job: j})
@@ -60,8 +61,8 @@ func TestPagesStayWithinTheLimit(t *testing.T) {
 	}
 }
 
-// requireWithin requires that pages were in use, and no more than limit; and so the process's memory, with what it has
-// beside them.
+// requireWithin requires that pages were in use, and no more than limit; and so
+// the process's memory, with what it has beside them.
 func requireWithin(t *testing.T, s sample, limit int64) {
 	require.Positive(t, s.Pages)
 	require.LessOrEqual(t, s.Pages, limit, "%d bytes", s.Bytes)
@@ -95,11 +96,14 @@ func TestNothingIsCopiedBetweenTheSourceAndTheStore(t *testing.T) {
 			copied -= source.read[page]
 		}
 	}
-	const ahead = 2 * 4 << 10 // of each part: before its first page is granted, and before all the others are
+	// of each part: before its first page is granted, and before all the others
+	// are
+	const ahead = 2 * 4 << 10
 	require.LessOrEqual(t, copied, int64(size/part+1)*ahead)
 }
 
-// addressed notes how many bytes were read into which piece of memory. The last byte of its capacity names it.
+// addressed notes how many bytes were read into which piece of memory. The last
+// byte of its capacity names it.
 type addressed struct {
 	*lab.Source
 	read map[*byte]int64
@@ -142,8 +146,8 @@ func (s sees) Write(p []byte) (int, error) {
 
 var _ io.Writer = sees{}
 
-// Taking, hashing and sending cannot be had cheaper than they are alone. Half as much again would be a second hash, or
-// copies through small buffers.
+// Taking, hashing and sending cannot be had cheaper than they are alone. Half
+// as much again would be a second hash, or copies through small buffers.
 func TestProcessorTimeIsThatOfTakingHashingAndSending(t *testing.T) {
 	requireMeasured(t)
 	s := defaults()

@@ -7,7 +7,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// What a job can be: a stream through the writer, or one of the raw limits that it is compared with.
+// What a job can be: a stream through the writer, or one of the raw limits that
+// it is compared with.
 const (
 	workStream = "stream"
 	workSHA1   = "sha1"   // hash alone, on all cores
@@ -19,10 +20,12 @@ const (
 
 // Where a stream goes.
 const (
-	toDrop    = "drop"    // a backend that forgets every part
-	toMemory  = "memory"  // memorybackend, which keeps them, and computes their digests once more
-	toDiscard = "discard" // memorybackend with Discard, which believes the digests and forgets the bytes
-	toB2      = "b2"      // b2backend, to a server in a process of its own
+	toDrop   = "drop"   // a backend that forgets every part
+	toMemory = "memory" // memorybackend, which keeps them, and computes their digests once more
+	// memorybackend with Discard, which believes the digests and forgets the
+	// bytes
+	toDiscard = "discard"
+	toB2      = "b2" // b2backend, to a server in a process of its own
 )
 
 // Where it comes from.
@@ -32,7 +35,8 @@ const (
 	fromPipe   = "pipe"   // ReadFrom stdin, written by another process
 )
 
-// job is one measurement: what one process does. It is comparable, so that rows can share their raw limits.
+// job is one measurement: what one process does. It is comparable, so that rows
+// can share their raw limits.
 type job struct {
 	Work        string
 	To, From    string `json:",omitempty"`
@@ -41,9 +45,10 @@ type job struct {
 	Concurrency int    `json:",omitempty"` // of a stream 0: as the writer chooses
 	Memory      int64  `json:",omitempty"` // limit, bytes
 	PageSize    int    `json:",omitempty"` // bytes; 0 for the usual
-	Writers     int    `json:",omitempty"` // streams at once on one Pool, which share Size; 0 for one
-	Rate        int64  `json:",omitempty"` // of the source, bytes per second, 0 for any
-	Link        lab.Link
+	// streams at once on one Pool, which share Size; 0 for one
+	Writers int   `json:",omitempty"`
+	Rate    int64 `json:",omitempty"` // of the source, bytes per second, 0 for any
+	Link    lab.Link
 }
 
 // writers are how many streams the job is.

@@ -16,7 +16,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// playLimit is the role of a raw limit: one kind of work that a stream cannot do without, and nothing else.
+// playLimit is the role of a raw limit: one kind of work that a stream cannot
+// do without, and nothing else.
 func playLimit(ctx context.Context, spec json.RawMessage) (any, error) {
 	var o order
 	if err := json.Unmarshal(spec, &o); err != nil {
@@ -61,8 +62,8 @@ const (
 	corePiece  = 1 << 20
 )
 
-// everywhere has every core do its share of size bytes. Each calls newWork for itself; begin is called when all are
-// ready.
+// everywhere has every core do its share of size bytes. Each calls newWork for
+// itself; begin is called when all are ready.
 func everywhere(size int64, begin func(), newWork func() func([]byte)) {
 	cores := runtime.GOMAXPROCS(0)
 	memory := make([][]byte, cores)

@@ -9,19 +9,21 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// The parts of streams over the lines, and their memory: 31 uploads. They are small, so that thousands take seconds.
+// The parts of streams over the lines, and their memory: 31 uploads. They are
+// small, so that thousands take seconds.
 const (
 	linePart   = 64 << 10
 	lineMemory = 32 * linePart
 	linePage   = 16 << 10
 )
 
-// refusalFactor has larger parts where the server refuses: a refused upload waits up to a second, which must be to a part
-// what it is in earnest.
+// refusalFactor has larger parts where the server refuses: a refused upload
+// waits up to a second, which must be to a part what it is in earnest.
 const refusalFactor = 16
 
-// lines are links from 10 to 200 ms away, of 5 to 100 MB/s a connection, that carry 1 to 24 connections: every pair of
-// these values comes once. The last one has room for all, and refuses uploads beyond six.
+// lines are links from 10 to 200 ms away, of 5 to 100 MB/s a connection, that
+// carry 1 to 24 connections: every pair of these values comes once. The last
+// one has room for all, and refuses uploads beyond six.
 func lines() []lab.Link {
 	at := func(milliseconds, megabytes, lanes int) lab.Link {
 		return lab.Link{
@@ -41,11 +43,12 @@ func lines() []lab.Link {
 // fixedUploads are the numbers that the writer's own choice is compared with.
 var fixedUploads = []int{1, 2, 4, 6, 8, 16, 24, 31}
 
-// hopeless is how far below the best a fixed number must be, by the link's arithmetic, to be left out. So are those
-// that a server refuses all the time.
+// hopeless is how far below the best a fixed number must be, by the link's
+// arithmetic, to be left out. So are those that a server refuses all the time.
 const hopeless = 0.6
 
-// followed are streams of many parts over each line: as the writer chooses, and with fixed numbers of uploads.
+// followed are streams of many parts over each line: as the writer chooses, and
+// with fixed numbers of uploads.
 func (s settings) followed() []row {
 	var rows []row
 	for _, line := range s.lines {

@@ -33,7 +33,8 @@ func TestALinksIdealIsThatOfItsConnectionsOrOfAllItCarries(t *testing.T) {
 	require.InDelta(t, 4*5e6, ideal(l, 1e6, 20), 1)
 }
 
-// What the writer chooses is compared with the best fixed number of the same line, whichever that is.
+// What the writer chooses is compared with the best fixed number of the same
+// line, whichever that is.
 func TestOwnChoiceIsComparedWithTheBestFixedNumber(t *testing.T) {
 	at := func(name string, n int, seconds float64) outcome {
 		return outcome{Name: "links/" + name, measured: measured{

@@ -1,5 +1,6 @@
-// Command bench measures what a stream costs on this machine, beside what the machine can do at most. It needs no
-// account: it brings a B2 server of its own.
+// Command bench measures what a stream costs on this machine, beside what the
+// machine can do at most. It needs no account: it brings a B2 server of its
+// own.
 //
 //	go run ./bench -quick              seconds, to see that it works
 //	go run ./bench                     everything but links
@@ -8,7 +9,8 @@
 //	go run ./bench -profile profiles   where the processor's time goes
 //	go run ./bench -o docs paths fair  two groups, into docs/PERFORMANCE.md
 //
-// Every job, every raw limit and every server runs in a process of its own, which is this program again.
+// Every job, every raw limit and every server runs in a process of its own,
+// which is this program again.
 package main
 
 import (

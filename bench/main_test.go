@@ -18,7 +18,8 @@ func TestMain(m *testing.M) {
 	if roles.Play(os.Args) {
 		return
 	}
-	// Built for the race detector a process sleeps for a second before it exits, and there are many.
+	// Built for the race detector a process sleeps for a second before it
+	// exits, and there are many.
 	if os.Getenv("GORACE") == "" {
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}

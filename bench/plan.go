@@ -8,7 +8,8 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// row is a line of the result: a stream, and the raw limits whose times add up to the least it could take.
+// row is a line of the result: a stream, and the raw limits whose times add up
+// to the least it could take.
 type row struct {
 	name   string
 	stream job
@@ -64,9 +65,11 @@ func quick() settings {
 	return s
 }
 
-// newRow adds the raw limits: what nobody can do without who has these bytes from that source and sends them there.
-// They are taken once, hashed once and sent once. On this machine's own loopback client and server share the cores, so
-// the times add up; behind a slow link taking and hashing cost processor time but no wall time.
+// newRow adds the raw limits: what nobody can do without who has these bytes
+// from that source and sends them there. They are taken once, hashed once and
+// sent once. On this machine's own loopback client and server share the cores,
+// so the times add up; behind a slow link taking and hashing cost processor
+// time but no wall time.
 func (s settings) newRow(name string, j job) row {
 	j.Work = workStream
 	r := row{name: name, stream: j, cpu: []job{s.take(j.From)}}
@@ -82,7 +85,8 @@ func (s settings) newRow(name string, j job) row {
 	return r
 }
 
-// take is the limit of having the bytes: a copy, which a Read or a Write cannot do without, or a read from a pipe.
+// take is the limit of having the bytes: a copy, which a Read or a Write cannot
+// do without, or a read from a pipe.
 func (s settings) take(from string) job {
 	if from == fromPipe {
 		j := s.sole(workRead)
@@ -95,7 +99,8 @@ func (s settings) take(from string) job {
 // sole is the limit of one kind of work. All rows share one, whatever the length of their streams.
 func (s settings) sole(work string) job { return job{Work: work, Size: min(s.size, 1<<30)} }
 
-// posting is the limit of sending what j sends: the same parts, each posted by whichever upload is free.
+// posting is the limit of sending what j sends: the same parts, each posted by
+// whichever upload is free.
 func posting(j job) job {
 	parts := (j.Size + j.PartSize - 1) / j.PartSize
 	uploads := min(int64(resolved(j.Concurrency, j.PartSize, j.Memory)), max(1, parts))
@@ -104,8 +109,8 @@ func posting(j job) job {
 	}
 }
 
-// resolved is how many uploads there are at most if n are asked for: as many as fit in memory beside the part that
-// is filled.
+// resolved is how many uploads there are at most if n are asked for: as many as
+// fit in memory beside the part that is filled.
 func resolved(n int, part, memory int64) int {
 	fit := max(1, int(memory/part)-1)
 	if n == 0 {

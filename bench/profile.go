@@ -10,8 +10,9 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// profileRows runs each row's stream under a CPU profile, in every round, and tells what share of the time is which kind
-// of work, and which functions have most of the rest.
+// profileRows runs each row's stream under a CPU profile, in every round, and
+// tells what share of the time is which kind of work, and which functions have
+// most of the rest.
 func profileRows(ctx context.Context, rows []row, folder string, rounds int, talk *lab.Progress) (section, error) {
 	var servers lab.Servers
 	defer servers.Stop()

@@ -30,7 +30,8 @@ type outcome struct {
 	Name string
 	measured
 	limits []job // the raw ones that it is compared with
-	// WallLimit and CPULimit are the seconds that a byte takes by the raw limits together; none where there are none.
+	// WallLimit and CPULimit are the seconds that a byte takes by the raw
+	// limits together; none where there are none.
 	WallLimit, CPULimit lab.Series
 	// OfLimit is the share of the rate that the raw limits together allow.
 	OfLimit lab.Series

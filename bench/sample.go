@@ -15,14 +15,15 @@ type sample struct {
 	Tail     float64 // seconds from the source's last byte to the end of Close
 	Requests int
 	Retries  int
-	// Least is how far the slowest of several writers came, as a share of the fastest, while all were under way.
+	// Least is how far the slowest of several writers came, as a share of the
+	// fastest, while all were under way.
 	Least float64 `json:",omitempty"`
 }
 
 func (s sample) rate() float64 { return float64(s.Bytes) / s.Wall }
 
-// perByte are the seconds that a byte takes, which add up where one rate does not. Of no byte it is not NaN, which JSON has
-// no word for.
+// perByte are the seconds that a byte takes, which add up where one rate does
+// not. Of no byte it is not NaN, which JSON has no word for.
 func (s sample) wallPerByte() float64 { return s.Wall / max(1, float64(s.Bytes)) }
 func (s sample) cpuPerByte() float64  { return s.CPU / max(1, float64(s.Bytes)) }
 

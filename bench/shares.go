@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// kinds of work, by the functions on a sample's stack. The first that matches has the sample; what none matches is the
-// program's own: scheduling, collecting, and everything that a stream costs beyond what it is for.
+// kinds of work, by the functions on a sample's stack. The first that matches
+// has the sample; what none matches is the program's own: scheduling,
+// collecting, and everything that a stream costs beyond what it is for.
 var kinds = []struct {
 	name     string
 	function *regexp.Regexp
@@ -42,7 +43,8 @@ func readShares(ctx context.Context, files []string) (shares, error) {
 	return parseTraces(said)
 }
 
-// trace is the first line of a stack: how long, and the function that took the time. Its callers follow.
+// trace is the first line of a stack: how long, and the function that took the
+// time. Its callers follow.
 var trace = regexp.MustCompile(`^\s*([0-9.]+(?:ns|us|µs|ms|s|mins|hrs))\s+(\S.*)$`)
 
 func parseTraces(text []byte) (shares, error) {

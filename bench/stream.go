@@ -17,8 +17,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// leastLimit is what the runtime's limit counts as pages where they are simulated, so that the collector is not made to
-// run all the time.
+// leastLimit is what the runtime's limit counts as pages where they are
+// simulated, so that the collector is not made to run all the time.
 const leastLimit = 16 << 20
 
 // pieceSize is that of the pieces of fromWrites.
@@ -31,7 +31,8 @@ type order struct {
 	Profile string `json:",omitempty"` // file for the stream's CPU profile, "" for none
 }
 
-// playStream is the role of a client: it carries what a job says, in a process that does nothing else.
+// playStream is the role of a client: it carries what a job says, in a process
+// that does nothing else.
 func playStream(ctx context.Context, spec json.RawMessage) (any, error) {
 	var o order
 	if err := json.Unmarshal(spec, &o); err != nil {

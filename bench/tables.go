@@ -9,7 +9,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// withLimits shows streams, each beside what the raw limits together allow, and the limits one by one.
+// withLimits shows streams, each beside what the raw limits together allow, and
+// the limits one by one.
 func withLimits(r result, all []outcome) []lab.Table {
 	t := lab.Table{Head: []string{
 		"stream", "GiB/s", "limit", "of limit", "CPU s/GiB", "limit", "over limit", "RSS MiB", "allocs/part", "tail", "parts", "requests",

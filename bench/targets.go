@@ -28,14 +28,16 @@ func (s settings) targets() []target {
 	memory := s.newRow("targets/memory", s.path(toMemory, fromReader, min(s.size, keptAtMost)))
 	longest := s.newRow("targets/longest", s.path(toDrop, fromReader, s.lengths[len(s.lengths)-1]))
 
-	busy := s.path(toB2, fromReader, 4*s.size) // long enough that the calls around the parts do not count
+	// long enough that the calls around the parts do not count
+	busy := s.path(toB2, fromReader, 4*s.size)
 	busy.Concurrency, busy.Memory = 8, 256<<20
 	busy.Link.Latency = 100 * time.Millisecond
 
 	// Bytes take time too; the smaller the part, the less. Shorter, so that parts grow little.
 	brisk := busy
 	brisk.PartSize, brisk.Size = s.parts[0], 2*s.size
-	// waits is the time that the waits for answers take at least, with all uploads busy from the first to the last.
+	// waits is the time that the waits for answers take at least, with all
+	// uploads busy from the first to the last.
 	waits := func(x sample) float64 {
 		return float64(x.Parts) * busy.Link.Latency.Seconds() / float64(busy.Concurrency) / x.Wall
 	}
@@ -43,7 +45,8 @@ func (s settings) targets() []target {
 	last := s.path(toB2, fromReader, min(s.size, 256<<20))
 	last.Rate = 100e6
 	last.Link = lab.Link{Latency: 50 * time.Millisecond, Bandwidth: 100e6}
-	due := max(minPart, float64(last.PartSize)/pathUploads)/float64(last.Link.Bandwidth) + 3*last.Link.Latency.Seconds() + 0.020 // URLs, pieces, finish
+	// URLs, pieces, finish
+	due := max(minPart, float64(last.PartSize)/pathUploads)/float64(last.Link.Bandwidth) + 3*last.Link.Latency.Seconds() + 0.020
 
 	held := float64(s.memory[0]+lab.Beside) / (1 << 20)
 	return []target{
@@ -75,8 +78,9 @@ func ideally(j job) string {
 	return fmt.Sprintf("%d uploads of %s, %v each: share of the ideal throughput", j.Concurrency, size.Format(j.PartSize), j.Link.Latency)
 }
 
-// over is a figure of the stream over the sum of those of raw limits, round by round. A promise names its limits, which
-// may be fewer than those of the row: the copy that a Read is counts in the row's and in no promise.
+// over is a figure of the stream over the sum of those of raw limits, round by
+// round. A promise names its limits, which may be fewer than those of the row:
+// the copy that a Read is counts in the row's and in no promise.
 func over(figure func(sample) float64, limits ...job) func(result, outcome) lab.Series {
 	return func(r result, o outcome) lab.Series { return o.of(figure).Over(r.together(limits, figure)) }
 }
@@ -101,7 +105,8 @@ func targetRows(targets []target) []row {
 	return rows
 }
 
-// targetSection tells which targets are met, beside the streams that they are about; it is false if one is not.
+// targetSection tells which targets are met, beside the streams that they are
+// about; it is false if one is not.
 func targetSection(targets []target, r result) (section, bool) {
 	met := true
 	t := lab.Table{Head: []string{"target", "bound", "measured", ""}}

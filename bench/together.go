@@ -7,8 +7,9 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// together are streams on one Pool. How alike they fare is seen between two moments, so that who came first and
-// had the whole Pool is no faster for it: when the store has something of every stream, and when it has all of one.
+// together are streams on one Pool. How alike they fare is seen between two
+// moments, so that who came first and had the whole Pool is no faster for it:
+// when the store has something of every stream, and when it has all of one.
 type together struct {
 	streams []*stream
 	begun   atomic.Int32 // streams of which the store has something
@@ -29,7 +30,8 @@ func (t *together) begins() {
 	t.atStart = t.acknowledged()
 }
 
-// ends is called by each stream that the store has. If some had not begun when the first one ended, they starved.
+// ends is called by each stream that the store has. If some had not begun when
+// the first one ended, they starved.
 func (t *together) ends() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,9 +18,13 @@ import (
 // Error is a refusal: an answer of the API, or of the object store that parts
 // go to and files come from, other than success. It holds no credentials.
 type Error struct {
-	Call    string // "files:upload", "put part", "complete-upload", "cancel-upload", "download" or "get file"
-	Status  int    // of HTTP
-	Code    string // for programs: gRPC's from the API, "NOT_FOUND"; the object store's, "AccessDenied"; "" if a gateway answered
+	// "files:upload", "put part", "complete-upload", "cancel-upload",
+	// "download" or "get file"
+	Call   string
+	Status int // of HTTP
+	// for programs: gRPC's from the API, "NOT_FOUND"; the object store's,
+	// "AccessDenied"; "" if a gateway answered
+	Code    string
 	Message string // for people; secrets in it are redacted
 	// RetryAfter is how long the server asked to wait, 0 if it did not.
 	RetryAfter time.Duration

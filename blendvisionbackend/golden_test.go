@@ -112,7 +112,8 @@ func TestRequestsOfTheSampleClient(t *testing.T) {
 	completed := sample["complete"]
 	require.JSONEq(t, string(documented["complete"].Request.Body), string(completed.Request.Body), "as documented")
 	completed.Response = documented["complete"].Response
-	completed.Response.Body = bytes.Replace(completed.Response.Body, []byte(`"123456789"`), []byte(`"11"`), 1) // another file
+	// another file
+	completed.Response.Body = bytes.Replace(completed.Response.Body, []byte(`"123456789"`), []byte(`"11"`), 1)
 
 	b := playing(t, opened, sample["put"], completed).With(blendvisionbackend.FileOptions{Source: "FILE_SOURCE_ADD_VOD"})
 	f, err := b.StartLargeFile(t.Context(), sluice.FileSpec{Name: "hello.mp4", Size: 11})

@@ -124,7 +124,8 @@ func TestOutcomesOfAStart(t *testing.T) {
 		})
 		s.Repeats = true
 		s.Doubt = sluice.ErrLeftBehind
-		s.Removes = func(*http.Request) bool { return false } // a start that was answered may be cancelled
+		// a start that was answered may be cancelled
+		s.Removes = func(*http.Request) bool { return false }
 		return s
 	})
 }
@@ -133,7 +134,8 @@ func TestOutcomesOfAStart(t *testing.T) {
 func TestFinish_IsUnknownIfTheServiceStoredAnotherSize(t *testing.T) {
 	for size, stored := range map[string]string{
 		"3": "3", "-1": "-1", "-9223372036854775808": "-9223372036854775808",
-		"9223372036854775808": "9223372036854775807", "18446744073709551620": "9223372036854775807", // 4 modulo 2^64
+		// 4 modulo 2^64
+		"9223372036854775808": "9223372036854775807", "18446744073709551620": "9223372036854775807",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := over(t, func(r *http.Request) (*http.Response, error) {

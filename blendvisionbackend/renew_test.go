@@ -38,7 +38,8 @@ func TestRenew_ReplacesATokenThatIsRefused(t *testing.T) {
 	inWorldWithOldToken(t, func(good blendvisionbackend.Credentials) (blendvisionbackend.Credentials, error) {
 		switch read++; read {
 		case 1:
-			return blendvisionbackend.NewCredentials("the-old-token", "an-organization"), nil // it is not replaced yet
+			// it is not replaced yet
+			return blendvisionbackend.NewCredentials("the-old-token", "an-organization"), nil
 		case 2:
 			return blendvisionbackend.Credentials{}, errors.New("the file is being replaced")
 		}

@@ -56,7 +56,8 @@ func TestStreamGoesOnOverPassingFailures(t *testing.T) {
 	inWorld(t, &small, func(w world) {
 		for _, call := range []bvtest.Call{bvtest.CallUpload, bvtest.CallPut, bvtest.CallComplete} {
 			for i, kind := range []bvtest.FaultKind{bvtest.Refuse, bvtest.RefuseEarly, bvtest.Drop, bvtest.LoseAnswer, bvtest.Garbage, bvtest.StallEarly} {
-				if call != bvtest.CallComplete || i < 4 { // a lost answer to complete is the last one
+				// a lost answer to complete is the last one
+				if call != bvtest.CallComplete || i < 4 {
 					w.inject(bvtest.Fault{Call: call, Kind: kind})
 				}
 			}

@@ -21,13 +21,14 @@ import (
 
 // Options says how files are kept. A nil *Options and the zero value are the same.
 type Options struct {
-	// NoOverwrite refuses a file whose name exists, when it is started and, also against other
-	// processes, when it is finished; the error matches [io/fs.ErrExist]. It needs a file system with
-	// hard links.
+	// NoOverwrite refuses a file whose name exists, when it is started and,
+	// also against other processes, when it is finished; the error matches
+	// [io/fs.ErrExist]. It needs a file system with hard links.
 	NoOverwrite bool
 
-	// NoSync leaves syncing to the system: faster, for benchmarks. A crash of the process loses nothing
-	// that was acknowledged, but a power cut may, and may leave damaged files.
+	// NoSync leaves syncing to the system: faster, for benchmarks. A crash of
+	// the process loses nothing that was acknowledged, but a power cut may, and
+	// may leave damaged files.
 	NoSync bool
 
 	// Mode is the permissions that files have when they are finished, exactly,
@@ -40,8 +41,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Backend is a folder as a store. It may be used concurrently, and other processes may use the folder at
-// the same time.
+// Backend is a folder as a store. It may be used concurrently, and other
+// processes may use the folder at the same time.
 type Backend struct {
 	root        *os.Root
 	noOverwrite bool
@@ -105,9 +106,10 @@ func (b *Backend) Close() error { return b.root.Close() }
 // maxParts bounds what a writer and a record hold of the parts to some ten megabytes.
 const maxParts = 100_000
 
-// Limits says: parts of any size, 1 to 100,000 of them, each with a CRC-32C; files and single uploads of
-// any size; resumable. Parts are not repeatable: two uploads of one would write the same bytes of the file, and a disk
-// that is slow is not faster the second time.
+// Limits says: parts of any size, 1 to 100,000 of them, each with a CRC-32C;
+// files and single uploads of any size; resumable. Parts are not repeatable:
+// two uploads of one would write the same bytes of the file, and a disk that is
+// slow is not faster the second time.
 func (b *Backend) Limits() sluice.Limits {
 	return sluice.Limits{
 		MinParts:    1,
@@ -118,8 +120,8 @@ func (b *Backend) Limits() sluice.Limits {
 	}
 }
 
-// Check refuses a name that is not a path in the folder, or is reserved for unfinished files, and a negative
-// size.
+// Check refuses a name that is not a path in the folder, or is reserved for
+// unfinished files, and a negative size.
 func (b *Backend) Check(spec sluice.FileSpec) error {
 	if spec.Name == "" {
 		return errors.New("filebackend: the name is empty")

@@ -18,7 +18,8 @@ import (
 	"github.com/c1508ce4/sluice/filebackend"
 )
 
-// asVariable makes the test binary another program, which works in the folder of its first argument.
+// asVariable makes the test binary another program, which works in the folder
+// of its first argument.
 const asVariable = "FILEBACKEND_TEST_AS"
 
 // children are those programs. What they return is printed as the last line.
@@ -73,7 +74,8 @@ func outcome(t *testing.T, as, dir string) string {
 
 const crashSize = 4 << 20
 
-// uploadSlowly uploads noise and what comes from standard input, and prints a line for every part stored.
+// uploadSlowly uploads noise and what comes from standard input, and prints a
+// line for every part stored.
 func uploadSlowly(b *filebackend.Backend, size int) error {
 	o := small()
 	o.Hooks = &sluice.Hooks{PartDone: func(p sluice.PartEvent, _ error) { fmt.Println("part", p.Number) }}
@@ -134,7 +136,8 @@ func TestALargeFileIsResumedAfterAKill(t *testing.T) {
 	}
 }
 
-// withoutLoneRecords are the files in dir. A kill in the middle of a start leaves a record that means nothing.
+// withoutLoneRecords are the files in dir. A kill in the middle of a start
+// leaves a record that means nothing.
 func withoutLoneRecords(t *testing.T, dir string) []string {
 	var names []string
 	for _, name := range files(t, dir) {

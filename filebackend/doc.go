@@ -1,10 +1,13 @@
-// Package filebackend keeps files in a folder. It is the plainest of stores: for a disk, a memory stick or a
-// mounted share, and for trying out what will run against a store far away.
+// Package filebackend keeps files in a folder. It is the plainest of stores:
+// for a disk, a memory stick or a mounted share, and for trying out what will
+// run against a store far away.
 //
-// A file is whole or not there. Parts are written at their offsets into one hidden file in the folder where
-// the file will be, in any order and concurrently, and Finish renames it. Data is synced before a part is
-// acknowledged, and the folders before Finish returns, so what was reported done survives a power cut, as
-// far as the disk keeps its word. [Options].NoSync leaves that out.
+// A file is whole or not there. Parts are written at their offsets into one
+// hidden file in the folder where the file will be, in any order and
+// concurrently, and Finish renames it. Data is synced before a part is
+// acknowledged, and the folders before Finish returns, so what was reported
+// done survives a power cut, as far as the disk keeps its word.
+// [Options].NoSync leaves that out.
 //
 //	b, err := filebackend.New("/srv/backups", nil)
 //	if err != nil {
@@ -15,11 +18,12 @@
 //
 // # Names
 //
-// The name of a file is its path in the folder, with slashes on every system, as [io/fs.ValidPath] and
-// [path/filepath.Localize] want it. Folders on the way are made, and stay when an upload is cancelled; the
-// folder given to [New] is not made, so that a disk that is not mounted is noticed. No name leads out of the
-// folder, and neither does a symbolic link in it, because all access goes through an [os.Root]: a link
-// that is absolute or points outside is refused.
+// The name of a file is its path in the folder, with slashes on every system,
+// as [io/fs.ValidPath] and [path/filepath.Localize] want it. Folders on the way
+// are made, and stay when an upload is cancelled; the folder given to [New] is
+// not made, so that a disk that is not mounted is noticed. No name leads out of
+// the folder, and neither does a symbolic link in it, because all access goes
+// through an [os.Root]: a link that is absolute or points outside is refused.
 //
 // A regular file of that name is replaced, in one step, by the one that is
 // finished; with [Options].NoOverwrite the new one is refused. Nothing else is
@@ -39,15 +43,18 @@
 //	.sluice-ID          the data
 //	.sluice-ID.record   lines of JSON: what the file is to be, and the parts stored, each with its CRC-32C
 //
-// where ID begins with the time of the start in UTC. No other file's name may begin with ".sluice-". A line
-// is written when the data of its part is on the disk, so that a crash at any moment, also while UploadFile
-// runs, leaves what [Backend.Unfinished] lists and [Backend.ResumeLargeFile] goes on with. A crash in the
-// moment between the making or the removal of the two leaves a record alone: that means nothing, and may
-// be deleted. So may data alone, which a power cut in that moment leaves where the file system does not keep
+// where ID begins with the time of the start in UTC. No other file's name may
+// begin with ".sluice-". A line is written when the data of its part is on the
+// disk, so that a crash at any moment, also while UploadFile runs, leaves what
+// [Backend.Unfinished] lists and [Backend.ResumeLargeFile] goes on with. A
+// crash in the moment between the making or the removal of the two leaves a
+// record alone: that means nothing, and may be deleted. So may data alone,
+// which a power cut in that moment leaves where the file system does not keep
 // the order of the two.
 //
-// A record that is damaged hides no other: Unfinished lists them all, and then its error names the path of the
-// damaged one. Nothing goes on with that: it may be deleted, with its data.
+// A record that is damaged hides no other: Unfinished lists them all, and then
+// its error names the path of the damaged one. Nothing goes on with that: it
+// may be deleted, with its data.
 //
 // The CRC-32C of a part is compared when it is written, when a stream is
 // resumed with the replayed one, and, by Finish, with the data on the disk of
@@ -63,17 +70,19 @@
 // [Options].Logger. Where a file system has owners or permissions of its own
 // choice, what counts is that they are those of a file that is made there.
 //
-// Who resumes a large file owns it: an earlier handle, in this process or in another one that still runs, is
-// refused from then on. While parts are being written nobody else can resume it; a lock sees to that, where
-// the system has flock, and the file system locks.
+// Who resumes a large file owns it: an earlier handle, in this process or in
+// another one that still runs, is refused from then on. While parts are being
+// written nobody else can resume it; a lock sees to that, where the system has
+// flock, and the file system locks.
 //
 // # Failures
 //
-// A full disk, missing permission and the like are plain errors of the call, which wrap those of package os.
-// Cancel then removes both files. If the rename fails, the folder is looked at, and the outcome is certain
-// unless that fails too. If the rename is done and cannot be synced, the error matches
+// A full disk, missing permission and the like are plain errors of the call,
+// which wrap those of package os. Cancel then removes both files. If the rename
+// fails, the folder is looked at, and the outcome is certain unless that fails
+// too. If the rename is done and cannot be synced, the error matches
 // [sluice.ErrFinishUnknown]: the file is there, but a power cut may undo that.
 //
-// A call looks at its context before it begins and for every MiB it writes; a sync under way cannot be
-// cut short.
+// A call looks at its context before it begins and for every MiB it writes; a
+// sync under way cannot be cut short.
 package filebackend

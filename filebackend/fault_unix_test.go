@@ -28,8 +28,8 @@ func init() {
 	}
 }
 
-// fillUp lets this process make files of up to 1 MiB: the system refuses writes beyond that just as it does
-// on a full disk.
+// fillUp lets this process make files of up to 1 MiB: the system refuses writes
+// beyond that just as it does on a full disk.
 func fillUp() error {
 	signal.Ignore(syscall.SIGXFSZ)
 	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20})

@@ -18,9 +18,10 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// ResumeLargeFile opens an unfinished large file, which then belongs to the new handle. It must have been
-// started with the name, the content type and the metadata of spec; the sizes are compared if both are known.
-// Stored has the parts whose data is on the disk, with their CRC-32C.
+// ResumeLargeFile opens an unfinished large file, which then belongs to the new
+// handle. It must have been started with the name, the content type and the
+// metadata of spec; the sizes are compared if both are known. Stored has the
+// parts whose data is on the disk, with their CRC-32C.
 func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id string) (sluice.LargeFile, error) {
 	if err := b.Check(spec); err != nil {
 		return nil, err
@@ -66,8 +67,9 @@ func (b *Backend) outdated(u sluice.UnfinishedFile) bool {
 	return err == nil && info.Mode().IsRegular() && info.ModTime().After(u.Started)
 }
 
-// Parts lists the parts of an unfinished large file whose data is on the disk, by rising number. It takes nothing over: the
-// large file may be one that is being uploaded. The error matches [fs.ErrNotExist] if it is gone.
+// Parts lists the parts of an unfinished large file whose data is on the disk,
+// by rising number. It takes nothing over: the large file may be one that is
+// being uploaded. The error matches [fs.ErrNotExist] if it is gone.
 func (b *Backend) Parts(ctx context.Context, u sluice.UnfinishedFile) ([]sluice.StoredPart, error) {
 	if ctx.Err() != nil {
 		return nil, retry.Ended(ctx, nil)
@@ -180,8 +182,9 @@ func differs(is, spec sluice.FileSpec) error {
 	return nil
 }
 
-// unfinished looks at the data of an unfinished file of that name. It is not unfinished if there is none,
-// or if it has its name already beside the hidden one.
+// unfinished looks at the data of an unfinished file of that name. It is not
+// unfinished if there is none, or if it has its name already beside the hidden
+// one.
 func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 	info, err := b.root.Lstat(data)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -236,8 +239,9 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 	}
 }
 
-// search returns the unfinished files in a folder, and in those below it, oldest first. damaged names the records that
-// cannot be read: what they are about is not known.
+// search returns the unfinished files in a folder, and in those below it,
+// oldest first. damaged names the records that cannot be read: what they are
+// about is not known.
 func (b *Backend) search(ctx context.Context, dir string, below bool) (found []sluice.UnfinishedFile, damaged, err error) {
 	err = fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -265,8 +269,8 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) (found []s
 	return found, damaged, err
 }
 
-// look reads what the record of that name is about. It is false if the file is no record, or nothing is
-// unfinished.
+// look reads what the record of that name is about. It is false if the file is
+// no record, or nothing is unfinished.
 func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error) {
 	dir, base := path.Split(name)
 	id, ok := strings.CutPrefix(base, prefix)

@@ -107,8 +107,9 @@ func (f *largeFile) single(ctx context.Context, p *sluice.Part) (sluice.File, er
 	return sluice.File{ID: f.info.ID, Name: f.spec.Name, Size: p.Size, Digests: digests(sum)}, nil
 }
 
-// publish makes the data the file. Its error says certainly that the large file is unfinished, or matches
-// ErrFinishUnknown. With f.mu held, while the files are open.
+// publish makes the data the file. Its error says certainly that the large file
+// is unfinished, or matches ErrFinishUnknown. With f.mu held, while the files
+// are open.
 func (f *largeFile) publish(size int64) error {
 	b, data := f.backend, f.open.data
 	info, err := data.Stat()
@@ -189,8 +190,9 @@ func (f *largeFile) rename(data fs.FileInfo) error {
 	return fmt.Errorf("%w: %w", sluice.ErrFinishUnknown, errors.Join(err, failed, alsoFailed))
 }
 
-// Cancel removes the large file. Folders that were made for it stay. It is refused while parts are being
-// uploaded, and to a handle that has lost the large file to another.
+// Cancel removes the large file. Folders that were made for it stay. It is
+// refused while parts are being uploaded, and to a handle that has lost the
+// large file to another.
 func (f *largeFile) Cancel(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return retry.Ended(ctx, nil)

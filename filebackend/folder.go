@@ -8,7 +8,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/disk"
 )
 
-// syncFolders makes what happened to the entries of a folder, and of those above it, outlive a power cut.
+// syncFolders makes what happened to the entries of a folder, and of those
+// above it, outlive a power cut.
 func syncFolders(root *os.Root, dir string) error {
 	for ; ; dir = path.Dir(dir) {
 		f, err := root.Open(dir)

@@ -26,7 +26,8 @@ func irregular(t *testing.T) map[string]func(name, victim string) {
 		"a symbolic link": func(name, victim string) { require.NoError(t, os.Symlink(filepath.Base(victim), name)) },
 		"a FIFO":          func(name, _ string) { require.NoError(t, syscall.Mkfifo(name, 0o600)) },
 		"a socket": func(name, _ string) {
-			l, err := net.Listen("unix", filepath.Join(filepath.Dir(name), "s")) // a path may have some hundred bytes
+			// a path may have some hundred bytes
+			l, err := net.Listen("unix", filepath.Join(filepath.Dir(name), "s"))
 			require.NoError(t, err)
 			l.(*net.UnixListener).SetUnlinkOnClose(false)
 			require.NoError(t, l.Close())

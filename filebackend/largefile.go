@@ -19,8 +19,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// largeFile is the handle that one StartLargeFile or ResumeLargeFile returned. It keeps files open only while
-// calls run, because nothing tells it when it is not needed any more.
+// largeFile is the handle that one StartLargeFile or ResumeLargeFile returned.
+// It keeps files open only while calls run, because nothing tells it when it is
+// not needed any more.
 type largeFile struct {
 	backend *Backend
 	spec    sluice.FileSpec
@@ -83,8 +84,9 @@ func (f *largeFile) fail(doing string, err error) error {
 		doing, f.info.ID, f.spec.Name, f.backend.root.Name(), err)
 }
 
-// UploadPart writes a part at its offset. What it writes over, an earlier part of that number or others that
-// were cut otherwise, is not stored any more, even if it fails.
+// UploadPart writes a part at its offset. What it writes over, an earlier part
+// of that number or others that were cut otherwise, is not stored any more,
+// even if it fails.
 func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	if ctx.Err() != nil {
 		return sluice.Receipt{}, retry.Ended(ctx, nil)
@@ -128,8 +130,8 @@ func (f *largeFile) storePart(ctx context.Context, p *sluice.Part, e *extent) (e
 	return files.sync(f.backend.syncFile)
 }
 
-// begin claims the bytes of a part. The parts that it writes over leave the record before that: a crash must
-// not leave them recorded with other bytes.
+// begin claims the bytes of a part. The parts that it writes over leave the
+// record before that: a crash must not leave them recorded with other bytes.
 func (f *largeFile) begin(e extent) (*opened, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,7 +175,8 @@ func (f *largeFile) end(e extent, stored bool) error {
 	return errors.Join(err, f.leave())
 }
 
-// enter opens the files for a call, and makes sure that nobody else has taken them over. With f.mu held.
+// enter opens the files for a call, and makes sure that nobody else has taken
+// them over. With f.mu held.
 func (f *largeFile) enter() error {
 	if f.damaged != nil {
 		return f.damaged
@@ -242,8 +245,9 @@ func gone(err error) error {
 	return err
 }
 
-// append writes a line at the end of the record. If that fails the record is as before, or the handle is of
-// no use any more. With f.mu held, while a call runs.
+// append writes a line at the end of the record. If that fails the record is as
+// before, or the handle is of no use any more. With f.mu held, while a call
+// runs.
 func (f *largeFile) append(e event) error {
 	line, err := encode(e)
 	if err != nil {

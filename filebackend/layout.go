@@ -30,8 +30,8 @@ type layout struct {
 	writing []extent      // the parts being written: a few
 }
 
-// claim takes the bytes of a part for writing, until release. The parts that replaced names are to be
-// dropped first.
+// claim takes the bytes of a part for writing, until release. The parts that
+// replaced names are to be dropped first.
 func (l *layout) claim(e extent) error {
 	for _, w := range l.writing {
 		if w.number == e.number {
@@ -120,8 +120,8 @@ func (e extent) receipt() sluice.Receipt {
 	return sluice.Receipt{Number: e.number, Size: e.size, Digests: digests(e.sum)}
 }
 
-// tile checks that the stored parts are just those of the receipts, and lie one after the other from the
-// first byte on. It returns the size of the file.
+// tile checks that the stored parts are just those of the receipts, and lie one
+// after the other from the first byte on. It returns the size of the file.
 func (l *layout) tile(parts []sluice.Receipt) (int64, error) {
 	if len(parts) == 0 {
 		return 0, errors.New("there are no parts")

@@ -221,8 +221,8 @@ func TestAStartThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// What a power cut leaves is what was synced before it: a single upload, too, must be known by its record before its
-// first byte is written.
+// What a power cut leaves is what was synced before it: a single upload, too,
+// must be known by its record before its first byte is written.
 func TestAStartOutlivesAPowerCut(t *testing.T) {
 	b, err := New(t.TempDir(), nil)
 	require.NoError(t, err)

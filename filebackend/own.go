@@ -51,7 +51,8 @@ func (b *Backend) checkOwn(info fs.FileInfo) error {
 	if why == "" {
 		return nil
 	}
-	// Some file systems have owners or permissions of their own choice, also for what is made there.
+	// Some file systems have owners or permissions of their own choice, also
+	// for what is made there.
 	if own := b.made(); own.known && foreign(info, own) == "" {
 		return nil
 	}

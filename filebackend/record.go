@@ -12,17 +12,19 @@ import (
 	"github.com/c1508ce4/sluice/internal/printable"
 )
 
-// A record is a text file beside the data of an unfinished large file: a line of JSON that says what the
-// file is to be, and a line for everything that happened to its parts. A line counts when its line feed is
-// written, so a last line that a crash has cut short says nothing.
+// A record is a text file beside the data of an unfinished large file: a line
+// of JSON that says what the file is to be, and a line for everything that
+// happened to its parts. A line counts when its line feed is written, so a last
+// line that a crash has cut short says nothing.
 
 // version is of the form of records.
 const version = 1
 
 // header is the first line.
 type header struct {
-	Version     int               `json:"sluice"`
-	Name        string            `json:"name"` // the last element; the folder is where the record lies
+	Version int `json:"sluice"`
+	// the last element; the folder is where the record lies
+	Name        string            `json:"name"`
 	Size        int64             `json:"size"`
 	ContentType string            `json:"content_type,omitempty"`
 	Info        map[string]string `json:"info,omitempty"`
@@ -42,8 +44,9 @@ type event struct {
 	// Stored is when. Records of earlier versions do not say.
 	Stored time.Time `json:"stored,omitzero"`
 
-	Dropped []int      `json:"dropped,omitempty"` // parts that are about to be written over
-	Resumed *time.Time `json:"resumed,omitempty"` // by another handle: those before it have lost the file
+	Dropped []int `json:"dropped,omitempty"` // parts that are about to be written over
+	// by another handle: those before it have lost the file
+	Resumed *time.Time `json:"resumed,omitempty"`
 }
 
 func storedEvent(e extent) event {

@@ -98,7 +98,8 @@ func (c *Client) Do(
 func secretsOf(req *http.Request) []string {
 	secrets := exchange.SecretsOf(req.URL)
 	header := req.Header
-	if password, ok := req.URL.User.Password(); ok && header.Get("Authorization") == "" { // net/http sends it so
+	// net/http sends it so
+	if password, ok := req.URL.User.Password(); ok && header.Get("Authorization") == "" {
 		sent := http.Request{Header: make(http.Header)}
 		sent.SetBasicAuth(req.URL.User.Username(), password)
 		header = sent.Header

@@ -13,12 +13,13 @@ import (
 	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
-// travel is the time a request takes to reach the store. It fails if ctx is done, so that what follows
-// changes nothing then.
+// travel is the time a request takes to reach the store. It fails if ctx is
+// done, so that what follows changes nothing then.
 func (b *Backend) travel(ctx context.Context) error { return wait(ctx, b.latency) }
 
-// receive takes the bytes of a part into memory of its own, over a connection of limited bandwidth, and
-// checks their digests. It returns nil if the store drops them.
+// receive takes the bytes of a part into memory of its own, over a connection
+// of limited bandwidth, and checks their digests. It returns nil if the store
+// drops them.
 func (b *Backend) receive(ctx context.Context, p *sluice.Part, algorithms []sluice.Algorithm) ([]byte, error) {
 	if p.Size < 0 || p.Size > math.MaxInt {
 		return nil, fmt.Errorf("memorybackend: a part of %d bytes cannot be kept", p.Size)

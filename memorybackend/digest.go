@@ -11,7 +11,8 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// SHA256 is the algorithm of [DefaultLimits], computed with the instructions the processor has for it.
+// SHA256 is the algorithm of [DefaultLimits], computed with the instructions
+// the processor has for it.
 func SHA256() sluice.Algorithm { return sluice.Algorithm{Name: "sha256", New: sha256.New} }
 
 // union is all algorithms of both lists, each once.
@@ -25,8 +26,8 @@ func union(x, y []sluice.Algorithm) []sluice.Algorithm {
 	return all
 }
 
-// selectDigests copies, of what the caller declares, the digests by the algorithms. Every one must be
-// there.
+// selectDigests copies, of what the caller declares, the digests by the
+// algorithms. Every one must be there.
 func selectDigests(declared sluice.Digests, algorithms []sluice.Algorithm) (sluice.Digests, error) {
 	if len(algorithms) == 0 {
 		return nil, nil

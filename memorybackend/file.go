@@ -22,7 +22,8 @@ type StoredFile struct {
 	Finished time.Time
 }
 
-// entry is a finished file in the store. It never changes; a newer file of its name takes its place.
+// entry is a finished file in the store. It never changes; a newer file of its
+// name takes its place.
 type entry struct {
 	file     sluice.File
 	spec     sluice.FileSpec
@@ -33,7 +34,8 @@ type entry struct {
 	ends     []int64 // ends[i] is the offset after parts[i]
 }
 
-// publish makes a file visible, in place of an earlier one of the same name, and forgets the large file.
+// publish makes a file visible, in place of an earlier one of the same name,
+// and forgets the large file.
 func (b *Backend) publish(file sluice.File, spec sluice.FileSpec, parts []storedPart) {
 	spec.Metadata = maps.Clone(spec.Metadata)
 	e := &entry{file: file, spec: spec, finished: time.Now(), dropped: b.discard, parts: parts}
@@ -74,9 +76,10 @@ func (b *Backend) File(name string) (StoredFile, bool) {
 	return s, true
 }
 
-// Open opens the finished file of that name, which may be one that [fs.ValidPath] refuses. It reads the
-// same bytes for as long as it is open, even if a newer file takes the name. If there is none the error
-// matches [fs.ErrNotExist].
+// Open opens the finished file of that name, which may be one that
+// [fs.ValidPath] refuses. It reads the same bytes for as long as it is open,
+// even if a newer file takes the name. If there is none the error matches
+// [fs.ErrNotExist].
 func (b *Backend) Open(name string) (*File, error) {
 	e := b.lookup(name)
 	if e == nil {

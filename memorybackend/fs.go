@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// FS shows the finished files, now and in future, as a file system. Names are divided into folders at
-// their slashes. A file whose name [fs.ValidPath] refuses is not in it, and neither is one whose folder
-// is itself a file: [Backend.Open] reads both.
+// FS shows the finished files, now and in future, as a file system. Names are
+// divided into folders at their slashes. A file whose name [fs.ValidPath]
+// refuses is not in it, and neither is one whose folder is itself a file:
+// [Backend.Open] reads both.
 func (b *Backend) FS() fs.FS { return fileSystem{b} }
 
 type fileSystem struct{ backend *Backend }

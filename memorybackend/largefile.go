@@ -71,8 +71,9 @@ func (b *Backend) handle(u *upload) *largeFile {
 // Info returns the same value in every call; its slices are not to be changed.
 func (f *largeFile) Info() sluice.LargeFileInfo { return f.info }
 
-// UploadPart stores a part that comes with correct digests by Limits.PartDigests. The smallest part size
-// is checked by Finish, when it is known which part is the last.
+// UploadPart stores a part that comes with correct digests by
+// Limits.PartDigests. The smallest part size is checked by Finish, when it is
+// known which part is the last.
 func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Receipt, error) {
 	f.running.Add(1)
 	defer f.running.Add(-1)
@@ -150,9 +151,9 @@ func (u *upload) store(p storedPart) (sluice.Receipt, error) {
 	return p.receipt, nil
 }
 
-// Finish makes the file visible if parts are the receipts of all parts stored, every part but the last
-// has the smallest size, none but an only one is empty, and whole has correct digests by
-// Limits.WholeDigests.
+// Finish makes the file visible if parts are the receipts of all parts stored,
+// every part but the last has the smallest size, none but an only one is empty,
+// and whole has correct digests by Limits.WholeDigests.
 func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sluice.Digests) (sluice.File, error) {
 	if ctx.Err() != nil {
 		return sluice.File{}, retry.Ended(ctx, nil)
@@ -185,7 +186,8 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sl
 	return file, nil
 }
 
-// beginFinish checks the receipts, takes the large file for finishing, and returns its parts in order.
+// beginFinish checks the receipts, takes the large file for finishing, and
+// returns its parts in order.
 func (u *upload) beginFinish(parts []sluice.Receipt, limits *sluice.Limits) ([]storedPart, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -264,8 +266,9 @@ func (u *upload) dropParts() {
 	u.parts = nil
 }
 
-// Cancel removes the large file and its parts. A call while parts are being uploaded by the same handle
-// removes them too, and says so in an error, because the caller has not waited.
+// Cancel removes the large file and its parts. A call while parts are being
+// uploaded by the same handle removes them too, and says so in an error,
+// because the caller has not waited.
 func (f *largeFile) Cancel(ctx context.Context) error {
 	if err := f.backend.travel(ctx); err != nil {
 		return err

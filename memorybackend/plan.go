@@ -6,8 +6,8 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// planParts divides a file of size bytes into parts of the size part, as far as the limits admit it. An
-// empty file is one empty part.
+// planParts divides a file of size bytes into parts of the size part, as far as
+// the limits admit it. An empty file is one empty part.
 func planParts(size, part int64, limits sluice.Limits) ([]int64, error) {
 	if n := int64(limits.MinParts); n > 0 {
 		part = min(part, max(1, size/n))

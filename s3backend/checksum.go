@@ -32,7 +32,8 @@ type checksum struct {
 
 var (
 	crc64Checksum = checksum{"crc64nvme", "X-Amz-Checksum-Crc64nvme", func() hash.Hash { return crc64nvme.New() }}
-	// sha256Checksum doubles as the payload's digest in the signature, so the bytes are hashed once.
+	// sha256Checksum doubles as the payload's digest in the signature, so the
+	// bytes are hashed once.
 	sha256Checksum = checksum{"sha256", "X-Amz-Checksum-Sha256", sha256.New}
 	md5Checksum    = checksum{"md5", "Content-Md5", md5.New}
 	noChecksum     checksum
@@ -147,7 +148,8 @@ func (c checksum) whole(parts []sluice.Receipt, sums [][]byte) string {
 // after it multiply it by x to the power of 8n. What the CRC inverts at its start
 // and its end cancels out.
 func joinCRC(first, second uint64, n int64) uint64 {
-	factor := uint64(1) << 63                       // x to the power of 0: the highest bit is the lowest power
+	// x to the power of 0: the highest bit is the lowest power
+	factor := uint64(1) << 63
 	for square := uint64(1) << 55; n > 0; n >>= 1 { // x to the power of 8, 16, 32, …
 		if n&1 == 1 {
 			factor = multiply(factor, square)
@@ -195,6 +197,7 @@ func entityTag(parts []sluice.Receipt) string {
 		sums.Write(sum)
 	}
 	var sum [md5.Size]byte
-	fips140.WithoutEnforcement(func() { sum = md5.Sum(sums.Bytes()) }) // a name to compare, no security
+	// a name to compare, no security
+	fips140.WithoutEnforcement(func() { sum = md5.Sum(sums.Bytes()) })
 	return `"` + hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts)) + `"`
 }

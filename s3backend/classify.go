@@ -14,10 +14,12 @@ import (
 type decision string
 
 const (
-	final   decision = "final"   // another attempt would fail in the same way
-	again   decision = "again"   // after a wait
-	refresh decision = "refresh" // at once, with credentials fetched anew; the second time it is final
-	reclock decision = "reclock" // at once, signed with the store's time; the second time it is final
+	final decision = "final" // another attempt would fail in the same way
+	again decision = "again" // after a wait
+	// at once, with credentials fetched anew; the second time it is final
+	refresh decision = "refresh"
+	// at once, signed with the store's time; the second time it is final
+	reclock decision = "reclock"
 )
 
 // byCode is what the codes of errors mean, whatever the status (S3 API reference,
@@ -114,8 +116,10 @@ const slowRequest = time.Minute
 // classifier classifies the failures of one call: it remembers what may not
 // happen twice.
 type classifier struct {
-	client    *client
-	passing   string // code that is worth another attempt of this call, whatever it is of others; "" for none
+	client *client
+	// code that is worth another attempt of this call, whatever it is of
+	// others; "" for none
+	passing   string
 	refreshed bool
 	reclocked bool
 }

@@ -48,7 +48,9 @@ type call struct {
 	key    string // "" is the bucket
 	query  url.Values
 	header http.Header
-	slow   bool // it assembles a file, which may take several minutes (S3 API reference: documented)
+	// it assembles a file, which may take several minutes (S3 API reference:
+	// documented)
+	slow bool
 	// passing is the code of a failure that is worth another attempt of this
 	// call alone, "" for none.
 	passing string
@@ -73,12 +75,14 @@ type client struct {
 	inHost      bool // the bucket is in the host name, of an endpoint other than Amazon's
 	region      string
 	credentials aws.CredentialsProvider
-	had         atomic.Bool  // there have been credentials
-	ahead       atomic.Int64 // nanoseconds that the store's clock is ahead of this machine's, if it has complained
-	userAgent   string
-	log         *slog.Logger
-	policy      retry.Policy
-	protection  *protection
+	had         atomic.Bool // there have been credentials
+	// nanoseconds that the store's clock is ahead of this machine's, if it has
+	// complained
+	ahead      atomic.Int64
+	userAgent  string
+	log        *slog.Logger
+	policy     retry.Policy
+	protection *protection
 }
 
 // do makes a call that may be repeated, with retries.

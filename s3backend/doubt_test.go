@@ -116,8 +116,9 @@ func TestFinish_TakesNoOlderFileOfTheSameBytesUnlessTheUploadIsGone(t *testing.T
 	}
 }
 
-// The answer to the first request is lost, the store rejects the checksum of the second, and refuses
-// the third, which has none: the first may have been done.
+// The answer to the first request is lost, the store rejects the checksum of
+// the second, and refuses the third, which has none: the first may have been
+// done.
 func TestChecksumAuto_IsGivenUpInDoubt(t *testing.T) {
 	spec := sluice.FileSpec{Name: "a", Size: int64(len(wholeFile))}
 	for call, c := range map[string]struct {

@@ -18,9 +18,11 @@ import (
 
 // Error is an answer of the store other than success.
 type Error struct {
-	Call      string // "UploadPart"
-	Status    int    // of HTTP; 200 where the store began to answer before it knew better
-	Code      string // for programs: "SlowDown", "NoSuchBucket"; "" if a gateway answered, or to HeadObject
+	Call   string // "UploadPart"
+	Status int    // of HTTP; 200 where the store began to answer before it knew better
+	// for programs: "SlowDown", "NoSuchBucket"; "" if a gateway answered, or to
+	// HeadObject
+	Code      string
 	Message   string // for people; secrets in it are redacted
 	RequestID string // for the store's support
 	// RetryAfter is how long the store asked to wait, 0 if it did not.
@@ -94,7 +96,8 @@ func hint(e *Error, bucket place) string {
 		default:
 			return fmt.Sprintf("this machine's clock differs from the store's by %v", off.Round(time.Second))
 		}
-	case "SignatureDoesNotMatch", "InvalidAccessKeyId", "XAdminUserNotFound": // the last is versitygw's
+	case "SignatureDoesNotMatch", "InvalidAccessKeyId", "XAdminUserNotFound":
+		// the last is versitygw's
 		return "check the credentials, and that they belong to this endpoint"
 	}
 	wrongRegion := e.Code == "AuthorizationHeaderMalformed" || e.Code == "IllegalLocationConstraintException" ||

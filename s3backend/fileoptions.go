@@ -47,12 +47,14 @@ type FileOptions struct {
 	// (s3:GetObjectTagging), and compares all that these options and the FileSpec ask for. An
 	// [OptionsError] reports what differs.
 	//
-	// Without it protection alone is verified, automatically: Encryption by the store's answers,
-	// Retention and LegalHold by a look at the finished file, CreateOnly for large files by two looks
-	// for a file of that name, before the first part is sent and before the file is finished.
+	// Without it protection alone is verified, automatically: Encryption by the
+	// store's answers, Retention and LegalHold by a look at the finished file,
+	// CreateOnly for large files by two looks for a file of that name, before
+	// the first part is sent and before the file is finished.
 	Verify bool
-	// Unverified lists options that the store is trusted with, by the names of their fields, such as
-	// "Retention": no answer is judged and no request is spent for them.
+	// Unverified lists options that the store is trusted with, by the names of
+	// their fields, such as "Retention": no answer is judged and no request is
+	// spent for them.
 	Unverified []string
 
 	// OmitSluiceID leaves out the metadata key sluice-id, a random value by which an

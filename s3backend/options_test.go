@@ -295,7 +295,8 @@ func TestObjectLock(t *testing.T) {
 		_, err := stream(t.Context(), locked, name, testutil.Content(size))
 		require.NoError(t, err)
 		var header http.Header
-		require.NoError(t, b.client.do(t.Context(), &call{ // this server tells of locks in HeadObject only
+		// this server tells of locks in HeadObject only
+		require.NoError(t, b.client.do(t.Context(), &call{
 			name: "HeadObject", method: http.MethodHead, key: name,
 			read: func(h http.Header, _ io.Reader) error { header = h; return nil },
 		}))

@@ -195,7 +195,8 @@ func TestOutcomesOfAStart(t *testing.T) {
 		})
 		s.Repeats = true
 		s.Doubt, s.Known = sluice.ErrLeftBehind, false
-		s.Removes = func(*http.Request) bool { return false } // a start that was answered may be cancelled
+		// a start that was answered may be cancelled
+		s.Removes = func(*http.Request) bool { return false }
 		s.There = func() bool { return store.unfinished() > 0 }
 		return s
 	})

@@ -38,8 +38,10 @@ type request struct {
 // fault is one thing that goes wrong, with the calls for which it does.
 type fault struct {
 	calls string // "" is all
-	from  int    // the first of these calls that it strikes, from 1; those that a fault before it strikes do not count
-	times int    // how many it strikes; 0 is all further ones
+	// the first of these calls that it strikes, from 1; those that a fault
+	// before it strikes do not count
+	from  int
+	times int // how many it strikes; 0 is all further ones
 
 	// strike answers instead of the server. pass asks the server.
 	strike func(t *testing.T, w http.ResponseWriter, r *http.Request, pass http.Handler)

@@ -22,8 +22,9 @@ import (
 // OptionsError reports that a store took a file and did not do what its options ask for, or that
 // this could not be verified.
 type OptionsError struct {
-	// File is what is stored, whole. It is the zero value if the answer to the start of a large file
-	// showed the failure: nothing of the stream was sent then, and nothing is stored.
+	// File is what is stored, whole. It is the zero value if the answer to the
+	// start of a large file showed the failure: nothing of the stream was sent
+	// then, and nothing is stored.
 	File sluice.File
 	// Unmet has an entry for each option, with what was asked for and what the store has.
 	Unmet []string
@@ -210,7 +211,8 @@ func (b *Backend) verify(ctx context.Context, file sluice.File, asked, told http
 		shown = make(http.Header)
 	}
 	list := b.options.unmet(asked, shown)
-	// An answer leaves out what the key may not see, and some stores tell it in these answers alone.
+	// An answer leaves out what the key may not see, and some stores tell it in
+	// these answers alone.
 	if err == nil && b.askAbout(ctx, file, list, shown, &err) {
 		list = b.options.unmet(asked, shown)
 	}

@@ -16,8 +16,9 @@ import (
 // maxRequestBody bounds the JSON of a request; an array of 10,000 digests takes some 430 KB.
 const maxRequestBody = 4 << 20
 
-// args are the fields of a request, from a JSON body or a query. The first bad one is kept in err; a field that
-// no accessor asked for is unknown, and the service refuses it (documented; the texts are uncertain).
+// args are the fields of a request, from a JSON body or a query. The first bad
+// one is kept in err; a field that no accessor asked for is unknown, and the
+// service refuses it (documented; the texts are uncertain).
 type args struct {
 	values map[string]any
 	query  bool // values came as text, so numbers are text too
@@ -26,7 +27,8 @@ type args struct {
 	err    *apiError
 }
 
-// readArgs decodes the fields of r. A POST must carry a JSON object, with or without a Content-Type.
+// readArgs decodes the fields of r. A POST must carry a JSON object, with or
+// without a Content-Type.
 func readArgs(r *http.Request) (*args, error) {
 	a := &args{values: map[string]any{}, asked: map[string]bool{}}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -54,7 +56,8 @@ func readArgs(r *http.Request) (*args, error) {
 	return a, nil
 }
 
-// peek returns a text field without marking it as asked for, and "" when it is absent or of another type.
+// peek returns a text field without marking it as asked for, and "" when it is
+// absent or of another type.
 func (a *args) peek(key string) string {
 	if a == nil {
 		return ""
@@ -205,7 +208,8 @@ func (a *args) texts(key string) []string {
 	return texts
 }
 
-// object returns the fields of an object, nil when it is absent or null. What is wrong with them done says.
+// object returns the fields of an object, nil when it is absent or null. What
+// is wrong with them done says.
 func (a *args) object(key string) *args {
 	v := a.structure(key)
 	if v == nil {

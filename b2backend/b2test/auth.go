@@ -51,12 +51,14 @@ func (t *token) over(now time.Time) bool {
 	return t.expired || !now.Before(t.issued.Add(t.life)) || t.key.over(now)
 }
 
-// ExpireAccountTokens ends every account token given out so far: its next use answers expired_auth_token.
+// ExpireAccountTokens ends every account token given out so far: its next use
+// answers expired_auth_token.
 func (s *Server) ExpireAccountTokens() {
 	s.expire(func(t *token) bool { return t.kind == accountToken })
 }
 
-// ExpireUploadTokens ends every upload URL given out so far: its next use answers expired_auth_token.
+// ExpireUploadTokens ends every upload URL given out so far: its next use
+// answers expired_auth_token.
 func (s *Server) ExpireUploadTokens() {
 	s.expire(func(t *token) bool { return t.kind == fileURLToken || t.kind == partURLToken })
 }
@@ -71,7 +73,8 @@ func (s *Server) expire(which func(*token) bool) {
 	}
 }
 
-// authorize finds the account token of an API call and checks the capability that the call asks for.
+// authorize finds the account token of an API call and checks the capability
+// that the call asks for.
 func (x *exchange) authorize() error {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -131,7 +134,8 @@ func (x *exchange) authorizeAccount() (any, error) {
 	return x.authorization(k, x.s.issue(accountToken, k)), nil
 }
 
-// authorization is the answer to authorize: versions 1 and 2 are flat, 3 nests it, 4 lists buckets (documented).
+// authorization is the answer to authorize: versions 1 and 2 are flat, 3 nests
+// it, 4 lists buckets (documented).
 func (x *exchange) authorization(k *Key, t *token) object {
 	var prefix any
 	if k.NamePrefix != "" {

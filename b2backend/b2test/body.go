@@ -17,7 +17,8 @@ import (
 // bodySlice is how much of a body is read at a time, and the size of the pieces that are kept.
 const bodySlice = 256 << 10
 
-var sha1Pattern = regexp.MustCompile(`^[0-9a-fA-F]{40}$`) // whether upper case is accepted is uncertain
+// whether upper case is accepted is uncertain
+var sha1Pattern = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
 
 // received is an upload's body.
 type received struct {

@@ -40,7 +40,8 @@ var (
 	bucketIDPattern   = regexp.MustCompile(`^[0-9a-f]{24}$`)
 )
 
-// AddBucket adds a bucket and returns it whole. The error says what is wrong with the name or the ID.
+// AddBucket adds a bucket and returns it whole. The error says what is wrong
+// with the name or the ID.
 func (s *Server) AddBucket(b Bucket) (Bucket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +129,8 @@ func (x *exchange) bucketObject(b *bucket) object {
 	return o
 }
 
-// listBuckets answers buckets by name. A restricted key must ask for a bucket of its own (documented).
+// listBuckets answers buckets by name. A restricted key must ask for a bucket
+// of its own (documented).
 func (x *exchange) listBuckets() (any, error) {
 	account, id, name := x.args.required("accountId"), x.args.optional("bucketId"), x.args.optional("bucketName")
 	kinds := x.args.texts("bucketTypes")
@@ -139,7 +141,8 @@ func (x *exchange) listBuckets() (any, error) {
 		return nil, badRequest("bucketTypes: all must stand alone")
 	}
 	for _, kind := range kinds {
-		if !slices.Contains([]string{"all", "allPublic", "allPrivate", "snapshot"}, kind) { // documented
+		// documented
+		if !slices.Contains([]string{"all", "allPublic", "allPrivate", "snapshot"}, kind) {
 			return nil, badRequest("Invalid bucketTypes: %s", kind)
 		}
 	}

@@ -24,7 +24,8 @@ func (l *ledger) violation(format string, args ...any) {
 
 func (l *ledger) authorized(now time.Time) { l.logins = append(l.logins, now) }
 
-// ExpectUnfinished says that large files of these names may be left unfinished when [Server.Check] looks.
+// ExpectUnfinished says that large files of these names may be left unfinished
+// when [Server.Check] looks.
 func (s *Server) ExpectUnfinished(names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +37,8 @@ func (s *Server) ExpectUnfinished(names ...string) {
 	}
 }
 
-// Check returns, joined, everything that no correct client does whatever it was answered, nil if there is nothing:
+// Check returns, joined, everything that no correct client does whatever it was
+// answered, nil if there is nothing:
 //
 //   - an upload URL used by two uploads at a time,
 //   - an account token sent to an upload host,
@@ -86,8 +88,9 @@ type finishes struct {
 	finished  bool // one was answered with success, and the answer was delivered
 }
 
-// complain files that a request came too late, unless its client has hung up: one that was cut off, and then overtaken
-// by what the client did next, is no fault of the client's.
+// complain files that a request came too late, unless its client has hung up:
+// one that was cut off, and then overtaken by what the client did next, is no
+// fault of the client's.
 func (x *exchange) complain(err error) {
 	_, answered := errors.AsType[*apiError](err)
 	if x.late == "" || err != nil && !answered || x.drain(-1) != nil || !x.s.endpoints.Stays(x.r) {
@@ -98,7 +101,8 @@ func (x *exchange) complain(err error) {
 	x.s.ledger.violation("%s", x.late)
 }
 
-// observe looks at a request on arrival, before anything is done to it or with it. The lock is held.
+// observe looks at a request on arrival, before anything is done to it or with
+// it. The lock is held.
 func (x *exchange) observe() {
 	id := x.log.FileID
 	if x.log.Call == "b2_copy_part" {
@@ -127,8 +131,9 @@ func (x *exchange) observe() {
 	}
 }
 
-// settle notes what the client now knows of a finish. A refusal for other reasons than the file's state (busy,
-// not authorized) says that this finish was not done, but nothing of an earlier one. The lock is held.
+// settle notes what the client now knows of a finish. A refusal for other
+// reasons than the file's state (busy, not authorized) says that this finish
+// was not done, but nothing of an earlier one. The lock is held.
 func (x *exchange) settle(status int, delivered bool) {
 	told := delivered && (status < 300 && status != 0 || status == http.StatusBadRequest || status == http.StatusNotFound)
 	if f := x.large; f != nil {

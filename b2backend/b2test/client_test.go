@@ -162,7 +162,8 @@ func headers(pairs ...string) http.Header {
 	return h
 }
 
-// put uploads body with the given headers added, which replace those of its own; an empty value removes.
+// put uploads body with the given headers added, which replace those of its
+// own; an empty value removes.
 func (c *client) put(u uploadURL, body io.Reader, h http.Header) answer {
 	req, err := http.NewRequest(http.MethodPost, u.url, body)
 	require.NoError(c.t, err)
@@ -266,7 +267,8 @@ func content(t *testing.T, s *b2test.Server, name string) string {
 	return string(b)
 }
 
-// waitFor spins until the server has come to where the test wants it, or the test binary's own deadline ends it.
+// waitFor spins until the server has come to where the test wants it, or the
+// test binary's own deadline ends it.
 func waitFor(t *testing.T, done func() bool) {
 	for !done() {
 		require.NoError(t, t.Context().Err())

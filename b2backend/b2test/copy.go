@@ -44,7 +44,8 @@ func (x *exchange) copySums(src *file, bytes content) (sha1Hex, md5Hex string) {
 	return bytes.sums()
 }
 
-// copyEncryption reads the encryption of what a copy reads and of what it makes, when all other fields have been read.
+// copyEncryption reads the encryption of what a copy reads and of what it
+// makes, when all other fields have been read.
 func copyEncryption(a *args) (from, to encryption, err error) {
 	if from, err = fieldEncryption(a, "sourceServerSideEncryption"); err == nil {
 		to, err = fieldEncryption(a, "destinationServerSideEncryption")
@@ -55,7 +56,8 @@ func copyEncryption(a *args) (from, to encryption, err error) {
 	return from, to, err
 }
 
-// copyPart makes a part of a stored file, or of a range of it. Its answer calls the large file fileId (recorded).
+// copyPart makes a part of a stored file, or of a range of it. Its answer calls
+// the large file fileId (recorded).
 func (x *exchange) copyPart() (any, error) {
 	a := x.args
 	sourceID, largeID := a.required("sourceFileId"), a.required("largeFileId")
@@ -87,8 +89,8 @@ func (x *exchange) copyPart() (any, error) {
 	return x.storePart(large, p)
 }
 
-// copyFile makes a version of a stored file, or of a range of it. The answer says copy; later the same version is an
-// upload (recorded).
+// copyFile makes a version of a stored file, or of a range of it. The answer
+// says copy; later the same version is an upload (recorded).
 func (x *exchange) copyFile() (any, error) {
 	a := x.args
 	sourceID, name := a.required("sourceFileId"), a.required("fileName")

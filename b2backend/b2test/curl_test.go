@@ -17,8 +17,8 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
-// curl is the requests of the service's documentation, as it shows them: no content type but curl's own, and files
-// sent as they are.
+// curl is the requests of the service's documentation, as it shows them: no
+// content type but curl's own, and files sent as they are.
 type curl struct {
 	t *testing.T
 }

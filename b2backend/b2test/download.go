@@ -70,8 +70,9 @@ func (x *exchange) downloadByID() (any, error) {
 	return x.serveFile(f)
 }
 
-// mayRead checks that the request may download name from b: the bucket is public, or it carries an account token or a
-// download authorization, in the header or in the query. The lock is held.
+// mayRead checks that the request may download name from b: the bucket is
+// public, or it carries an account token or a download authorization, in the
+// header or in the query. The lock is held.
 func (x *exchange) mayRead(b *bucket, name string) error {
 	text := x.r.Header.Get("Authorization")
 	if text == "" {
@@ -135,7 +136,8 @@ func (x *exchange) serveFile(f *file) (any, error) {
 	return d, nil
 }
 
-// header is what a download says of f (recorded). Info keys keep their lower case, which http.Header.Set would not.
+// header is what a download says of f (recorded). Info keys keep their lower
+// case, which http.Header.Set would not.
 func (f *file) header() http.Header {
 	h := http.Header{
 		"Accept-Ranges":         {"bytes"},
@@ -156,7 +158,8 @@ func (f *file) header() http.Header {
 	return h
 }
 
-// parseRange reads bytes=a-b, bytes=a- or bytes=-n against a size. A range of an empty file never fits (reported).
+// parseRange reads bytes=a-b, bytes=a- or bytes=-n against a size. A range of
+// an empty file never fits (reported).
 func parseRange(text string, size int64) (offset, length int64, ok bool) {
 	spec, found := strings.CutPrefix(text, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")

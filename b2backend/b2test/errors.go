@@ -44,8 +44,8 @@ func errMissingToken() *apiError {
 	}
 }
 
-// errUnauthorized refuses a key that lacks a capability, a bucket or a prefix. Its text names nothing reliable, so it
-// is empty.
+// errUnauthorized refuses a key that lacks a capability, a bucket or a prefix.
+// Its text names nothing reliable, so it is empty.
 func errUnauthorized() *apiError {
 	return &apiError{status: http.StatusUnauthorized, code: "unauthorized"}
 }
@@ -81,8 +81,9 @@ func errNotImplemented(call string) *apiError {
 	}
 }
 
-// errAccessDenied refuses to remove what retention or a legal hold protects. Whether the status is 401 or 403 is
-// uncertain: pages of the documentation differ.
+// errAccessDenied refuses to remove what retention or a legal hold protects.
+// Whether the status is 401 or 403 is uncertain: pages of the documentation
+// differ.
 func errAccessDenied(message string) *apiError {
 	return &apiError{status: http.StatusForbidden, code: "access_denied", message: message}
 }
@@ -94,7 +95,8 @@ func errRange() *apiError {
 	}
 }
 
-// errDiscarded answers what a server with [Options.Discard] cannot: the real service has no such error.
+// errDiscarded answers what a server with [Options.Discard] cannot: the real
+// service has no such error.
 func errDiscarded() *apiError {
 	return &apiError{
 		status: http.StatusInternalServerError, code: "internal_error",

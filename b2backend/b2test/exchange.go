@@ -13,9 +13,10 @@ import (
 
 // call is one call of the API.
 type call struct {
-	host       host                         // where it is served
-	capability string                       // what the key must have, "" when run looks itself
-	run        func(*exchange) (any, error) // on the API's host with the lock held; nil is not implemented
+	host       host   // where it is served
+	capability string // what the key must have, "" when run looks itself
+	// on the API's host with the lock held; nil is not implemented
+	run func(*exchange) (any, error)
 }
 
 // callTable lists every call by name.

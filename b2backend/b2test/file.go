@@ -70,7 +70,8 @@ func (c content) slice(offset, n int64) content {
 	return out
 }
 
-// seconds is t in milliseconds since 1970, cut to whole seconds as file versions show it (recorded).
+// seconds is t in milliseconds since 1970, cut to whole seconds as file
+// versions show it (recorded).
 func seconds(t time.Time) int64 { return t.Unix() * 1000 }
 
 // newFile makes a version of now in b, which is not yet stored. The lock is held.
@@ -95,7 +96,8 @@ func textOrNull(s string) any {
 	return s
 }
 
-// fileObject is a version as all answers show it (recorded, key for key). A hide marker lacks lock and encryption.
+// fileObject is a version as all answers show it (recorded, key for key). A
+// hide marker lacks lock and encryption.
 func (x *exchange) fileObject(f *file) object {
 	info := object{}
 	for key, value := range f.info {
@@ -121,7 +123,8 @@ func (x *exchange) fileObject(f *file) object {
 	return o
 }
 
-// object is a part as answers show it (recorded), with the moment that the kind of answer calls for.
+// object is a part as answers show it (recorded), with the moment that the kind
+// of answer calls for.
 func (p *part) object(fileID string, millis int64) object {
 	return object{
 		"contentLength":        p.length,

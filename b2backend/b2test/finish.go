@@ -2,8 +2,9 @@ package b2test
 
 import "strings"
 
-// finishLargeFile makes a file of the stored parts. The order of the checks up to the array's length is reported by live
-// tests; that of the last three, and the texts for a wrong digest and for surplus parts, are uncertain.
+// finishLargeFile makes a file of the stored parts. The order of the checks up
+// to the array's length is reported by live tests; that of the last three, and
+// the texts for a wrong digest and for surplus parts, are uncertain.
 func (x *exchange) finishLargeFile() (any, error) {
 	digests := x.args.texts("partSha1Array")
 	f, err := x.largeFile()
@@ -40,11 +41,13 @@ func (s *Server) checkParts(f *file, digests []string) error {
 			return badCode(missing, "Part number %d has not been uploaded", i+1)
 		}
 	}
-	if len(f.parts) > len(digests) { // whether the service refuses it, or drops the others, is uncertain
+	// whether the service refuses it, or drops the others, is uncertain
+	if len(f.parts) > len(digests) {
 		return badCode(mismatch, "%d parts are stored, %d are listed", len(f.parts), len(digests))
 	}
 	for i, digest := range digests {
-		// A part sent with do_not_verify goes by the digest behind the prefix; the prefix itself is no digest (uncertain).
+		// A part sent with do_not_verify goes by the digest behind the prefix;
+		// the prefix itself is no digest (uncertain).
 		if strings.TrimPrefix(f.parts[i+1].sha1, "unverified:") != strings.ToLower(digest) {
 			return badCode(mismatch, "Part number %d has a different sha1", i+1)
 		}

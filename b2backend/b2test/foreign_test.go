@@ -19,8 +19,8 @@ import (
 
 // Clients that others wrote, and that are used with the real service every day.
 
-// need skips the test, loudly, if a program is not installed. Where SLUICE_TEST_TOOLS is "required", as in the gate, that
-// is a failure.
+// need skips the test, loudly, if a program is not installed. Where
+// SLUICE_TEST_TOOLS is "required", as in the gate, that is a failure.
 func need(t *testing.T, program string) {
 	if _, err := exec.LookPath(program); err == nil {
 		return
@@ -55,7 +55,8 @@ func newRclone(t *testing.T, opts *b2test.Options) *rclone {
 	return r
 }
 
-// check looks at the requests: the server knew every call, and refused only what rclone asks on chance.
+// check looks at the requests: the server knew every call, and refused only
+// what rclone asks on chance.
 func (r *rclone) check() {
 	if r.t.Failed() {
 		return

@@ -44,7 +44,8 @@ const (
 
 var maskedToken = strings.Repeat("T", 77)
 
-// replay drives a server through the recordings. What the server makes up is mapped to what was recorded.
+// replay drives a server through the recordings. What the server makes up is
+// mapped to what was recorded.
 type replay struct {
 	t      *testing.T
 	s      *b2test.Server
@@ -81,7 +82,8 @@ func (r *replay) login() *client {
 	return c
 }
 
-// prepare makes what was there before the recordings began: the file that is copied, and two unfinished large files.
+// prepare makes what was there before the recordings began: the file that is
+// copied, and two unfinished large files.
 func (r *replay) prepare() {
 	c := r.login()
 	source := c.upload("source.txt", "Some text\n", "X-Bz-Info-src_last_modified_millis", "1637248673875")
@@ -165,7 +167,8 @@ func (r *replay) ours(text string) string {
 	return text
 }
 
-// recorded puts recorded values in the place of those that the server made up: ids, account, token, host.
+// recorded puts recorded values in the place of those that the server made up:
+// ids, account, token, host.
 func (r *replay) recorded(rec recording, want fields, text string) string {
 	for recorded, our := range r.ids {
 		text = strings.ReplaceAll(text, our, recorded)
@@ -184,7 +187,8 @@ func (r *replay) recorded(rec recording, want fields, text string) string {
 		}
 		text = strings.ReplaceAll(text, u, want["uploadUrl"].(string))
 	case "b2_list_parts":
-		// The recorded uploads took many seconds; here they begin when they are answered. Both are whole seconds.
+		// The recorded uploads took many seconds; here they begin when they are
+		// answered. Both are whole seconds.
 		for i, begun := range []string{"1643927806000", "1643927827000"} {
 			part := regexp.MustCompile(fmt.Sprintf(`("partNumber": %d,[^}]*},\s*"uploadTimestamp": )\d{10}000`, i+1))
 			text = part.ReplaceAllString(text, "${1}"+begun)

@@ -68,8 +68,8 @@ func newestFirst(a, b *file) int {
 	return cmp.Or(cmp.Compare(b.timestamp, a.timestamp), cmp.Compare(b.sequence, a.sequence))
 }
 
-// newest is the newest version of a name, a hide marker included, nil if there is none. Unfinished large files
-// do not count.
+// newest is the newest version of a name, a hide marker included, nil if there
+// is none. Unfinished large files do not count.
 func (h *holdings) newest(b *bucket, name string) *file {
 	var found *file
 	for _, f := range h.files {
@@ -101,8 +101,9 @@ func (h *holdings) remove(f *file) {
 	h.removed[f.id] = &file{id: f.id, name: f.name, timestamp: f.timestamp, sequence: f.sequence}
 }
 
-// from is the rest of a sorted list from the file with the id on, or from where it was before it was removed: a page
-// begins there. An id that nothing ever had is refused; whether the service does that is uncertain.
+// from is the rest of a sorted list from the file with the id on, or from where
+// it was before it was removed: a page begins there. An id that nothing ever
+// had is refused; whether the service does that is uncertain.
 func (h *holdings) from(id string, sorted []*file, order func(a, b *file) int) ([]*file, error) {
 	f := cmp.Or(h.files[id], h.removed[id])
 	if f == nil {

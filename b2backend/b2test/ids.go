@@ -30,7 +30,8 @@ func randomBelow(n int) int {
 	return int(v.Int64())
 }
 
-// newFileID returns an id of the recorded shape. The digit after f is 2 for large files and 1 for all others.
+// newFileID returns an id of the recorded shape. The digit after f is 2 for
+// large files and 1 for all others.
 func newFileID(bucketID string, large bool, vault int, now time.Time) string {
 	kind := 1
 	if large {
@@ -44,8 +45,9 @@ func newFileID(bucketID string, large bool, vault int, now time.Time) string {
 // newVault picks the vault that holds a file; all parts of a large file share one (reported).
 func newVault() int { return 1100 + randomBelow(100) }
 
-// newToken returns a token of 77 characters: the key's id of 25, random digits, the kind (acct, upld or uplg) and
-// a digest of 28. The shape is recomputed from recorded lengths; its parts are reported.
+// newToken returns a token of 77 characters: the key's id of 25, random digits,
+// the kind (acct, upld or uplg) and a digest of 28. The shape is recomputed
+// from recorded lengths; its parts are reported.
 func newToken(internalKeyID, kind string) string {
 	digest := make([]byte, 20)
 	_, _ = rand.Read(digest)
@@ -53,8 +55,8 @@ func newToken(internalKeyID, kind string) string {
 		base64.URLEncoding.EncodeToString(digest)
 }
 
-// newDownloadToken returns a download authorization of 111 characters; the length is recomputed from recordings, the
-// parts are uncertain.
+// newDownloadToken returns a download authorization of 111 characters; the
+// length is recomputed from recordings, the parts are uncertain.
 func newDownloadToken(now time.Time) string {
 	return "3_" + now.UTC().Format("20060102150405") + "_" + randomHex(24) + "_" + randomHex(64) + "_dnld"
 }

@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// startLargeFile makes a large file that has no parts yet. Nothing is asked of its length (documented).
+// startLargeFile makes a large file that has no parts yet. Nothing is asked of
+// its length (documented).
 func (x *exchange) startLargeFile() (any, error) {
 	a := x.args
 	bucketID, name, contentType := a.required("bucketId"), a.required("fileName"), a.required("contentType")
@@ -68,7 +69,8 @@ func retentionField(a *args) (mode string, until int64) {
 	return o.optional("mode"), o.millis("retainUntilTimestamp")
 }
 
-// largeFile finds the unfinished large file that fileId names, when all other fields of the call have been read.
+// largeFile finds the unfinished large file that fileId names, when all other
+// fields of the call have been read.
 func (x *exchange) largeFile() (*file, error) {
 	id := x.args.required("fileId")
 	if err := x.args.done(); err != nil {
@@ -137,8 +139,8 @@ func headerNumber(h http.Header, name string) (int64, error) {
 	return n, nil
 }
 
-// uploadPart stores a part. A number that is taken is stored over (documented); sizes are not looked at before finish
-// (reported).
+// uploadPart stores a part. A number that is taken is stored over (documented);
+// sizes are not looked at before finish (reported).
 func (x *exchange) uploadPart() (any, error) {
 	f := x.token.file
 	if x.r.Header.Get("X-Bz-Part-Number") == "" {
@@ -180,8 +182,9 @@ func (x *exchange) storePart(f *file, p *part) (any, error) {
 	return p.object(f.id, p.answered.UnixMilli()), nil
 }
 
-// listParts answers the stored parts of an unfinished large file. Its timestamps are whole seconds of when the upload
-// of the part began, unlike those of the upload's answer (recorded).
+// listParts answers the stored parts of an unfinished large file. Its
+// timestamps are whole seconds of when the upload of the part began, unlike
+// those of the upload's answer (recorded).
 func (x *exchange) listParts() (any, error) {
 	from := x.args.number("startPartNumber", 1, 0, maxParts+1)
 	most := x.args.number("maxPartCount", 100, 1, 1000)

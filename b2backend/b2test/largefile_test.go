@@ -94,7 +94,8 @@ func TestAnUnverifiedPartGoesByTheDigestBehindItsPrefix(t *testing.T) {
 }
 
 func TestFinishChecksInOrder(t *testing.T) {
-	// Each request is wrong in all later ways as well, so that only the order can make the first text.
+	// Each request is wrong in all later ways as well, so that only the order
+	// can make the first text.
 	s := newServer(t, nil)
 	c := login(t, s)
 	id := c.start("l")

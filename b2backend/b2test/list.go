@@ -2,8 +2,8 @@ package b2test
 
 import "strings"
 
-// getFileInfo answers one version. An unfinished large file is no version yet; whether that is a 404 or a 400 is
-// uncertain.
+// getFileInfo answers one version. An unfinished large file is no version yet;
+// whether that is a 404 or a 400 is uncertain.
 func (x *exchange) getFileInfo() (any, error) {
 	id := x.args.required("fileId")
 	if err := x.args.done(); err != nil {
@@ -34,8 +34,8 @@ func (s *Server) version(id string) (*file, error) {
 	return f, nil
 }
 
-// listUnfinished answers a bucket's unfinished large files, oldest first, from startFileId on. The null nextFileName
-// is recorded, and not documented.
+// listUnfinished answers a bucket's unfinished large files, oldest first, from
+// startFileId on. The null nextFileName is recorded, and not documented.
 func (x *exchange) listUnfinished() (any, error) {
 	a := x.args
 	bucketID, prefix, from := a.required("bucketId"), a.optional("namePrefix"), a.optional("startFileId")
@@ -71,7 +71,8 @@ func (x *exchange) listUnfinished() (any, error) {
 	return object{"files": files, "nextFileId": next, "nextFileName": nil}, nil
 }
 
-// bucketUnder is bucketFor, for files under a prefix; a key with a prefix must ask for one at least as narrow (documented).
+// bucketUnder is bucketFor, for files under a prefix; a key with a prefix must
+// ask for one at least as narrow (documented).
 func (x *exchange) bucketUnder(id, prefix string) (*bucket, error) {
 	b, err := x.bucketFor(id)
 	if err == nil && !x.token.key.mayName(prefix) {
@@ -139,7 +140,8 @@ func (x *exchange) listFileNames() (any, error) {
 	return answer, nil
 }
 
-// listFileVersions answers all versions by name, newest first, with hide markers and unfinished large files.
+// listFileVersions answers all versions by name, newest first, with hide
+// markers and unfinished large files.
 func (x *exchange) listFileVersions() (any, error) {
 	p, err := x.listPage(true)
 	if err != nil {
@@ -159,7 +161,8 @@ func (x *exchange) listFileVersions() (any, error) {
 	return answer, nil
 }
 
-// list answers a page of sorted, and the first file beyond it. Names that go on after the delimiter become one folder.
+// list answers a page of sorted, and the first file beyond it. Names that go on
+// after the delimiter become one folder.
 func (x *exchange) list(p page, sorted []*file) (list, *file) {
 	files := list{}
 	folder := ""
@@ -188,8 +191,8 @@ func (x *exchange) listedObject(f *file) object {
 	return x.fileObject(f)
 }
 
-// ofVersion is a file or folder as lists of the request's version show it: version 1 says the length as size too, which
-// old clients read (documented).
+// ofVersion is a file or folder as lists of the request's version show it:
+// version 1 says the length as size too, which old clients read (documented).
 func (x *exchange) ofVersion(o object) object {
 	if x.version == 1 {
 		o["size"] = o["contentLength"]

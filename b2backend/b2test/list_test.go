@@ -112,8 +112,8 @@ func TestUnfinishedAreListedOldestFirstFromAnID(t *testing.T) {
 	require.Equal(t, []string{"ab"}, names(a, "fileName"))
 }
 
-// pages walks a list file by file. before is called with each page that is followed by another, before that one is asked
-// for.
+// pages walks a list file by file. before is called with each page that is
+// followed by another, before that one is asked for.
 func (c *client) pages(call string, in fields, before func(page answer)) []string {
 	in["maxFileCount"] = 1
 	var ids []string

@@ -27,7 +27,8 @@ func (s *Server) checkName(name string) error {
 	}
 	for _, r := range name {
 		if r < 0x20 {
-			return badRequest("File names must not contain unicode characters with codes less than 32") // reported
+			// reported
+			return badRequest("File names must not contain unicode characters with codes less than 32")
 		}
 		if r == 0x7f {
 			return badRequest("File names must not contain the character with code %d", r)
@@ -54,7 +55,8 @@ func (s *Server) checkName(name string) error {
 	return nil
 }
 
-// checkInfo enforces the rules for fileInfo and returns it with its keys in lower case. The texts are uncertain.
+// checkInfo enforces the rules for fileInfo and returns it with its keys in
+// lower case. The texts are uncertain.
 func (s *Server) checkInfo(name string, info map[string]string, tight bool) (map[string]string, error) {
 	if s.opts.Uncertain.OldLimits && len(info) > maxInfoKeys {
 		return nil, badRequest("fileInfo has %d keys, the most is %d", len(info), maxInfoKeys)
@@ -108,7 +110,8 @@ func checkInfoKey(key string) error {
 // reservedInfo tells the keys that downloads answer as plain headers.
 func reservedInfo(key string) bool { return plainHeader(key) != "" }
 
-// plainHeader is the download header that a b2- key of fileInfo becomes, "" for other keys (documented).
+// plainHeader is the download header that a b2- key of fileInfo becomes, "" for
+// other keys (documented).
 func plainHeader(key string) string {
 	switch key {
 	case "b2-content-disposition":
@@ -164,8 +167,9 @@ func encodeName(s string) string {
 	return b.String()
 }
 
-// resolveType replaces b2/x-auto by the type that goes with the extension. The table is short on purpose: the service's
-// own is long, and a client must not depend on it.
+// resolveType replaces b2/x-auto by the type that goes with the extension. The
+// table is short on purpose: the service's own is long, and a client must not
+// depend on it.
 func resolveType(contentType, name string) string {
 	if contentType != "b2/x-auto" {
 		return contentType

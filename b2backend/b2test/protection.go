@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// protection is Object Lock on a version: retention and a legal hold. Never set, both are null (recorded).
+// protection is Object Lock on a version: retention and a legal hold. Never
+// set, both are null (recorded).
 type protection struct {
 	mode        string // governance, compliance, or "" for none
 	retainUntil int64  // milliseconds since 1970
@@ -101,7 +102,8 @@ func (p protection) retention() object {
 	return o
 }
 
-// encryption is server-side encryption; the zero value is none. The content itself is stored as it came.
+// encryption is server-side encryption; the zero value is none. The content
+// itself is stored as it came.
 type encryption struct {
 	mode   string // SSE-B2, SSE-C or ""
 	keyMD5 string // of SSE-C
@@ -187,7 +189,8 @@ func newEncryption(mode, algorithm, key, sum string) (encryption, error) {
 	return encryption{}, badRequest("Invalid encryption mode: %s", mode)
 }
 
-// opens says whether the holder of given may read or add to what e encrypts: SSE-C needs the same key.
+// opens says whether the holder of given may read or add to what e encrypts:
+// SSE-C needs the same key.
 func (e encryption) opens(given encryption) error {
 	if e.mode == "SSE-C" && given != e {
 		return badRequest("the object is encrypted with another customer key")

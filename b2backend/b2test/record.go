@@ -43,7 +43,8 @@ func (s *Server) record(r Request) {
 	l.requests = append(l.requests, r)
 }
 
-// Requests are the requests that have ended, in the order in which they ended; of very many, the last ones.
+// Requests are the requests that have ended, in the order in which they ended;
+// of very many, the last ones.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +75,8 @@ type File struct {
 	discarded bool
 }
 
-// Reader reads the content from the beginning, from a server that keeps it; each call gives a new one.
+// Reader reads the content from the beginning, from a server that keeps it;
+// each call gives a new one.
 func (f *File) Reader() io.Reader {
 	if f.discarded && f.Size > 0 {
 		return failingReader{}
@@ -108,7 +110,8 @@ func (s *Server) export(f *file) *File {
 	return out
 }
 
-// File is the newest finished version of a name. The error says that the bucket or the name is not there, or hidden.
+// File is the newest finished version of a name. The error says that the bucket
+// or the name is not there, or hidden.
 func (s *Server) File(bucket, name string) (*File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +126,8 @@ func (s *Server) File(bucket, name string) (*File, error) {
 	return s.export(f), nil
 }
 
-// Files are all versions in a bucket, by name and newest first, hide markers included, unfinished large files not.
+// Files are all versions in a bucket, by name and newest first, hide markers
+// included, unfinished large files not.
 func (s *Server) Files(bucket string) []*File {
 	s.mu.Lock()
 	defer s.mu.Unlock()

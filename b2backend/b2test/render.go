@@ -7,14 +7,16 @@ import (
 	"strings"
 )
 
-// object is a JSON object of an answer. Its values are nil, bool, int, int64, string, object or list.
+// object is a JSON object of an answer. Its values are nil, bool, int, int64,
+// string, object or list.
 type object map[string]any
 
 // list is a JSON array of an answer.
 type list []any
 
-// render writes v as the service does: indented by two spaces, keys in alphabetical order, empty objects and
-// arrays closed at once (recorded), only code points below 0x20 escaped as \u (documented) beside quote and backslash.
+// render writes v as the service does: indented by two spaces, keys in
+// alphabetical order, empty objects and arrays closed at once (recorded), only
+// code points below 0x20 escaped as \u (documented) beside quote and backslash.
 // encoding/json escapes more than that.
 func render(v any) string {
 	var b strings.Builder

@@ -47,8 +47,8 @@ type Server struct {
 	ledger    ledger
 }
 
-// NewServer starts a server; opts may be nil. Like httptest.NewServer it panics where it cannot listen; [Start]
-// returns that as an error.
+// NewServer starts a server; opts may be nil. Like httptest.NewServer it panics
+// where it cannot listen; [Start] returns that as an error.
 func NewServer(opts *Options) *Server {
 	s, err := Start(opts)
 	if err != nil {
@@ -57,7 +57,8 @@ func NewServer(opts *Options) *Server {
 	return s
 }
 
-// Start starts a server; opts may be nil. The error names an option out of range, or an address that is taken.
+// Start starts a server; opts may be nil. The error names an option out of
+// range, or an address that is taken.
 func Start(opts *Options) (*Server, error) {
 	resolved, err := opts.withDefaults()
 	if err != nil {
@@ -99,7 +100,8 @@ func Start(opts *Options) (*Server, error) {
 		}
 	}
 	for h, listener := range listeners {
-		s.urls[h] = scheme + listener.Addr().String() // all, before the first request is answered with them
+		// all, before the first request is answered with them
+		s.urls[h] = scheme + listener.Addr().String()
 	}
 	for h, listener := range listeners {
 		s.endpoints.Serve(listener, &http.Server{Handler: s.handler(host(h)), ConnContext: s.narrow})
@@ -142,12 +144,14 @@ func (s *Server) narrow(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Close ends the server: it closes every connection, releases what waits (stalls, delays, slow bodies), and returns when
-// all handlers have. A second call does nothing but wait.
+// Close ends the server: it closes every connection, releases what waits
+// (stalls, delays, slow bodies), and returns when all handlers have. A second
+// call does nothing but wait.
 func (s *Server) Close() { s.endpoints.Close() }
 
-// URL is the authorize endpoint, without a path, as clients take it in place of https://api.backblazeb2.com. All
-// other addresses are in the answer to b2_authorize_account.
+// URL is the authorize endpoint, without a path, as clients take it in place of
+// https://api.backblazeb2.com. All other addresses are in the answer to
+// b2_authorize_account.
 func (s *Server) URL() string { return s.urls[authorizeHost] }
 
 // AccountID is the id of the one account.
@@ -171,7 +175,8 @@ func (s *Server) Now() time.Time { return s.clock.Now() }
 // Advance moves the server's clock on by d. Tokens and upload URLs live for 24 hours.
 func (s *Server) Advance(d time.Duration) { s.clock.Advance(d) }
 
-// sleep waits for d in real time, less when ctx ends or the server closes; it says whether it slept to the end.
+// sleep waits for d in real time, less when ctx ends or the server closes; it
+// says whether it slept to the end.
 func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -12,7 +12,8 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
-// Of the module it has what every local server has, and nothing that knows the protocol: mistakes are not shared.
+// Of the module it has what every local server has, and nothing that knows the
+// protocol: mistakes are not shared.
 func TestImportsNeitherTestingNorTheClient(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	require.NoError(t, err)

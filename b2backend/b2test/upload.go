@@ -23,8 +23,9 @@ func (x *exchange) getUploadURL() (any, error) {
 	return object{"authorizationToken": t.text, "bucketId": id, "uploadUrl": x.s.urls[uploadHost] + t.path}, nil
 }
 
-// claim finds the upload token of an upload and takes it: one upload at a time (documented). A client that gave up
-// still holds it while the server reads from its connection.
+// claim finds the upload token of an upload and takes it: one upload at a time
+// (documented). A client that gave up still holds it while the server reads
+// from its connection.
 func (x *exchange) claim() error {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -54,8 +55,9 @@ func (x *exchange) claim() error {
 	return nil
 }
 
-// checkUploadToken checks that the claimed URL is still good. What an upload is answered whose bucket was deleted is
-// uncertain: here it is what b2_get_upload_url is answered then.
+// checkUploadToken checks that the claimed URL is still good. What an upload is
+// answered whose bucket was deleted is uncertain: here it is what
+// b2_get_upload_url is answered then.
 func (x *exchange) checkUploadToken() error {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -118,7 +120,8 @@ func (x *exchange) uploadHeaders() (*file, error) {
 		"Content-Disposition", "Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Expires",
 	} {
 		if h.Get(name) != "" {
-			return nil, badRequest("Header %s is not allowed", name) // documented, the text is uncertain
+			// documented, the text is uncertain
+			return nil, badRequest("Header %s is not allowed", name)
 		}
 	}
 	if h.Get("X-Bz-File-Name") == "" {

@@ -281,8 +281,8 @@ func TestCustomTimestampsAreForTheFew(t *testing.T) {
 	require.Equal(t, "custom_timestamp_invalid", a.str("code"))
 }
 
-// halfway begins an upload through u and returns when the server has taken the URL and reads the body. The function it
-// returns sends the rest of the body.
+// halfway begins an upload through u and returns when the server has taken the
+// URL and reads the body. The function it returns sends the rest of the body.
 func (c *client) halfway(u uploadURL, name, body string) func() answer {
 	reading := make(chan struct{})
 	ctx := httptrace.WithClientTrace(c.t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(reading) }})
@@ -368,6 +368,7 @@ func TestDiscardingAllocatesNoBodies(t *testing.T) {
 		require.Equal(t, 200, c.put(u, strings.NewReader(body), h).status)
 	}
 	runtime.ReadMemStats(&after)
-	// Under the race detector a pool forgets at random; half of what was sent is far from keeping any of it.
+	// Under the race detector a pool forgets at random; half of what was sent
+	// is far from keeping any of it.
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(uploads*size/2))
 }

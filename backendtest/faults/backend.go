@@ -22,8 +22,9 @@ type Backend struct {
 
 var _ sluice.Backend = (*Backend)(nil)
 
-// New wraps a backend. Every call asks all injectors in their order. Those that match act in that order
-// too, until one of them makes the call fail. Without injectors the Backend only records.
+// New wraps a backend. Every call asks all injectors in their order. Those that
+// match act in that order too, until one of them makes the call fail. Without
+// injectors the Backend only records.
 func New(b sluice.Backend, injectors ...*Injector) *Backend {
 	return &Backend{inner: b, injectors: injectors}
 }
@@ -65,8 +66,9 @@ func (b *Backend) end(op Op, injected bool, err error) {
 	c.Ended, c.Injected, c.Err = b.clock, injected, err
 }
 
-// call makes one call with everything that the injectors do to it. undo, which may be nil, puts away a
-// result that the caller does not get because the answer was lost.
+// call makes one call with everything that the injectors do to it. undo, which
+// may be nil, puts away a result that the caller does not get because the
+// answer was lost.
 func call[T any](
 	ctx context.Context, b *Backend, op Op, p *sluice.Part, do func() (T, error), undo func(T),
 ) (result T, err error) {
@@ -138,9 +140,10 @@ func (b *Backend) wrap(name string, f sluice.LargeFile, err error) (sluice.Large
 	return &largeFile{backend: b, inner: f, name: name}, nil
 }
 
-// Unfinished is an Op of the kind Unfinished. It begins with the iteration, and ends when the whole list is read, before
-// the first of it is yielded. Where an injector makes it fail, the error is all it yields; with Lose, too, which lets the
-// list be read.
+// Unfinished is an Op of the kind Unfinished. It begins with the iteration, and
+// ends when the whole list is read, before the first of it is yielded. Where an
+// injector makes it fail, the error is all it yields; with Lose, too, which
+// lets the list be read.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
 		list, err := call(ctx, b, Op{Kind: Unfinished, Name: prefix}, nil,

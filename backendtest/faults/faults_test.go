@@ -32,7 +32,8 @@ func spec(name string) sluice.FileSpec {
 	return sluice.FileSpec{Name: name, Size: sluice.UnknownSize}
 }
 
-// upload makes the seven calls of a careful program: a small file, a large one of two parts, and a look at what is left.
+// upload makes the seven calls of a careful program: a small file, a large one
+// of two parts, and a look at what is left.
 func upload(b sluice.Backend) error {
 	_, err := b.UploadFile(bg, sluice.FileSpec{Name: "small", Size: int64(len(content))}, newPart(0))
 	if err != nil {

@@ -55,8 +55,9 @@ func (o Op) String() string {
 	return s
 }
 
-// Call is an Op in the record that [Backend.Calls] returns. Began and Ended count on one clock that
-// ticks at every beginning and every end, so two calls overlapped if each began before the other ended.
+// Call is an Op in the record that [Backend.Calls] returns. Began and Ended
+// count on one clock that ticks at every beginning and every end, so two calls
+// overlapped if each began before the other ended.
 type Call struct {
 	Op
 	Began    int   // from 1
@@ -65,17 +66,20 @@ type Call struct {
 	Injected bool  // an injector fired, be it a mere delay
 }
 
-// Condition tells whether an injector fires. It may count, and is called by one goroutine at a time.
+// Condition tells whether an injector fires. It may count, and is called by one
+// goroutine at a time.
 type Condition func(Op) bool
 
-// Nth holds for the n-th Op that it is asked about, from 1. After other conditions it is asked about those
-// for which they hold. It counts for as long as it lives, so every injector needs one of its own.
+// Nth holds for the n-th Op that it is asked about, from 1. After other
+// conditions it is asked about those for which they hold. It counts for as long
+// as it lives, so every injector needs one of its own.
 func Nth(n int) Condition {
 	var asked atomic.Int64
 	return func(Op) bool { return asked.Add(1) == int64(n) }
 }
 
-// From holds for the n-th Op that it is asked about and all later ones: the store is gone, and stays so.
+// From holds for the n-th Op that it is asked about and all later ones: the
+// store is gone, and stays so.
 func From(n int) Condition {
 	var asked atomic.Int64
 	return func(Op) bool { return asked.Add(1) >= int64(n) }

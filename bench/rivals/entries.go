@@ -31,8 +31,9 @@ const (
 	sameUploads = 4
 )
 
-// chosen are the entries whose names match, in the order in which they take turns. What stands for S3 is a sink, which
-// costs little; the real server, over plain HTTP and a folder, is measured where its name is asked for.
+// chosen are the entries whose names match, in the order in which they take
+// turns. What stands for S3 is a sink, which costs little; the real server,
+// over plain HTTP and a folder, is measured where its name is asked for.
 func chosen(only *regexp.Regexp, stored bool) []entry {
 	same := func(group, program string, stdin bool, bound float64) entry {
 		return entry{group: group, program: program, server: toB2, stdin: stdin, partSize: samePart, concurrency: sameUploads, bound: bound}

@@ -18,7 +18,8 @@ func (c *command) section() string {
 	return "rivals"
 }
 
-// longest is the stream in bytes that 10,000 parts carry at the smallest size of any contender's own, the AWS manager's.
+// longest is the stream in bytes that 10,000 parts carry at the smallest size
+// of any contender's own, the AWS manager's.
 const longest = 10_000 * 8 << 20
 
 // command is what the flags ask for.

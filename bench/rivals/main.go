@@ -1,5 +1,5 @@
-// Command rivals measures sluice beside what else uploads a stream of unknown length: the same bytes, the same
-// server, the same machine, in turns.
+// Command rivals measures sluice beside what else uploads a stream of unknown
+// length: the same bytes, the same server, the same machine, in turns.
 //
 //	cd bench/rivals && go run . -quick         half a minute, to see that it works
 //	cd bench/rivals && go run .
@@ -7,7 +7,8 @@
 //	cd bench/rivals && go run . -versitygw     beside a real S3 server, too
 //	cd bench/rivals && go run . -restores      restores in place of uploads, over links
 //
-// Every contender is a program of its own (contender/…), and is measured from its start to its exit.
+// Every contender is a program of its own (contender/…), and is measured from
+// its start to its exit.
 package main
 
 import (

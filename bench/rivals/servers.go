@@ -15,8 +15,8 @@ const (
 	toVersity = "versitygw" // a real one that stores in a folder, over plain HTTP
 )
 
-// playVersity is the role of who runs the real S3 server, until stdin ends. It is built if it has not been, which
-// takes minutes.
+// playVersity is the role of who runs the real S3 server, until stdin ends. It
+// is built if it has not been, which takes minutes.
 func playVersity(ctx context.Context, _ json.RawMessage) (any, error) {
 	server, err := engines.Start(ctx, engines.Versitygw)
 	if err != nil {

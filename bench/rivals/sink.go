@@ -15,8 +15,9 @@ import (
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 )
 
-// playSink is the role of an S3 store that takes every upload, over TLS, and drops it: it checks neither signatures
-// nor digests, though it confirms them, so that it costs as little as a server can.
+// playSink is the role of an S3 store that takes every upload, over TLS, and
+// drops it: it checks neither signatures nor digests, though it confirms them,
+// so that it costs as little as a server can.
 func playSink(context.Context, json.RawMessage) (any, error) {
 	server := httptest.NewTLSServer(http.HandlerFunc(sink))
 	defer server.Close()

@@ -87,7 +87,8 @@ func (s *Server) open(body []byte) (any, *session, error) {
 	switch f := &q.File; {
 	case !slices.Contains(fileSources, f.Source):
 		return nil, nil, errInvalid("source %q is not a file source", f.Source)
-	case f.Type != "" && !slices.Contains(fileTypes, f.Type): // assumed: only source is documented as required
+	case f.Type != "" && !slices.Contains(fileTypes, f.Type):
+		// assumed: only source is documented as required
 		return nil, nil, errInvalid("type %q is not a file type", f.Type)
 	case f.Name == "" || !utf8.ValidString(f.Name):
 		return nil, nil, errInvalid("name %q is empty or not UTF-8", f.Name)

@@ -32,11 +32,16 @@ const (
 	RefuseEarly FaultKind = localserver.RefuseEarly // and closes the connection
 	Drop        FaultKind = localserver.Drop        // closes the connection
 	DropEarly   FaultKind = localserver.DropEarly
-	Stall       FaultKind = localserver.Stall      // answers nothing until the client goes or the server is closed
-	StallEarly  FaultKind = localserver.StallEarly // until the server is closed
-	LoseAnswer  FaultKind = localserver.LoseAnswer // closes the connection in place of the answer; answers Fault.Status if it is set
-	Truncate    FaultKind = localserver.Truncate   // closes the connection in the middle of the answer
-	Garbage     FaultKind = localserver.Garbage    // answers 200 with a body that is no JSON, and a part without an ETag
+	// answers nothing until the client goes or the server is closed
+	Stall      FaultKind = localserver.Stall
+	StallEarly FaultKind = localserver.StallEarly // until the server is closed
+	// closes the connection in place of the answer; answers Fault.Status if it
+	// is set
+	LoseAnswer FaultKind = localserver.LoseAnswer
+	// closes the connection in the middle of the answer
+	Truncate FaultKind = localserver.Truncate
+	// answers 200 with a body that is no JSON, and a part without an ETag
+	Garbage FaultKind = localserver.Garbage
 )
 
 // Fault says which calls go wrong, and how.

@@ -44,7 +44,9 @@ type session struct {
 	contents [][]byte // of the parts as planned, nil until they arrive
 	finished time.Time
 
-	unheard   bool // the client may not know that the session exists: the answer went wrong on purpose
+	// the client may not know that the session exists: the answer went wrong on
+	// purpose
+	unheard   bool
 	uncertain bool // the client may not know that the session was completed, likewise
 }
 

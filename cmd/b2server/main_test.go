@@ -72,7 +72,8 @@ func TestEndOfContextEndsServing(t *testing.T) {
 func TestExpose_WarnsLoudly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for exposed, args := range map[bool][]string{false: nil, true: {"-expose"}} { // at a loopback address all the same
+	// at a loopback address all the same
+	for exposed, args := range map[bool][]string{false: nil, true: {"-expose"}} {
 		var stdout, stderr bytes.Buffer
 		require.Zero(t, run(ctx, args, &stdout, &stderr))
 		require.Equal(t, exposed, strings.Contains(stderr.String(), "WARNING: it is a server for tests"))

@@ -105,7 +105,8 @@ func TestB2ProtectionIsWhatTheFlagsSay(t *testing.T) {
 		c := parsed(t, append(strings.Fields(args), "mem://x", "--", "true")...)
 		got, err := b2FileOptions(&c.store)
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got), args) // a key is not compared: it hides itself
+		// a key is not compared: it hides itself
+		require.Equal(t, fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got), args)
 	}
 }
 

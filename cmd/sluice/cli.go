@@ -133,7 +133,8 @@ func addFlags(cmd *cobra.Command, heading string, flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		f.Annotations = map[string][]string{groupAnnotation: {heading}}
 		if choices := strings.Split(f.Value.Type(), "|"); len(choices) > 1 {
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)) // it exists
+			// it exists
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
 		}
 	})
 }

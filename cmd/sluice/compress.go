@@ -56,7 +56,9 @@ func compressorMemory(level int) int64 {
 		return 0
 	}
 	cores := int64(runtime.GOMAXPROCS(0))
-	n := (2*cores + 1) * 8 * int64(window(level)) // a job on each core, one ahead of it, one being filled; all with their output
+	// a job on each core, one ahead of it, one being filled; all with their
+	// output
+	n := (2*cores + 1) * 8 * int64(window(level))
 	if zstd.EncoderLevelFromZstd(level) == zstd.SpeedBestCompression {
 		n += (cores + 1) * 36 << 20 // tables
 	}

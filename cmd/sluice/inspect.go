@@ -21,9 +21,10 @@ type inspected struct {
 
 // storedPart is a part in JSON.
 type storedPart struct {
-	Number int       `json:"number"`
-	Size   int64     `json:"size"`             // bytes
-	Digest string    `json:"digest,omitempty"` // "sha1:" and hex, or "etag:" and what the store calls it by
+	Number int   `json:"number"`
+	Size   int64 `json:"size"` // bytes
+	// "sha1:" and hex, or "etag:" and what the store calls it by
+	Digest string    `json:"digest,omitempty"`
 	Stored time.Time `json:"stored,omitzero"`
 }
 

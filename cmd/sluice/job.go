@@ -21,10 +21,11 @@ type job struct {
 	*config
 	source *source
 
-	stream    atomic.Pointer[stream]               // nil until the destination is open
-	large     atomic.Pointer[sluice.LargeFileInfo] // nil until it is started or resumed
-	finishing atomic.Bool                          // Close has been called on a stream without failure
-	restarted atomic.Bool                          // the stream did not match what is stored
+	stream atomic.Pointer[stream]               // nil until the destination is open
+	large  atomic.Pointer[sluice.LargeFileInfo] // nil until it is started or resumed
+	// Close has been called on a stream without failure
+	finishing atomic.Bool
+	restarted atomic.Bool // the stream did not match what is stored
 
 	recent recent // only supervise draws progress
 }

@@ -115,7 +115,9 @@ func interruptedStores(t *testing.T) map[string]func(*testing.T) interrupted {
 var mismatches = map[string]struct {
 	stream func(data []byte, part int) []byte
 	runs   int // that it takes to store it with --restart-on-mismatch
-	left   int // large files after that: a file that is shorter, or of a later run, replaces nothing
+	// large files after that: a file that is shorter, or of a later run,
+	// replaces nothing
+	left int
 }{
 	"nothing":       {func([]byte, int) []byte { return nil }, 1, 1},
 	"half a part":   {func(d []byte, part int) []byte { return d[:part/2] }, 1, 1},

@@ -51,7 +51,8 @@ func TestOffATerminalALineEvery30Seconds(t *testing.T) {
 	_, w := tr.openStdin()
 	done := make(chan int)
 	go func() { done <- tr.run(args("mem://x")...) }()
-	_, err := w.Write(noise(3_000_000)) // more than a pipe holds: when it returns the stream is open
+	// more than a pipe holds: when it returns the stream is open
+	_, err := w.Write(noise(3_000_000))
 	require.NoError(t, err)
 	for range 3 { // the third is taken when the second has been written
 		tr.ticks <- time.Time{}

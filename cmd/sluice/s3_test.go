@@ -60,7 +60,8 @@ func TestAnS3Store(t *testing.T) {
 		require.True(t, bytes.Equal(data, tr.stdout.Bytes()))
 		how := "checked by its length and the sha256 kept with it and the digest given"
 		if n > 5<<20 {
-			how = "checked by its length and the digest given" // the store keeps one of the parts' digests
+			// the store keeps one of the parts' digests
+			how = "checked by its length and the digest given"
 		}
 		require.Contains(t, tr.stderr(), how)
 	}
@@ -99,7 +100,8 @@ func TestS3EncryptionIsWhatTheFlagsSay(t *testing.T) {
 		c := parsed(t, append(strings.Fields(args), "mem://x", "--", "true")...)
 		got, err := s3FileOptions(&c.store)
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprintf("%+v", s3backend.FileOptions{Encryption: want}), fmt.Sprintf("%+v", got), args) // a key is not compared: it hides itself
+		// a key is not compared: it hides itself
+		require.Equal(t, fmt.Sprintf("%+v", s3backend.FileOptions{Encryption: want}), fmt.Sprintf("%+v", got), args)
 	}
 }
 

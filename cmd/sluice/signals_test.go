@@ -88,7 +88,8 @@ func TestAnInterruptSentWithoutATerminalIsPassedOnToTheCommand(t *testing.T) {
 	await(t, c.stderr, "ready")
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	await(t, c.stderr, "got interrupt")
-	require.NoError(t, c.Process.Signal(syscall.SIGTERM)) // the second one ends it at once: the reporter goes on after an interrupt
+	// the second one ends it at once: the reporter goes on after an interrupt
+	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, exitFailed, c.code())
 }
 

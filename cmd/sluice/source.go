@@ -40,7 +40,8 @@ func newSource(c *config) *source {
 	s := &source{stdin: c.sys.stdin, reader: c.sys.stdin, nonempty: c.failIfEmpty}
 	if c.command != nil {
 		var withheld []string
-		if scheme, _, err := findScheme(c.sys.schemes, c.dest); err == nil && !c.passKeys { // with an error CMD is not started
+		// with an error CMD is not started
+		if scheme, _, err := findScheme(c.sys.schemes, c.dest); err == nil && !c.passKeys {
 			withheld = scheme.secrets
 		}
 		s.command = newCommand(c.command, withheld, c.sys)
@@ -79,7 +80,8 @@ func (s *source) start() error {
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.reader.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("%w: %v", errCut, err) // io.ErrUnexpectedEOF itself is the end to s2 and snappy
+		// io.ErrUnexpectedEOF itself is the end to s2 and snappy
+		err = fmt.Errorf("%w: %v", errCut, err)
 	}
 	if s.count.Add(int64(n)) == 0 && s.nonempty && errors.Is(err, io.EOF) {
 		return 0, errEmpty

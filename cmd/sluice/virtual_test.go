@@ -147,7 +147,8 @@ func TestRateIsNeverExceededOnTheWire(t *testing.T) {
 				require.GreaterOrEqual(t, again, 4.0, "each fault is a retry, unless it met an upload that was put back")
 				require.Greater(t, v.wire.total, int64(len(data)), "the bytes of retries count")
 				require.Greater(t, v.wire.conns, 1)
-				if seconds := v.wire.ended.Sub(v.wire.began).Seconds(); seconds > 30 { // the waits before retries count for little
+				// the waits before retries count for little
+				if seconds := v.wire.ended.Sub(v.wire.began).Seconds(); seconds > 30 {
 					require.InDelta(t, 1, float64(v.wire.total)/rate/seconds, 0.2, "and it is used")
 				}
 			})

@@ -10,12 +10,13 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// save streams source into a file of that name in every store. A file of the result is zero where there is
-// none. If err is nil all are there.
+// save streams source into a file of that name in every store. A file of the
+// result is zero where there is none. If err is nil all are there.
 func save(ctx context.Context, stores []sluice.Backend, name string, source io.Reader) ([]sluice.File, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx) // ends with the first that fails, and so do the other streams
+	// ends with the first that fails, and so do the other streams
+	group, ctx := errgroup.WithContext(ctx)
 	agreed := newAgreement(len(stores))
 	streams := make([]*sluice.LargeFileWriter, len(stores))
 	writers := make([]io.Writer, len(stores))

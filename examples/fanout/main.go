@@ -1,15 +1,19 @@
-// Command fanout stores standard input in two stores at once, reading it once. Take it where one copy is not
-// enough and the source cannot be read twice; the slower store sets the pace.
+// Command fanout stores standard input in two stores at once, reading it once.
+// Take it where one copy is not enough and the source cannot be read twice; the
+// slower store sets the pace.
 //
 //	tar -cf - . | go run ./examples/fanout backup.tar
 //
-// The stores are this process's memory and a local B2 server in it, so that nothing has to be set up; any
-// other two of sluice.Backend take their places in main.
+// The stores are this process's memory and a local B2 server in it, so that
+// nothing has to be set up; any other two of sluice.Backend take their places
+// in main.
 //
-// What is promised: a source that fails, or a store that fails with any part, leaves no file in either store,
-// because neither is asked to finish before both have everything. What no program can promise over two
-// stores: once both were asked, one may say yes and the other no. Then there is one file, which is printed,
-// and the exit code is 1. A stream that fits one part is stored in one call, which is the asking too.
+// What is promised: a source that fails, or a store that fails with any part,
+// leaves no file in either store, because neither is asked to finish before
+// both have everything. What no program can promise over two stores: once both
+// were asked, one may say yes and the other no. Then there is one file, which
+// is printed, and the exit code is 1. A stream that fits one part is stored in
+// one call, which is the asking too.
 package main
 
 import (
@@ -37,7 +41,8 @@ func demonstrate(ctx context.Context, args []string, stdin io.Reader, stdout, st
 	server := b2test.NewServer(nil)
 	defer server.Close()
 	bucket, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()),
-		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
+		// without Endpoint: the real service
+		server.Bucket(), &b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		fmt.Fprintln(stderr, "fanout:", err)
 		return 1
@@ -49,7 +54,8 @@ const usage = `usage: fanout NAME <DATA
 Stores standard input as NAME in two stores at once, reading it once.
 `
 
-// run is the program: 0 is success, 1 a failure, 2 a mistake in args. The files there are go to stdout.
+// run is the program: 0 is success, 1 a failure, 2 a mistake in args. The files
+// there are go to stdout.
 func run(ctx context.Context, stores []sluice.Backend, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
 		fmt.Fprint(stderr, usage)

@@ -61,13 +61,15 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Each failure comes a second of virtual time late, when the other store has done all that it would.
+// Each failure comes a second of virtual time late, when the other store has
+// done all that it would.
 
 func TestAStoreThatFailsBeforeItsFinishLeavesNothingInTheOther(t *testing.T) {
 	for name, when := range map[string]func() faults.Condition{
-		"at the start":         func() faults.Condition { return faults.OnKind(faults.StartLargeFile) },
-		"with the first part":  func() faults.Condition { return faults.OnPart(1) },
-		"with the second part": func() faults.Condition { return faults.OnPart(2) }, // which Close sends
+		"at the start":        func() faults.Condition { return faults.OnKind(faults.StartLargeFile) },
+		"with the first part": func() faults.Condition { return faults.OnPart(1) },
+		// which Close sends
+		"with the second part": func() faults.Condition { return faults.OnPart(2) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,11 +1,12 @@
-// Command manywriters stores many files at once under one memory limit, whatever their number and sizes: all
-// streams take their memory from one sluice.Pool. Take it as a pattern for shards, tables and tenants. A
-// stream that fails ends alone.
+// Command manywriters stores many files at once under one memory limit,
+// whatever their number and sizes: all streams take their memory from one
+// sluice.Pool. Take it as a pattern for shards, tables and tenants. A stream
+// that fails ends alone.
 //
 //	go run ./examples/manywriters *.go
 //
-// The store is this process's memory, so that nothing has to be set up; any other sluice.Backend takes its
-// place in main.
+// The store is this process's memory, so that nothing has to be set up; any
+// other sluice.Backend takes its place in main.
 package main
 
 import (
@@ -31,15 +32,16 @@ func main() {
 // memory is the most page memory of all streams together, in bytes.
 const memory = 64 << 20
 
-// atOnce is how many files are open at once. It is the system's limit of open files that makes one wise:
-// the memory is the same for any number.
+// atOnce is how many files are open at once. It is the system's limit of open
+// files that makes one wise: the memory is the same for any number.
 const atOnce = 100
 
 const usage = `usage: manywriters FILE...
 Stores the files, each under its path, all at once under one memory limit.
 `
 
-// run is the program: 0 is success, 1 a failure of any file, 2 a mistake in args. What is stored goes to stdout.
+// run is the program: 0 is success, 1 a failure of any file, 2 a mistake in
+// args. What is stored goes to stdout.
 func run(ctx context.Context, store sluice.Backend, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		fmt.Fprint(stderr, usage)

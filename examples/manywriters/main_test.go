@@ -18,7 +18,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// makeFiles makes files of rising sizes, the last two of them of several parts, and returns their paths.
+// makeFiles makes files of rising sizes, the last two of them of several parts,
+// and returns their paths.
 func makeFiles(t *testing.T, n int) (paths []string, contents map[string]string) {
 	folder := t.TempDir()
 	contents = make(map[string]string)
@@ -52,14 +53,15 @@ func TestAllFilesAreStored(t *testing.T) {
 	}
 }
 
-// Every upload under way holds a page at least, so that there are no more of them than pages in the Pool, which
-// are fewer than files at once.
+// Every upload under way holds a page at least, so that there are no more of
+// them than pages in the Pool, which are fewer than files at once.
 func TestAllStreamsShareOnePool(t *testing.T) {
 	const pages = memory / sluice.DefaultPageSize
 	require.Less(t, pages, atOnce)
 	paths, _ := makeFiles(t, atOnce)
 	synctest.Test(t, func(t *testing.T) {
-		slow := faults.New(memorybackend.New(nil), faults.Delay(time.Second)) // virtual: each waits for all that can come
+		// virtual: each waits for all that can come
+		slow := faults.New(memorybackend.New(nil), faults.Delay(time.Second))
 		var stdout, stderr bytes.Buffer
 		require.Zero(t, run(t.Context(), slow, paths, &stdout, &stderr), &stderr)
 		most := 0

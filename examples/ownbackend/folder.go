@@ -13,10 +13,12 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// folder is a store in a folder of the file system, and a whole sluice.Backend. Each file is itself a folder,
-// with one file for each part: "a/b" is a%2Fb.parts/00001, 00002, …, and finishing it is one rename. What
-// this store does not do is data in Limits, and answered by the embedded sluice.Unsupported. Parts are synced,
-// the rename is not: a power failure just after Finish can undo it. For use, take package filebackend.
+// folder is a store in a folder of the file system, and a whole sluice.Backend.
+// Each file is itself a folder, with one file for each part: "a/b" is
+// a%2Fb.parts/00001, 00002, …, and finishing it is one rename. What this store
+// does not do is data in Limits, and answered by the embedded
+// sluice.Unsupported. Parts are synced, the rename is not: a power failure just
+// after Finish can undo it. For use, take package filebackend.
 type folder struct {
 	sluice.Unsupported
 	root string
@@ -82,7 +84,8 @@ func (u *unfinished) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rec
 	if err != nil {
 		return sluice.Receipt{}, err // after Cancel, too: there is no folder
 	}
-	_, err = io.Copy(file, body) // a disk is done soon; a request over a network has to end with ctx
+	// a disk is done soon; a request over a network has to end with ctx
+	_, err = io.Copy(file, body)
 	return sluice.Receipt{Number: p.Number, Size: p.Size}, errors.Join(err, file.Sync(), file.Close())
 }
 
@@ -101,7 +104,8 @@ func (u *unfinished) Finish(ctx context.Context, parts []sluice.Receipt, _ sluic
 	if err := ended(ctx); err != nil {
 		return sluice.File{}, err
 	}
-	return file, os.Rename(u.dir, u.final) // which fails if another stream was faster with this name
+	// which fails if another stream was faster with this name
+	return file, os.Rename(u.dir, u.final)
 }
 
 func (u *unfinished) Cancel(ctx context.Context) error {

@@ -123,13 +123,15 @@ func (u *davUpload) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 	if err == nil {
 		return file, nil
 	}
-	// The answer may be lost though the file is there. Then it has the member that only this upload has.
+	// The answer may be lost though the file is there. Then it has the member
+	// that only this upload has.
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	switch seen := u.store.do(look, http.MethodHead, final+"/"+u.id, nil, nil); {
 	case seen == nil:
 		return file, nil
-	case status(err) == http.StatusPreconditionFailed && status(seen) == http.StatusNotFound: // another file has the name
+	case status(err) == http.StatusPreconditionFailed && status(seen) == http.StatusNotFound:
+		// another file has the name
 		return sluice.File{}, fmt.Errorf("webdav: %q is there already: %w", u.name, err)
 	default:
 		return sluice.File{}, fmt.Errorf("%w: %w (look-up: %w)", sluice.ErrFinishUnknown, err, seen)

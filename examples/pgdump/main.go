@@ -1,12 +1,15 @@
-// Command pgdump stores what a command writes, such as a dump by pg_dump, and only if the command exits 0.
-// Take it as a pattern where a program runs the producer itself. A plain pipe cannot do this: its reader
-// sees the same end whether the producer was done or was killed, and half a dump would become a file.
+// Command pgdump stores what a command writes, such as a dump by pg_dump, and
+// only if the command exits 0. Take it as a pattern where a program runs the
+// producer itself. A plain pipe cannot do this: its reader sees the same end
+// whether the producer was done or was killed, and half a dump would become a
+// file.
 //
 //	go run ./examples/pgdump db.dump pg_dump --format=custom db
 //	go run ./examples/pgdump numbers seq 1000000
 //
-// The store is this process's memory, so that nothing has to be set up; any other sluice.Backend takes its
-// place in main. Command sluice (cmd/sluice) is this program with everything that a shell needs.
+// The store is this process's memory, so that nothing has to be set up; any
+// other sluice.Backend takes its place in main. Command sluice (cmd/sluice) is
+// this program with everything that a shell needs.
 package main
 
 import (
@@ -48,7 +51,8 @@ func run(ctx context.Context, store sluice.Backend, args []string, stderr io.Wri
 	return 0
 }
 
-// save streams the output of a command into the file of that name. The command's own messages go to stderr.
+// save streams the output of a command into the file of that name. The
+// command's own messages go to stderr.
 func save(ctx context.Context, store sluice.Backend, name string, command []string, stderr io.Writer) (sluice.File, error) {
 	return sluice.Upload(ctx, store, name, nil, func(w io.Writer) error {
 		ctx, kill := context.WithCancel(ctx)

@@ -21,7 +21,8 @@ import (
 // asVariable makes the test binary the command that is run.
 const asVariable = "PGDUMP_TEST_AS"
 
-// holdVariable is the address that the silent dump connects to, and whose connection it outlives not long.
+// holdVariable is the address that the silent dump connects to, and whose
+// connection it outlives not long.
 const holdVariable = "PGDUMP_TEST_HOLD"
 
 func TestMain(m *testing.M) {

@@ -1,11 +1,13 @@
-// Command progress stores standard input and shows on standard error what there is to see of an upload: hooks
-// tell of every part as it happens, Stats is a snapshot whenever one is wanted, here each second. Take it
-// as a pattern for progress bars, logs and metrics.
+// Command progress stores standard input and shows on standard error what there
+// is to see of an upload: hooks tell of every part as it happens, Stats is a
+// snapshot whenever one is wanted, here each second. Take it as a pattern for
+// progress bars, logs and metrics.
 //
 //	tar -cf - . | go run ./examples/progress backup.tar
 //
-// The store is this process's memory with the pace of a network, so that nothing has to be set up and
-// something is to be seen; any other sluice.Backend takes its place in main.
+// The store is this process's memory with the pace of a network, so that
+// nothing has to be set up and something is to be seen; any other
+// sluice.Backend takes its place in main.
 package main
 
 import (
@@ -78,7 +80,8 @@ func save(ctx context.Context, store sluice.Backend, tick <-chan time.Time, name
 	return w.File(), err
 }
 
-// hooks log what happens to every part. Part 0 is a stream that fits one and is stored in a single call.
+// hooks log what happens to every part. Part 0 is a stream that fits one and is
+// stored in a single call.
 func hooks(logger *log.Logger) *sluice.Hooks {
 	return &sluice.Hooks{
 		LargeFileStarted: func(i sluice.LargeFileInfo) { logger.Print("large file ", i.ID, " is started") },

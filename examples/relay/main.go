@@ -1,15 +1,17 @@
-// Command relay is an HTTP server that passes request bodies on to a store as they arrive, however large they
-// are: nothing is kept on disk, and all requests together take one fixed amount of memory. Take it as a
-// pattern for uploads by clients that shall not have the store's credentials. It asks nobody who they are:
-// put it behind something that does.
+// Command relay is an HTTP server that passes request bodies on to a store as
+// they arrive, however large they are: nothing is kept on disk, and all
+// requests together take one fixed amount of memory. Take it as a pattern for
+// uploads by clients that shall not have the store's credentials. It asks
+// nobody who they are: put it behind something that does.
 //
 //	go run ./examples/relay -addr 127.0.0.1:8080 &
 //	curl -T movie.mp4 http://127.0.0.1:8080/movie.mp4
 //
-// A client that hangs up half-way leaves no file. One that hangs up after its last byte may have made one.
+// A client that hangs up half-way leaves no file. One that hangs up after its
+// last byte may have made one.
 //
-// The store is this process's memory, so that nothing has to be set up; any other sluice.Backend takes its
-// place in main.
+// The store is this process's memory, so that nothing has to be set up; any
+// other sluice.Backend takes its place in main.
 package main
 
 import (
@@ -37,7 +39,9 @@ func main() {
 
 // Time that is waited for others.
 const (
-	patience = time.Minute      // for the next bytes of a client: meanwhile it holds memory that others wait for
+	// for the next bytes of a client: meanwhile it holds memory that others
+	// wait for
+	patience = time.Minute
 	farewell = 10 * time.Second // for requests under way when the server is to end
 )
 
@@ -94,7 +98,8 @@ func serve(ctx context.Context, store sluice.Backend, addr string, memory int64,
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	if err := server.Shutdown(late); err != nil {
-		return errors.Join(err, server.Close()) // the uploads under way fail: nothing of them is finished
+		// the uploads under way fail: nothing of them is finished
+		return errors.Join(err, server.Close())
 	}
 	return nil
 }

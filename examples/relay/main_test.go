@@ -78,7 +78,8 @@ func TestABodyOfUnknownLengthIsStored(t *testing.T) {
 	store := memorybackend.New(nil)
 	tr := newTrial(t, store)
 	content := strings.Repeat("0123456789", 1<<17)
-	status, text, err := tr.put("a/b.txt", io.MultiReader(strings.NewReader(content))) // of a type whose length net/http does not see
+	// of a type whose length net/http does not see
+	status, text, err := tr.put("a/b.txt", io.MultiReader(strings.NewReader(content)))
 	require.NoError(t, err)
 	require.Equal(t, 201, status)
 	var answer struct {
@@ -129,8 +130,8 @@ func TestAClientThatHangsUpLeavesNoFile(t *testing.T) {
 	}
 }
 
-// talk sends a request to a relay over a connection in memory, so that a bubble of testing/synctest can hold them, and
-// reads what comes back by read.
+// talk sends a request to a relay over a connection in memory, so that a bubble
+// of testing/synctest can hold them, and reads what comes back by read.
 func talk(t *testing.T, store sluice.Backend, request string, read func(*bufio.Reader) error) {
 	pool, err := sluice.NewPool(4<<20, 64<<10)
 	require.NoError(t, err)

@@ -55,8 +55,9 @@ func (h *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}{file.ID, file.Size})
 }
 
-// explain is what the client is told. What the store said is for the log. A body that cannot be read ends the
-// request's context too, and that may be what the upload failed with.
+// explain is what the client is told. What the store said is for the log. A
+// body that cannot be read ends the request's context too, and that may be what
+// the upload failed with.
 func explain(err, bodyErr error) (text string, status int) {
 	var e *sluice.Error
 	switch {
@@ -72,8 +73,8 @@ func explain(err, bodyErr error) (text string, status int) {
 	return "nothing is stored: the store failed", http.StatusBadGateway
 }
 
-// patientBody is a request body of which every read has its own deadline, so that a client that falls silent
-// is given up, and a slow one is not.
+// patientBody is a request body of which every read has its own deadline, so
+// that a client that falls silent is given up, and a slow one is not.
 type patientBody struct {
 	body     io.Reader
 	control  *http.ResponseController
@@ -87,7 +88,8 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	if err == io.EOF {
-		// The server goes on reading to see the client hang up, and would take the deadline for that.
+		// The server goes on reading to see the client hang up, and would take
+		// the deadline for that.
 		if err := b.control.SetReadDeadline(time.Time{}); err != nil {
 			return n, err
 		}

@@ -53,7 +53,8 @@ func run(ctx context.Context, server *b2test.Server, args []string, stderr io.Wr
 
 func demonstrate(ctx context.Context, server *b2test.Server, stderr io.Writer) error {
 	bucket, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()),
-		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
+		// without Endpoint: the real service
+		server.Bucket(), &b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,9 @@ func demonstrate(ctx context.Context, server *b2test.Server, stderr io.Writer) e
 func restore(ctx context.Context, store sluice.Source, path string, done func(ranges int)) error {
 	var ranges atomic.Int64
 	_, err := sluice.DownloadFile(ctx, store, "data", path, &sluice.ReadOptions{
-		Concurrency: 1, // so that the first run is cut off in the middle: both are better left alone
+		// so that the first run is cut off in the middle: both are better left
+		// alone
+		Concurrency: 1,
 		RangeSize:   5 << 20,
 		Hooks: &sluice.Hooks{PartDone: func(_ sluice.PartEvent, err error) {
 			if err == nil {

@@ -1,12 +1,16 @@
-// Command resume stores a file, is cut off on the way, and goes on where it was: what is stored already is
-// compared and not sent again. Take it for large files over lines that break, and wherever the source can be
-// read again from its first byte. A source that cannot, such as a second pg_dump, is another stream.
+// Command resume stores a file, is cut off on the way, and goes on where it
+// was: what is stored already is compared and not sent again. Take it for large
+// files over lines that break, and wherever the source can be read again from
+// its first byte. A source that cannot, such as a second pg_dump, is another
+// stream.
 //
 //	go run ./examples/resume
 //
-// It stores 20 MB of made-up data on a local B2 server in this process, so that nothing has to be set up. In a
-// program of your own the one that is cut off is the process, and its next run calls save just the same. What
-// is never gone on with has to be cancelled, because the store bills it: b2backend's CancelStale does that.
+// It stores 20 MB of made-up data on a local B2 server in this process, so that
+// nothing has to be set up. In a program of your own the one that is cut off is
+// the process, and its next run calls save just the same. What is never gone on
+// with has to be cancelled, because the store bills it: b2backend's CancelStale
+// does that.
 package main
 
 import (
@@ -42,7 +46,8 @@ func run(ctx context.Context, server *b2test.Server, args []string, stderr io.Wr
 		return 2
 	}
 	bucket, err := b2backend.New(ctx, b2backend.NewCredentials(server.KeyID(), server.Key()),
-		server.Bucket(), &b2backend.Options{Endpoint: server.URL()}) // without Endpoint: the real service
+		// without Endpoint: the real service
+		server.Bucket(), &b2backend.Options{Endpoint: server.URL()})
 	if err != nil {
 		fmt.Fprintln(stderr, "resume:", err)
 		return 1
@@ -65,8 +70,8 @@ func run(ctx context.Context, server *b2test.Server, args []string, stderr io.Wr
 	return 0
 }
 
-// save streams source into the file of that name, going on with what an earlier run has left. It calls stored
-// after each part.
+// save streams source into the file of that name, going on with what an earlier
+// run has left. It calls stored after each part.
 func save(ctx context.Context, store sluice.Backend, name string, source io.Reader, stored func(part int)) (f sluice.File, reused int64, err error) {
 	w, err := sluice.New(ctx, store, name, &sluice.Options{
 		Resume:   true, // what a failure leaves is kept for the next run

@@ -1,12 +1,14 @@
-// Command tardir stores a folder as one compressed archive, without a temporary file and without the
-// programs tar and zstd. Take it as a pattern where a program makes its own data in stages: every stage
-// returns its error to sluice.Upload, which then finishes nothing.
+// Command tardir stores a folder as one compressed archive, without a temporary
+// file and without the programs tar and zstd. Take it as a pattern where a
+// program makes its own data in stages: every stage returns its error to
+// sluice.Upload, which then finishes nothing.
 //
 //	go run ./examples/tardir .
 //
-// The store is this process's memory, so that nothing has to be set up; any other sluice.Backend takes its
-// place in main. The archive has folders, regular files and symbolic links, no hard links and no holes; a
-// folder that holds anything else, such as a socket, is an error.
+// The store is this process's memory, so that nothing has to be set up; any
+// other sluice.Backend takes its place in main. The archive has folders,
+// regular files and symbolic links, no hard links and no holes; a folder that
+// holds anything else, such as a socket, is an error.
 package main
 
 import (
@@ -67,9 +69,12 @@ func save(ctx context.Context, store sluice.Backend, name string, files fs.FS) (
 		if err := t.AddFS(files); err != nil {
 			return fmt.Errorf("archiving: %w", err)
 		}
-		if err := t.Close(); err != nil { // it is here that a last file shorter than announced is noticed
+		// it is here that a last file shorter than announced is noticed
+		if err := t.Close(); err != nil {
 			return fmt.Errorf("archiving: %w", err)
 		}
-		return z.Close() // not before: it would end the frame, and a broken archive would look whole
+		// not before: it would end the frame, and a broken archive would look
+		// whole
+		return z.Close()
 	})
 }

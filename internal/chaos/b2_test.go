@@ -202,8 +202,10 @@ func (s *b2Scenario) hideFinish() {
 	s.causes = append(s.causes, sluice.ErrFinishUnknown)
 }
 
-// randomEvent is one that costs no attempt more than another one elsewhere. Where the service works late no connection is
-// broken: a finish whose connection broke, and that nobody repeats, is looked for during half a minute only.
+// randomEvent is one that costs no attempt more than another one elsewhere.
+// Where the service works late no connection is broken: a finish whose
+// connection broke, and that nobody repeats, is looked for during half a minute
+// only.
 func randomEvent(rng *rand.Rand, late bool) event {
 	happenings := []func(*service){
 		func(s *service) { s.server.ExpireAccountTokens() },

@@ -13,7 +13,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// A stream is broken off again and again, each run being set otherwise, and goes on until it is done.
+// A stream is broken off again and again, each run being set otherwise, and
+// goes on until it is done.
 func TestChainsOfResumedStreams(t *testing.T) {
 	sweep(t, 1500, bubble(func(t *testing.T, rng *rand.Rand) {
 		limits := sluice.Limits{
@@ -34,7 +35,8 @@ func TestChainsOfResumedStreams(t *testing.T) {
 				changed = true
 			}
 			if s.data = data; changed || !alike {
-				s.causes = []error{sluice.ErrResumeMismatch} // or the parts behind a gap were cut differently
+				// or the parts behind a gap were cut differently
+				s.causes = []error{sluice.ErrResumeMismatch}
 			}
 			if !alike {
 				pages, concurrency = 8+rng.IntN(24), rng.IntN(6)

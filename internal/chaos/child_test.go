@@ -94,7 +94,8 @@ func (s *spec) restore(ctx context.Context, done func()) error {
 	return err
 }
 
-// child is the main function of a child. It says a line for each part, and fails with what the upload failed with.
+// child is the main function of a child. It says a line for each part, and
+// fails with what the upload failed with.
 func child(text string) int {
 	var s spec
 	if err := json.Unmarshal([]byte(text), &s); err != nil {

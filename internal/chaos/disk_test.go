@@ -15,8 +15,9 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// disk is a pool's file on a disk that others fill up at some moment. What it has room for can be written again; the
-// first byte beyond is the kernel's ENOSPC.
+// disk is a pool's file on a disk that others fill up at some moment. What it
+// has room for can be written again; the first byte beyond is the kernel's
+// ENOSPC.
 type disk struct {
 	*os.File
 	full *os.File // the device that is always full; nil on systems without it
@@ -27,8 +28,10 @@ type disk struct {
 	struck bool
 }
 
-// fillDisk puts such a file in the place of the pool's own, before it has one, or leaves the disk alone: then it is nil.
-// The disk is full within so many pages. A program cannot do that; the pool's own fields have to be reached into.
+// fillDisk puts such a file in the place of the pool's own, before it has one,
+// or leaves the disk alone: then it is nil. The disk is full within so many
+// pages. A program cannot do that; the pool's own fields have to be reached
+// into.
 func fillDisk(t *testing.T, rng *rand.Rand, pool *sluice.Pool, pages int) *disk {
 	buffer := reflect.ValueOf(pool).Elem().FieldByName("buffer")
 	if buffer.IsNil() || oneIn(rng, 2) {

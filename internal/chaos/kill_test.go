@@ -23,8 +23,9 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
-// victim is a child that is killed once a server has read so many bytes, or a certain one of its calls, or once the
-// child has said of so many parts that they are stored, or when it has been given so much of its input.
+// victim is a child that is killed once a server has read so many bytes, or a
+// certain one of its calls, or once the child has said of so many parts that
+// they are stored, or when it has been given so much of its input.
 type victim struct {
 	bytes int64  // 0: not by bytes
 	call  string // "": not by a call
@@ -82,8 +83,9 @@ func newSockets(t *testing.T) *sockets {
 	return s
 }
 
-// settle waits until the server is done with all that a dead client sent. Connections are accepted in order, so that one
-// of our own comes after all of the client's.
+// settle waits until the server is done with all that a dead client sent.
+// Connections are accepted in order, so that one of our own comes after all of
+// the client's.
 func (s *sockets) settle(t *testing.T) {
 	for _, l := range s.listeners {
 		c, err := net.Dial(l.Addr().Network(), l.Addr().String())
@@ -214,8 +216,9 @@ func randomSpec(rng *rand.Rand, s *sockets, key uint64, size int) *spec {
 	}
 }
 
-// disturbed tells whether an upload failed because of an earlier run: it has cut the stream otherwise, or its last request
-// was still under way, and came after ours.
+// disturbed tells whether an upload failed because of an earlier run: it has
+// cut the stream otherwise, or its last request was still under way, and came
+// after ours.
 func disturbed(said string) bool {
 	mismatch := strings.TrimPrefix(sluice.ErrResumeMismatch.Error(), "sluice: ")
 	return strings.Contains(said, mismatch) || strings.Contains(said, "part_sha1_mismatch") || strings.Contains(said, "No active upload")
@@ -239,8 +242,9 @@ type chain struct {
 	server  *sockets
 	first   *spec
 	buffers string
-	// calm means that all runs cut the stream alike, and none begins before the server is done with the one before. A
-	// wild chain may have to start anew. One that is neither is killed once, before its finish.
+	// calm means that all runs cut the stream alike, and none begins before the
+	// server is done with the one before. A wild chain may have to start anew.
+	// One that is neither is killed once, before its finish.
 	calm, wild bool
 }
 
@@ -315,7 +319,8 @@ func (c *chain) startAnew(t *testing.T) {
 	c.first.cancel(t)
 }
 
-// A child is killed, and perhaps another one after it, until one is let live or the parent finishes the file.
+// A child is killed, and perhaps another one after it, until one is let live or
+// the parent finishes the file.
 func TestKilledProcesses(t *testing.T) {
 	sweep(t, 210, func(t *testing.T, rng *rand.Rand) {
 		c := newChain(t, rng)
@@ -330,7 +335,9 @@ func TestKilledProcesses(t *testing.T) {
 		want := contentOf(c.first.Content, c.first.Size)
 		files := c.server.Files(c.server.Bucket())
 		require.NotEmpty(t, files)
-		for _, f := range files { // a finish may be done though its caller was killed, and then the file is sent again
+		// a finish may be done though its caller was killed, and then the file
+		// is sent again
+		for _, f := range files {
 			verify(t, read(t, f), want)
 		}
 		require.Empty(t, c.server.Unfinished())

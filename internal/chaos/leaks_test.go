@@ -6,7 +6,8 @@ import (
 	"runtime"
 )
 
-// openDescriptors counts the descriptors of this process, on systems that list them; elsewhere it is 0.
+// openDescriptors counts the descriptors of this process, on systems that list
+// them; elsewhere it is 0.
 func openDescriptors() int {
 	folder, ok := map[string]string{"linux": "/proc/self/fd", "darwin": "/dev/fd"}[runtime.GOOS]
 	if !ok {

@@ -23,7 +23,9 @@ var (
 var tally struct {
 	scenarios, killed, faults, files, bytes, lost atomic.Int64
 
-	doubtful, doubtfulB2 atomic.Int64 // files that were there though their finish was unknown; in memory, and B2's
+	// files that were there though their finish was unknown; in memory, and
+	// B2's
+	doubtful, doubtfulB2 atomic.Int64
 }
 
 // What a whole run has to have.
@@ -78,8 +80,8 @@ func tooFew() string {
 	return ""
 }
 
-// leftover says how many more there are than before, once what ends by itself (a connection whose server is
-// closed) has had time to.
+// leftover says how many more there are than before, once what ends by itself
+// (a connection whose server is closed) has had time to.
 func leftover(what string, before int, count func() int) string {
 	deadline := time.Now().Add(5 * time.Second)
 	for count() > before && time.Now().Before(deadline) {
@@ -95,8 +97,8 @@ func leftover(what string, before int, count func() int) string {
 	return ""
 }
 
-// sweep runs n scenarios, a tenth with -short, in as many lanes as there are processors. Each gets its own source
-// of randomness.
+// sweep runs n scenarios, a tenth with -short, in as many lanes as there are
+// processors. Each gets its own source of randomness.
 func sweep(t *testing.T, n int, scenario func(t *testing.T, rng *rand.Rand)) {
 	t.Helper()
 	t.Parallel()

@@ -77,7 +77,8 @@ func randomMemoryScenario(rng *rand.Rand) *memoryScenario {
 	return s
 }
 
-// declareSize says how long the stream is, which now and then is not true, and may have the store plan the parts.
+// declareSize says how long the stream is, which now and then is not true, and
+// may have the store plan the parts.
 func (s *memoryScenario) declareSize(rng *rand.Rand, half int) {
 	s.options.Size = int64(max(1, len(s.data)))
 	if oneIn(rng, 4) {

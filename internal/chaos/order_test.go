@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// shuffler is a transport that gives the answers of concurrent requests in another order than they came, and keeps some
-// so long that the client has given up: what they answer has been done.
+// shuffler is a transport that gives the answers of concurrent requests in
+// another order than they came, and keeps some so long that the client has
+// given up: what they answer has been done.
 type shuffler struct {
 	http.RoundTripper
 

@@ -10,7 +10,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
-// randomOutages are up to three, each of at most half an hour, in which the network or the service is away.
+// randomOutages are up to three, each of at most half an hour, in which the
+// network or the service is away.
 func randomOutages(rng *rand.Rand) []event {
 	var events []event
 	for range 1 + rng.IntN(3) {
@@ -46,8 +47,8 @@ func randomOutages(rng *rand.Rand) []event {
 	return events
 }
 
-// A patient stream outlives any outage of half an hour. Its producer is held back meanwhile: what the service
-// does not have yet fits the memory limit.
+// A patient stream outlives any outage of half an hour. Its producer is held
+// back meanwhile: what the service does not have yet fits the memory limit.
 func TestOutages(t *testing.T) {
 	sweep(t, 800, bubble(func(t *testing.T, rng *rand.Rand) {
 		s := &b2Scenario{pages: 4 + rng.IntN(20), retry: sluice.Retry{Budget: 2 * time.Hour}, events: randomOutages(rng)}

@@ -16,7 +16,8 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// apart is the test to a goroutine that is not its own: what fails there ends that goroutine, and the test must look.
+// apart is the test to a goroutine that is not its own: what fails there ends
+// that goroutine, and the test must look.
 type apart struct{ testing.TB }
 
 func (a apart) FailNow() {
@@ -29,7 +30,8 @@ func (a apart) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// Up to 64 writers, some of which fail, hang, or are given up, share pages for fewer parts than there are writers.
+// Up to 64 writers, some of which fail, hang, or are given up, share pages for
+// fewer parts than there are writers.
 func TestSharedPools(t *testing.T) {
 	sweep(t, 300, bubble(func(t *testing.T, rng *rand.Rand) {
 		limits := sluice.Limits{

@@ -60,7 +60,8 @@ func TestRestoresFromB2(t *testing.T) {
 			verify(t, got.Bytes(), data)
 			return
 		}
-		if !errors.Is(err, sluice.ErrDamaged) && !errors.Is(err, sluice.ErrManifestMismatch) { // an answer told a wrong length
+		// an answer told a wrong length
+		if !errors.Is(err, sluice.ErrDamaged) && !errors.Is(err, sluice.ErrManifestMismatch) {
 			require.True(t, strings.Contains(err.Error(), "b2_"), "%v", err)
 		}
 		require.LessOrEqual(t, got.Len(), len(data))

@@ -17,8 +17,9 @@ import (
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
-// stragglers is a store of which some upload attempts are ten times as slow as the others, or move nothing until the
-// watchdog gives them up and another attempt is made.
+// stragglers is a store of which some upload attempts are ten times as slow as
+// the others, or move nothing until the watchdog gives them up and another
+// attempt is made.
 type stragglers struct {
 	*memorybackend.Backend
 	seed  uint64
@@ -42,9 +43,11 @@ type straggling struct {
 	store *stragglers
 }
 
-// next tells whether the next attempt at the part is slow, and what it takes beside the usual: part of a millisecond, so
-// that no two attempts take equally long. Both follow from the seed, the part and the attempt. How goroutines run decides
-// only which of several parts that are late at one moment is ended first.
+// next tells whether the next attempt at the part is slow, and what it takes
+// beside the usual: part of a millisecond, so that no two attempts take equally
+// long. Both follow from the seed, the part and the attempt. How goroutines run
+// decides only which of several parts that are late at one moment is ended
+// first.
 func (s *stragglers) next(part int) (slow bool, extra time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

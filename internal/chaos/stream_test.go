@@ -28,9 +28,11 @@ type stream struct {
 	abort   time.Duration // when Abort is called, 0 never
 	cancel  time.Duration // when the caller's context ends, 0 never
 	crowd   bool          // others call Close and Abort at the same time as the owner calls Close
-	disk    *disk         // that the pages are on, and those of others; nil: one with room, or memory
+	// that the pages are on, and those of others; nil: one with room, or memory
+	disk *disk
 
-	// causes are what may fail the stream. Without any it has to succeed; otherwise a failure is one of them.
+	// causes are what may fail the stream. Without any it has to succeed;
+	// otherwise a failure is one of them.
 	causes []error
 	// texts are in errors that may come as well, and have no value to test for.
 	texts []string
@@ -75,7 +77,8 @@ type outcome struct {
 	err      *sluice.Error // nil: finished
 }
 
-// run feeds the stream to its end and checks what holds with any store. A failure to open is an outcome as well.
+// run feeds the stream to its end and checks what holds with any store. A
+// failure to open is an outcome as well.
 func (s *stream) run(t testing.TB, b sluice.Backend, name string) outcome {
 	pool := s.options.Pool
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -96,7 +99,8 @@ func (s *stream) run(t testing.TB, b sluice.Backend, name string) outcome {
 			select {
 			case <-time.After(d):
 				end()
-				once.Do(func() { close(release) }) // only now: nothing may wait for a source that hangs
+				// only now: nothing may wait for a source that hangs
+				once.Do(func() { close(release) })
 			case <-ended:
 			}
 		})

@@ -1,5 +1,6 @@
-// Package customerkey is the keys that callers encrypt files with at the server (SSE-C), alike in all stores that have
-// them: 32 bytes of AES-256, sent in base64 with their MD5, and never shown.
+// Package customerkey is the keys that callers encrypt files with at the server
+// (SSE-C), alike in all stores that have them: 32 bytes of AES-256, sent in
+// base64 with their MD5, and never shown.
 package customerkey
 
 import (
@@ -33,11 +34,13 @@ func (k Key) Given() bool { return k.secret.Given() }
 func (k Key) Base64() (key, sum string) {
 	plain := k.secret.Reveal()
 	var digest [md5.Size]byte
-	fips140.WithoutEnforcement(func() { digest = md5.Sum(plain[:]) }) // the store's check of what came, no security
+	// the store's check of what came, no security
+	fips140.WithoutEnforcement(func() { digest = md5.Sum(plain[:]) })
 	return base64.StdEncoding.EncodeToString(plain[:]), base64.StdEncoding.EncodeToString(digest[:])
 }
 
-// Set sets the three headers that carry the key, if there is one. prefix is the store's: "X-Amz-", "X-Bz-".
+// Set sets the three headers that carry the key, if there is one. prefix is the
+// store's: "X-Amz-", "X-Bz-".
 func (k Key) Set(h http.Header, prefix string) {
 	if !k.Given() {
 		return

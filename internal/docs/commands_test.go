@@ -20,7 +20,8 @@ func prose(t *testing.T) map[string]string {
 	return texts
 }
 
-// named calls check with each match of pattern's first group, and fails if there is none: then the pattern is wrong.
+// named calls check with each match of pattern's first group, and fails if
+// there is none: then the pattern is wrong.
 func named(t *testing.T, pattern string, check func(document, name string)) {
 	t.Helper()
 	found := 0
@@ -63,7 +64,8 @@ func TestTestsThatDocumentsNameExist(t *testing.T) {
 	})
 	require.NoError(t, err)
 	named(t, `\b((?:Test|Fuzz|Example)[A-Z]\w+)[^\w(]`, func(document, name string) {
-		require.True(t, strings.Contains(sources.String(), "\nfunc "+name), "%s: %s", document, name) // -run takes beginnings
+		// -run takes beginnings
+		require.True(t, strings.Contains(sources.String(), "\nfunc "+name), "%s: %s", document, name)
 	})
 }
 

@@ -26,7 +26,8 @@ type compiler struct {
 	exports map[string]string // files of export data by the paths of packages
 }
 
-// newCompiler builds the packages of the module, so that documents can import them and all that they import.
+// newCompiler builds the packages of the module, so that documents can import
+// them and all that they import.
 func newCompiler(root, prelude string) (*compiler, error) {
 	source, err := os.ReadFile(prelude)
 	if err != nil {
@@ -55,8 +56,9 @@ func newCompiler(root, prelude string) (*compiler, error) {
 	return c, nil
 }
 
-// compile returns, joined, what is wrong with the Go blocks of a document. A block is a whole file,
-// declarations, or statements of a function that returns an error. Statements may leave variables unused.
+// compile returns, joined, what is wrong with the Go blocks of a document. A
+// block is a whole file, declarations, or statements of a function that returns
+// an error. Statements may leave variables unused.
 func (c *compiler) compile(d document) error {
 	var declarations, statements, ends strings.Builder
 	var errs []error
@@ -133,7 +135,8 @@ func (c *compiler) check(sources ...string) error {
 			return os.Open(c.exports[path])
 		}),
 		Error: func(err error) {
-			if e, ok := err.(types.Error); !ok || !e.Soft { // soft: what is declared or imported and not used
+			// soft: what is declared or imported and not used
+			if e, ok := err.(types.Error); !ok || !e.Soft {
 				errs = append(errs, err)
 			}
 		},

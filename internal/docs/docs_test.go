@@ -1,5 +1,6 @@
-// Package docs holds the documentation to the code: every block of Go in it compiles, README's example is one
-// that runs, README's first commands work, and links lead somewhere.
+// Package docs holds the documentation to the code: every block of Go in it
+// compiles, README's example is one that runs, README's first commands work,
+// and links lead somewhere.
 package docs
 
 import (
@@ -34,7 +35,8 @@ func readMarkdown(t *testing.T, name string) document {
 	return d
 }
 
-// files are the files below the root whose names end in a suffix, without tests, testdata and nested modules.
+// files are the files below the root whose names end in a suffix, without
+// tests, testdata and nested modules.
 func files(t *testing.T, suffix string) []string {
 	var names []string
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// document is text that is read from the top: a block of code may use what an earlier one has declared.
+// document is text that is read from the top: a block of code may use what an
+// earlier one has declared.
 type document struct {
 	name   string
 	blocks []block
@@ -29,7 +30,8 @@ func (d document) of(language string) []block {
 	return slices.DeleteFunc(slices.Clone(d.blocks), func(b block) bool { return b.language != language })
 }
 
-// markdown finds the fenced blocks. A language that is not known here is an error, lest it be passed over.
+// markdown finds the fenced blocks. A language that is not known here is an
+// error, lest it be passed over.
 func markdown(name, text string) (document, error) {
 	d := document{name: name}
 	var open *block
@@ -56,8 +58,9 @@ func markdown(name, text string) (document, error) {
 // columns is a first line of a table: words, a gap, words.
 var columns = regexp.MustCompile(`^\S.*\S {2,}\S`)
 
-// comments finds the indented blocks in the doc comments of a Go file, each comment being a document. A block
-// is Go, unless its first line has columns: then it is a table.
+// comments finds the indented blocks in the doc comments of a Go file, each
+// comment being a document. A block is Go, unless its first line has columns:
+// then it is a table.
 func comments(name string, source []byte) ([]document, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, name, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -115,7 +118,8 @@ func lineOf(doc *ast.CommentGroup, text string) int {
 	return max(0, slices.IndexFunc(doc.List, func(c *ast.Comment) bool { return strings.HasSuffix(c.Text, text) }))
 }
 
-// exampleBody is what the Example function of that name in a test file does, without the output it has.
+// exampleBody is what the Example function of that name in a test file does,
+// without the output it has.
 func exampleBody(source []byte, name string) (string, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, "example_test.go", source, parser.ParseComments|parser.SkipObjectResolution)

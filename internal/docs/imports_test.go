@@ -10,7 +10,8 @@ import (
 
 const module = "github.com/c1508ce4/sluice"
 
-// picture is the entries of ARCHITECTURE.md's picture of imports, by name, with the rows they are in.
+// picture is the entries of ARCHITECTURE.md's picture of imports, by name, with
+// the rows they are in.
 func picture(t *testing.T) map[string]int {
 	_, section, found := strings.Cut(string(read(t, "docs/ARCHITECTURE.md")), "## What imports what")
 	require.True(t, found)

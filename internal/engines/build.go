@@ -26,7 +26,8 @@ type source struct {
 
 // name is the version as people write it: of a commit that has none it is the date.
 func (s source) name() string {
-	if parts := strings.Split(s.version, "-"); len(parts) == 3 { // v0.0.0-20260212201848-7aac2a2c5b7c
+	// v0.0.0-20260212201848-7aac2a2c5b7c
+	if parts := strings.Split(s.version, "-"); len(parts) == 3 {
 		if at, err := time.Parse("20060102150405", parts[1]); err == nil {
 			return at.Format(time.DateOnly)
 		}

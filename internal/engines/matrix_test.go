@@ -34,8 +34,8 @@ const yes = "yes"
 // trial is one thing that is tried on every store.
 type trial struct {
 	name string
-	// try does it, and returns yes or what happens in place of it. What must never happen, such as a
-	// success that is none, fails the test.
+	// try does it, and returns yes or what happens in place of it. What must
+	// never happen, such as a success that is none, fails the test.
 	try func(t *testing.T, s *stage) string
 }
 

@@ -196,7 +196,8 @@ func foreignClients(t *testing.T, s *stage) string {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(data, got), "s3cmd, %d bytes", n)
 
-		if n == 0 || s.Kind == Gofakes3 { // it tells wrong checksums, which the client of AWS compares
+		// it tells wrong checksums, which the client of AWS compares
+		if n == 0 || s.Kind == Gofakes3 {
 			continue
 		}
 		if _, err := exec.LookPath("aws"); err == nil {

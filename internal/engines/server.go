@@ -99,7 +99,8 @@ func (s *Server) Close() error {
 
 func (s *Server) versitygw(ctx context.Context) error {
 	s.Data = filepath.Join(s.folder, "data")
-	sidecar := filepath.Join(s.folder, "sidecar") // metadata, so that the folder need not have extended attributes
+	// metadata, so that the folder need not have extended attributes
+	sidecar := filepath.Join(s.folder, "sidecar")
 	for _, folder := range []string{s.Data, sidecar} {
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			return err

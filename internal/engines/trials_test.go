@@ -177,8 +177,9 @@ func tagsProof(t *testing.T, s *stage) {
 	require.Contains(t, string(a.Body), "<Value>nightly backup</Value>")
 }
 
-// encrypted stores a file encrypted. The store must say so, and Ceph's disks must not have the plain
-// bytes of it, which they have of a file that is not encrypted.
+// encrypted stores a file encrypted. The store must say so, and Ceph's disks
+// must not have the plain bytes of it, which they have of a file that is not
+// encrypted.
 func encrypted(n int, o s3backend.FileOptions, kind string) func(*testing.T, *stage) string {
 	return func(t *testing.T, s *stage) string {
 		b := s.backend(t, s3backend.Options{})

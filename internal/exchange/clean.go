@@ -63,8 +63,9 @@ func SecretsOf(u *url.URL) []string {
 	return secrets
 }
 
-// CleanURL keeps of a URL what may be shown: scheme, host and path. Of a mistyped one, which has no host, net/url finds the
-// user in the path, or nowhere: what stands before an @ is cut.
+// CleanURL keeps of a URL what may be shown: scheme, host and path. Of a
+// mistyped one, which has no host, net/url finds the user in the path, or
+// nowhere: what stands before an @ is cut.
 func CleanURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

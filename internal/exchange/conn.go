@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// conn lets a part write itself. The transport would copy it in slices of 32 KiB, which costs a system call
-// each on a plain connection and a copy on any.
+// conn lets a part write itself. The transport would copy it in slices of 32
+// KiB, which costs a system call each on a plain connection and a copy on any.
 type conn struct{ net.Conn }
 
-// ReadFrom is what the transport calls with a limited reader around the request body. The limit is the
-// Content-Length, which [Send] makes the part's size, so it does not cut.
+// ReadFrom is what the transport calls with a limited reader around the request
+// body. The limit is the Content-Length, which [Send] makes the part's size, so
+// it does not cut.
 func (c conn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
 		if body, ok := limited.R.(*partBody); ok {
@@ -37,10 +38,11 @@ func DialPlain(dial func(ctx context.Context, network, address string) (net.Conn
 	}
 }
 
-// dialTLS is the DialTLSContext of t. It is needed because the transport would put its own TLS connection,
-// which reads a body in small slices, around what DialContext returned. It honours t's TLSClientConfig and
-// TLSHandshakeTimeout as the transport does. The transport does not use it through a proxy: a part then goes
-// out in small slices.
+// dialTLS is the DialTLSContext of t. It is needed because the transport would
+// put its own TLS connection, which reads a body in small slices, around what
+// DialContext returned. It honours t's TLSClientConfig and TLSHandshakeTimeout
+// as the transport does. The transport does not use it through a proxy: a part
+// then goes out in small slices.
 func dialTLS(dialer *net.Dialer, t *http.Transport) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)

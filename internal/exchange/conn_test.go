@@ -31,7 +31,8 @@ func trusting(t *testing.T, server *httptest.Server) *http.Transport {
 
 func tlsServer(t *testing.T, handle http.HandlerFunc) *httptest.Server {
 	server := httptest.NewUnstartedServer(handle)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a refused handshake is what some tests want
+	// a refused handshake is what some tests want
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server

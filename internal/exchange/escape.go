@@ -2,8 +2,9 @@ package exchange
 
 import "strings"
 
-// Escape percent-encodes all bytes but ASCII letters, digits and those kept. Package net/url has rules of its own
-// about what may stay, which are those of no store.
+// Escape percent-encodes all bytes but ASCII letters, digits and those kept.
+// Package net/url has rules of its own about what may stay, which are those of
+// no store.
 func Escape(text, kept string) string {
 	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder

@@ -1,6 +1,7 @@
-// Package exchange carries one HTTP exchange with a store, in the way that all backends need: the request
-// body is a part's pages, which must not be touched once the call has returned; answers of unbounded size
-// are cut; redirects are not followed; and what an error says carries no credentials.
+// Package exchange carries one HTTP exchange with a store, in the way that all
+// backends need: the request body is a part's pages, which must not be touched
+// once the call has returned; answers of unbounded size are cut; redirects are
+// not followed; and what an error says carries no credentials.
 package exchange
 
 import (
@@ -13,8 +14,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// maxDrain is how much of an answer is read beyond what was asked for, so that its connection can be used
-// again. A longer answer costs the connection.
+// maxDrain is how much of an answer is read beyond what was asked for, so that
+// its connection can be used again. A longer answer costs the connection.
 const maxDrain = 64 << 10
 
 // RoundTrip sends req and returns the answer. It goes to the transport itself:
@@ -123,12 +124,12 @@ func (b *partBody) moved(n int64) {
 	}
 }
 
-// writeSize is how much a part writes at once: few system calls, and on a slow link still a sign of life often
-// enough.
+// writeSize is how much a part writes at once: few system calls, and on a slow
+// link still a sign of life often enough.
 const writeSize = 256 << 10
 
-// movingWriter writes in slices of writeSize and counts each, before the body's Close can return: who has closed it knows
-// whether all of it is out.
+// movingWriter writes in slices of writeSize and counts each, before the body's
+// Close can return: who has closed it knows whether all of it is out.
 type movingWriter struct {
 	io.Writer
 	body *partBody

@@ -146,8 +146,9 @@ func answerAll(c net.Conn, answer string) {
 	}
 }
 
-// An early answer is where a transport reads the body after it returned. The race detector watches the pages,
-// which are scribbled over as soon as Send is back, and the server never hangs up by itself.
+// An early answer is where a transport reads the body after it returned. The
+// race detector watches the pages, which are scribbled over as soon as Send is
+// back, and the server never hangs up by itself.
 func TestPagesAreFreeOnceSendReturnsThoughTheServerAnsweredEarly(t *testing.T) {
 	for name, answer := range map[string]string{
 		"keep-alive": "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy",
@@ -163,7 +164,8 @@ func TestPagesAreFreeOnceSendReturnsThoughTheServerAnsweredEarly(t *testing.T) {
 					began := time.Now()
 					status, err := send(t.Context(), once, rt, url, sluice.NewPart(1, data, nil))
 					scribble(data)
-					// A write that fails before the answer was seen is the other way an early answer shows.
+					// A write that fails before the answer was seen is the
+					// other way an early answer shows.
 					if err == nil {
 						require.Equal(t, http.StatusServiceUnavailable, status)
 					}
@@ -385,7 +387,8 @@ func TestWhoeverHasTheLastByteFindsThatItMayBeSent(t *testing.T) {
 	}
 }
 
-// The body's Close waits for the write of the last bytes, and for no more: who has closed it must know by then.
+// The body's Close waits for the write of the last bytes, and for no more: who
+// has closed it must know by then.
 func TestTheLastWriteSaysThatAllIsOut(t *testing.T) {
 	a := new(retry.Attempt)
 	body := &partBody{Body: sluice.NewPart(1, make([]byte, 10), nil).Attempt(), attempt: a, left: 10}

@@ -26,14 +26,15 @@ type AnswerError struct {
 
 func (e *AnswerError) Error() string { return e.Call + ": unusable answer: " + e.Detail }
 
-// SlowDown tells whether target is [sluice.ErrSlowDown] and a refusal of that status matches it: the store has too much to
-// do (429, 503).
+// SlowDown tells whether target is [sluice.ErrSlowDown] and a refusal of that
+// status matches it: the store has too much to do (429, 503).
 func SlowDown(target error, status int) bool {
 	return target == sluice.ErrSlowDown && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable)
 }
 
-// Refusal is the text of an answer that is an error: "UploadPart: 503 SlowDown: Please reduce your request rate." Without
-// a code, as from a gateway, it is the status in words.
+// Refusal is the text of an answer that is an error: "UploadPart: 503 SlowDown:
+// Please reduce your request rate." Without a code, as from a gateway, it is
+// the status in words.
 func Refusal(call string, status int, code, message string) string {
 	text := fmt.Sprintf("%s: %d %s", call, status, cmp.Or(code, http.StatusText(status)))
 	if message != "" {

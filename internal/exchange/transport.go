@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// NewTransport returns the transport of a backend that was given none. It speaks HTTP/1.1, so that every
-// upload has a connection and a congestion window of its own; it keeps as many idle connections as there are
-// uploads; and it writes a part in large slices of its pages, plain and over TLS. It is not to be cloned: the
-// clone would dial with the TLSClientConfig of the original.
+// NewTransport returns the transport of a backend that was given none. It
+// speaks HTTP/1.1, so that every upload has a connection and a congestion
+// window of its own; it keeps as many idle connections as there are uploads;
+// and it writes a part in large slices of its pages, plain and over TLS. It is
+// not to be cloned: the clone would dial with the TLSClientConfig of the
+// original.
 func NewTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

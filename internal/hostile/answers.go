@@ -19,14 +19,16 @@ type Answer struct {
 	// Passes is whether it may be taken for a success that says nothing.
 	Passes bool
 
-	// give makes it. told is all that the service could know, and honest is what it would have answered.
+	// give makes it. told is all that the service could know, and honest is
+	// what it would have answered.
 	give func(req *http.Request, told string, honest *http.Response) (*http.Response, error)
 }
 
 // elsewhere is where credentials must not go.
 const elsewhere = "elsewhere.test"
 
-// answers are all the ways in which a service, or what stands before it, may answer that does not mean well.
+// answers are all the ways in which a service, or what stands before it, may
+// answer that does not mean well.
 func answers() []Answer {
 	var list []Answer
 	add := func(name string, give func(*http.Request, string, *http.Response) (*http.Response, error)) {

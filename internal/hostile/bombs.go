@@ -54,7 +54,9 @@ func bombs() []Answer {
 	var list []Answer
 	for name, b := range Bombs {
 		if name == "URLs" {
-			continue // its texts may all be kept, and take their time: the tests that measure memory meet it
+			// its texts may all be kept, and take their time: the tests that
+			// measure memory meet it
+			continue
 		}
 		list = append(list, Answer{
 			Name: "bomb of " + name, give: func(req *http.Request, _ string, _ *http.Response) (*http.Response, error) {

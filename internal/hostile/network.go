@@ -21,8 +21,9 @@ import (
 // Connect makes a backend at an endpoint, and a call. rt is nil for the backend's own transport.
 type Connect func(endpoint string, rt http.RoundTripper, plainHTTP bool) error
 
-// TestCertificates sees that nothing is sent to a server whose certificate nobody vouches for, or that is another host's;
-// and that it is sent to one whose certificate is in order. Another attempt would not help.
+// TestCertificates sees that nothing is sent to a server whose certificate
+// nobody vouches for, or that is another host's; and that it is sent to one
+// whose certificate is in order. Another attempt would not help.
 func TestCertificates(t *testing.T, connect Connect) {
 	var asked, connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -55,7 +56,8 @@ func TestCertificates(t *testing.T, connect Connect) {
 	require.NotZero(t, asked.Load())
 }
 
-// TestPlainHTTP sees that an endpoint of plain http is refused off this machine, unless it was asked for.
+// TestPlainHTTP sees that an endpoint of plain http is refused off this
+// machine, unless it was asked for.
 func TestPlainHTTP(t *testing.T, connect Connect) {
 	asked := 0
 	rt := roundTrip(func(req *http.Request) (*http.Response, error) {

@@ -1,5 +1,7 @@
-// Package hostile is services that mean harm, for the tests of backends that speak HTTP: each call of a backend in turn
-// meets answers that are endless, cut, garbled, send the client elsewhere, or throw back every secret that they were told.
+// Package hostile is services that mean harm, for the tests of backends that
+// speak HTTP: each call of a backend in turn meets answers that are endless,
+// cut, garbled, send the client elsewhere, or throw back every secret that they
+// were told.
 package hostile
 
 import (
@@ -35,22 +37,26 @@ type Subject struct {
 	Patterns []*regexp.Regexp
 	// Known is a secret that the service knows, though it is not sent.
 	Known string
-	// Honest answers as the service does, such that Every comes to make the call of that name. The request is read.
+	// Honest answers as the service does, such that Every comes to make the
+	// call of that name. The request is read.
 	Honest func(call string, req *http.Request) (*http.Response, error)
-	// Every connects and makes every call there is, in few attempts. It returns the errors, and whatever else a program
-	// could print.
+	// Every connects and makes every call there is, in few attempts. It returns
+	// the errors, and whatever else a program could print.
 	Every func(t *testing.T, rt http.RoundTripper, log *slog.Logger) []any
 	// Slow tells whether the store assembles or copies a file during a call; nil if it never does.
 	Slow func(call string) bool
-	// Deaf tells whether a call does well to take an answer for a success, because it looks elsewhere what became of it.
+	// Deaf tells whether a call does well to take an answer for a success,
+	// because it looks elsewhere what became of it.
 	Deaf func(call string, a Answer) bool
 }
 
-// maxRead is the most that is read of one answer, in bytes: the longest that any service gives, and as much to drain.
+// maxRead is the most that is read of one answer, in bytes: the longest that
+// any service gives, and as much to drain.
 const maxRead = 33 << 20
 
-// Test has every call meet every answer. No request goes to another host, no more is read than an answer may have, an
-// answer that is none is an error, errors can be shown, and no secret is in any error, value or log.
+// Test has every call meet every answer. No request goes to another host, no
+// more is read than an answer may have, an answer that is none is an error,
+// errors can be shown, and no secret is in any error, value or log.
 func (s *Subject) Test(t *testing.T) {
 	for _, call := range s.Calls {
 		t.Run(call, func(t *testing.T) {

@@ -51,7 +51,8 @@ func ugly() []Answer {
 			list = append(list, Answer{
 				Name: fmt.Sprintf("ugly %s, %s", name, kind), Passes: true,
 				give: func(_ *http.Request, _ string, honest *http.Response) (*http.Response, error) {
-					honest.Header.Set(name, strings.TrimLeft(text, "\x1b")) // what no header can have, http has refused
+					// what no header can have, http has refused
+					honest.Header.Set(name, strings.TrimLeft(text, "\x1b"))
 					return honest, nil
 				},
 			})

@@ -17,9 +17,10 @@ const (
 	DropEarly   = Drop + early
 	Stall       = "stall" // nothing is answered, until the client goes or the server is closed
 	StallEarly  = Stall + early
-	LoseAnswer  = "lose-answer" // the connection is closed in place of the answer, or an error is answered
-	Truncate    = "truncate"    // the connection is closed in the middle of the answer
-	Garbage     = "garbage"     // the answer is 200 with a page of HTML
+	// the connection is closed in place of the answer, or an error is answered
+	LoseAnswer = "lose-answer"
+	Truncate   = "truncate" // the connection is closed in the middle of the answer
+	Garbage    = "garbage"  // the answer is 200 with a page of HTML
 
 	early = "-early"
 )

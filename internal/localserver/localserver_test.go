@@ -33,7 +33,8 @@ func TestCloseReleasesWhatWaitsAndWaitsForIt(t *testing.T) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		if resp, err := http.DefaultTransport.RoundTrip(httpGet(l)); err == nil { // it hangs up, or was quick
+		// it hangs up, or was quick
+		if resp, err := http.DefaultTransport.RoundTrip(httpGet(l)); err == nil {
 			_ = resp.Body.Close()
 		}
 	}()
@@ -88,7 +89,8 @@ func TestServeDuringCloseLeavesNothing(t *testing.T) {
 }
 
 func httpGet(l net.Listener) *http.Request {
-	req, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil) // an address is a host
+	// an address is a host
+	req, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil)
 	return req
 }
 

@@ -1,5 +1,6 @@
-// Package pipenet is a network in memory: connections are [net.Pipe]s, so that HTTP servers and clients run in
-// virtual time, and can be broken at any byte. It is for tests.
+// Package pipenet is a network in memory: connections are [net.Pipe]s, so that
+// HTTP servers and clients run in virtual time, and can be broken at any byte.
+// It is for tests.
 package pipenet
 
 import (
@@ -13,16 +14,17 @@ import (
 // Weather is the state of a network.
 type Weather int
 
-// Up carries everything. Refusing refuses new connections, as a host without the service does; those there are
-// live on. Silent carries no byte and answers no dial, as a cut cable does.
+// Up carries everything. Refusing refuses new connections, as a host without
+// the service does; those there are live on. Silent carries no byte and answers
+// no dial, as a cut cable does.
 const (
 	Up Weather = iota
 	Refusing
 	Silent
 )
 
-// Network is any number of listeners at addresses of its own. The zero value is ready. All methods may be called
-// concurrently.
+// Network is any number of listeners at addresses of its own. The zero value is
+// ready. All methods may be called concurrently.
 type Network struct {
 	mu        sync.Mutex
 	listeners map[string]*listener

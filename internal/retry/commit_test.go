@@ -66,7 +66,8 @@ func TestCommit_IsNeverWrong(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
 								script := []step{first, second, third}
 								conflict := slices.ContainsFunc(script, func(s step) bool { return s.outcome == Conflict })
-								if !conflict || sight != "nothing" && sight != "no look-up" { // which decide a Conflict
+								// which decide a Conflict
+								if !conflict || sight != "nothing" && sight != "no look-up" {
 									requireTrue(t, script, see, repeat)
 								}
 							})

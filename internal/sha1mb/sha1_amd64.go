@@ -7,9 +7,11 @@ var available = hasAVX512()
 
 func hasAVX512() bool {
 	const (
-		keptBySystem = 1 << 27                          // leaf 1, ECX: the system keeps registers by XSAVE
-		needed       = uint32(1<<5) | 1<<16 | 1<<31     // leaf 7, EBX: AVX2, AVX-512 F and VL
-		kept         = 1<<1 | 1<<2 | 1<<5 | 1<<6 | 1<<7 // XCR0: SSE, AVX, and the three parts of AVX-512
+		// leaf 1, ECX: the system keeps registers by XSAVE
+		keptBySystem = 1 << 27
+		needed       = uint32(1<<5) | 1<<16 | 1<<31 // leaf 7, EBX: AVX2, AVX-512 F and VL
+		// XCR0: SSE, AVX, and the three parts of AVX-512
+		kept = 1<<1 | 1<<2 | 1<<5 | 1<<6 | 1<<7
 	)
 	if most, _, _, _ := cpuid(0, 0); most < 7 {
 		return false

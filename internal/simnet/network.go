@@ -22,7 +22,9 @@ type Network struct {
 	PerConn float64       // bytes per second of one connection
 	RTT     time.Duration // round trip time
 	Buffer  int64         // bytes that a socket's send buffer takes
-	Packets int64         // bytes that a new connection has in flight at first; slow start doubles them each round trip
+	// bytes that a new connection has in flight at first; slow start doubles
+	// them each round trip
+	Packets int64
 
 	BreakEvery int // attempts, of which one breaks half-way; 0 for none
 	BusyEvery  int // attempts, of which one is answered with 503; 0 for none
@@ -43,11 +45,13 @@ type Link struct {
 
 // flow is one connection.
 type flow struct {
-	link    *Link
-	opened  time.Time
-	queued  float64 // bytes in the socket's buffer
-	rate    float64 // bytes per second now
-	waiting float64 // the writer waits until at most so many bytes are queued; negative: it does not wait
+	link   *Link
+	opened time.Time
+	queued float64 // bytes in the socket's buffer
+	rate   float64 // bytes per second now
+	// the writer waits until at most so many bytes are queued; negative: it
+	// does not wait
+	waiting float64
 	ready   chan struct{}
 }
 

@@ -35,8 +35,9 @@ func Format(n int64) string {
 	return Decimal(n)
 }
 
-// Decimal writes n in decimal units, cut (not rounded) after the first digit behind the point: "603.9 GB"
-// is never more than n. It suits lengths of streams and files.
+// Decimal writes n in decimal units, cut (not rounded) after the first digit
+// behind the point: "603.9 GB" is never more than n. It suits lengths of
+// streams and files.
 func Decimal(n int64) string {
 	for _, u := range units {
 		if u.factor&(u.factor-1) != 0 && n >= u.factor {
@@ -50,8 +51,9 @@ func Decimal(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// Parse reads "5000000", "16MiB", "1.5 GB", "64k". Units: k, M, G, T (and kB, MB, …) are decimal, Ki, Mi,
-// Gi, Ti (and KiB, …) binary; case does not matter. Negative sizes and those over 2^63-1 are refused.
+// Parse reads "5000000", "16MiB", "1.5 GB", "64k". Units: k, M, G, T (and kB,
+// MB, …) are decimal, Ki, Mi, Gi, Ti (and KiB, …) binary; case does not matter.
+// Negative sizes and those over 2^63-1 are refused.
 func Parse(s string) (int64, error) {
 	text := strings.TrimSpace(s)
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })

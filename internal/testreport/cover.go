@@ -19,8 +19,9 @@ func (c covered) percent() float64 { return 100 * float64(c.ran) / float64(max(1
 // packages are by their import paths.
 type packages map[string]covered
 
-// coverage reads a profile. With -coverpkg every test binary reports every block, so that a block is there many
-// times; it has run if any of them says so. What runs in a process of its own is not seen.
+// coverage reads a profile. With -coverpkg every test binary reports every
+// block, so that a block is there many times; it has run if any of them says
+// so. What runs in a process of its own is not seen.
 func coverage(profile io.Reader) (packages, error) {
 	type block struct{ statements, count int }
 	blocks := map[string]block{}

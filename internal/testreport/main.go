@@ -1,10 +1,12 @@
-// Command testreport reads what "go test -json" prints, and says it for people: each package as it ends, all that
-// a failing test printed, then what was skipped and why, the slowest tests and, with -cover, how much of each
-// package the tests ran.
+// Command testreport reads what "go test -json" prints, and says it for people:
+// each package as it ends, all that a failing test printed, then what was
+// skipped and why, the slowest tests and, with -cover, how much of each package
+// the tests ran.
 //
 //	go test -json -coverpkg=./... -coverprofile=cover.out ./... | go run ./internal/testreport -cover cover.out
 //
-// It judges nothing: whether the tests passed is the exit status of go test, and who pipes sets pipefail.
+// It judges nothing: whether the tests passed is the exit status of go test,
+// and who pipes sets pipefail.
 package main
 
 import (

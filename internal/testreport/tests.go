@@ -33,7 +33,8 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 	output := map[[2]string]string{} // by package and test, until it ends
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
-	within := map[[2]string]float64{} // seconds of subtests: of parallel ones their parent knows nothing
+	// seconds of subtests: of parallel ones their parent knows nothing
+	within := map[[2]string]float64{}
 	events := 0
 	for lines.Scan() {
 		var e event
@@ -51,7 +52,9 @@ func read(in io.Reader, out io.Writer) (tests, error) {
 			output[of] += e.Output
 			continue
 		case "fail":
-			if e.Test == "" { // a test that was under way when its program died has no end of its own
+			// a test that was under way when its program died has no end of its
+			// own
+			if e.Test == "" {
 				for unfinished, said := range output {
 					if unfinished[0] == e.Package && unfinished[1] != "" {
 						fmt.Fprint(out, said)

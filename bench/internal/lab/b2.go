@@ -12,12 +12,15 @@ import (
 
 // Link is a B2 server and the way to it. It is comparable.
 type Link struct {
-	TLS       bool          `json:",omitempty"`
-	Latency   time.Duration `json:",omitempty"` // before every answer
-	Bandwidth int64         `json:",omitempty"` // bytes per second of each connection; 0 is no limit
-	// Lanes is how many connections at that bandwidth the line carries: more of them share it. 0 is any number.
+	TLS     bool          `json:",omitempty"`
+	Latency time.Duration `json:",omitempty"` // before every answer
+	// bytes per second of each connection; 0 is no limit
+	Bandwidth int64 `json:",omitempty"`
+	// Lanes is how many connections at that bandwidth the line carries: more of
+	// them share it. 0 is any number.
 	Lanes int `json:",omitempty"`
-	// Most is how many uploads at once the server takes; it refuses one more by 503. 0 is any number.
+	// Most is how many uploads at once the server takes; it refuses one more by
+	// 503. 0 is any number.
 	Most int `json:",omitempty"`
 	// MinPart is the smallest part in bytes that the server takes; 0 is the service's own.
 	MinPart int64 `json:",omitempty"`
@@ -35,8 +38,8 @@ func (l Link) listen() func(network, address string) (net.Listener, error) {
 	return open
 }
 
-// PlayB2 is the role of a B2 server. It drops what it receives and believes the digests it is told, so that it
-// costs as little as a server can.
+// PlayB2 is the role of a B2 server. It drops what it receives and believes the
+// digests it is told, so that it costs as little as a server can.
 func PlayB2(_ context.Context, spec json.RawMessage) (any, error) {
 	var link Link
 	if err := json.Unmarshal(spec, &link); err != nil {

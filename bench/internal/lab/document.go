@@ -16,7 +16,8 @@ const (
 	sectionEnds   = "<!-- end of %s -->"
 )
 
-// CheckSections fails if the document has no place for one of these names: to be known before hours of measuring.
+// CheckSections fails if the document has no place for one of these names: to
+// be known before hours of measuring.
 func CheckSections(folder string, names ...string) error {
 	for _, name := range names {
 		if _, err := withSection(folder, name, ""); err != nil {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// line is the way to a server. Each connection carries so much, and all of them together no more than all.
+// line is the way to a server. Each connection carries so much, and all of them
+// together no more than all.
 type line struct {
 	each, all int64 // bytes per second
 
@@ -14,7 +15,8 @@ type line struct {
 	due time.Time // when what all have carried has passed
 }
 
-// Waits shorter than a timer keeps are saved up; what a wait took too long is made up for, within bounds.
+// Waits shorter than a timer keeps are saved up; what a wait took too long is
+// made up for, within bounds.
 const (
 	shortestWait    = time.Millisecond
 	connectionGains = 100 * time.Millisecond

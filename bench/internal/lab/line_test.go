@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// over sends so many bytes over each of some connections of a line, each time after a pause, and returns how long all
-// of that took.
+// over sends so many bytes over each of some connections of a line, each time
+// after a pause, and returns how long all of that took.
 func over(t *testing.T, l *line, connections, times, size int, pause time.Duration) time.Duration {
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {

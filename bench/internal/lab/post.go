@@ -19,8 +19,9 @@ import (
 // anySHA1 is a digest that nobody computed. The server believes it.
 var anySHA1 = strings.Repeat("0", 40)
 
-// Post sends parts of these sizes in bytes over so many connections, each a bare socket: what remains of an upload when
-// nothing is hashed and no writer is around it. begin is called when the first byte may go out.
+// Post sends parts of these sizes in bytes over so many connections, each a
+// bare socket: what remains of an upload when nothing is hashed and no writer
+// is around it. begin is called when the first byte may go out.
 func Post(ctx context.Context, a Address, sizes []int64, connections int, begin func()) error {
 	rt := &http.Transport{TLSClientConfig: a.TLSConfig()}
 	defer rt.CloseIdleConnections()
@@ -28,8 +29,8 @@ func Post(ctx context.Context, a Address, sizes []int64, connections int, begin 
 	if err != nil {
 		return err
 	}
-	// Each connection sends from memory of its own, as a stream's parts lie in theirs: what all send from would stay
-	// in the cache.
+	// Each connection sends from memory of its own, as a stream's parts lie in
+	// theirs: what all send from would stay in the cache.
 	page := NewPage()
 	memory := make([][]byte, connections)
 	for i := range memory {

@@ -14,14 +14,16 @@ import (
 	"time"
 )
 
-// Roles are what a process started by [Command] can be: each takes a spec and returns a result, both as JSON.
-// A server's role writes to stdout itself and returns nil.
+// Roles are what a process started by [Command] can be: each takes a spec and
+// returns a result, both as JSON. A server's role writes to stdout itself and
+// returns nil.
 type Roles map[string]func(ctx context.Context, spec json.RawMessage) (any, error)
 
 // rolePrefix marks the first argument of a process that plays a role.
 const rolePrefix = "role:"
 
-// Play plays the role that args (os.Args) name. It is false if they name none, as when a user starts the program.
+// Play plays the role that args (os.Args) name. It is false if they name none,
+// as when a user starts the program.
 func (r Roles) Play(args []string) bool {
 	if len(args) != 3 || !strings.HasPrefix(args[1], rolePrefix) {
 		return false
@@ -40,8 +42,9 @@ func (r Roles) Play(args []string) bool {
 	return true
 }
 
-// Main is the main of a program that has roles: it plays the one that it was started for, else runs until it is interrupted,
-// and exits with what run returns.
+// Main is the main of a program that has roles: it plays the one that it was
+// started for, else runs until it is interrupted, and exits with what run
+// returns.
 func Main(roles Roles, run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
 	if roles.Play(os.Args) {
 		return
@@ -81,8 +84,8 @@ type Usage struct {
 	RSS  int64   // peak, bytes; 0 where the system does not tell
 }
 
-// Run runs cmd to its end and decodes what it prints into result, if that is not nil. produce, if not nil, runs
-// meanwhile with its output on cmd's stdin.
+// Run runs cmd to its end and decodes what it prints into result, if that is
+// not nil. produce, if not nil, runs meanwhile with its output on cmd's stdin.
 func Run(cmd, produce *exec.Cmd, result any) (Usage, error) {
 	var out, said, saidBefore strings.Builder // one for each process: they write at the same time
 	cmd.Stdout, cmd.Stderr = &out, &said
@@ -102,7 +105,8 @@ func Run(cmd, produce *exec.Cmd, result any) (Usage, error) {
 	return u, json.Unmarshal([]byte(out.String()), result)
 }
 
-// because adds to err which process it is about and what that said, not its arguments: they carry the server's key.
+// because adds to err which process it is about and what that said, not its
+// arguments: they carry the server's key.
 func because(cmd *exec.Cmd, err error, said fmt.Stringer) error {
 	if err == nil {
 		return nil
@@ -140,8 +144,8 @@ type Service struct {
 	stdin io.Closer
 }
 
-// Serve starts cmd, whose first line of output is decoded into address. It must end when its stdin does, so that
-// it never outlives this process.
+// Serve starts cmd, whose first line of output is decoded into address. It must
+// end when its stdin does, so that it never outlives this process.
 func Serve(cmd *exec.Cmd, address any) (*Service, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress is told what goes on: on a terminal in one line, which is written over; elsewhere now and then.
+// Progress is told what goes on: on a terminal in one line, which is written
+// over; elsewhere now and then.
 type Progress struct {
 	w        io.Writer
 	terminal bool

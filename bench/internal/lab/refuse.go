@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// doorman stands before a B2 server and refuses the upload of a part while most others are under way: by 503 (RFC 9110,
-// 15.6.4), before the body is read. He keeps the link's latency in the server's place, since he reads ahead of it.
+// doorman stands before a B2 server and refuses the upload of a part while most
+// others are under way: by 503 (RFC 9110, 15.6.4), before the body is read. He
+// keeps the link's latency in the server's place, since he reads ahead of it.
 type doorman struct {
 	most    int64
 	latency time.Duration
@@ -23,7 +24,8 @@ type doorman struct {
 	running atomic.Int64
 }
 
-// before opens a listener for a server that is reached through the doorman alone, and knows itself by his address.
+// before opens a listener for a server that is reached through the doorman
+// alone, and knows itself by his address.
 func (d *doorman) before(network, address string) (net.Listener, error) {
 	public, err := d.listen(network, address)
 	if err != nil {

@@ -8,11 +8,13 @@ import (
 // warmUp is by how much streams are shorter in the round that does not count.
 const warmUp = 16
 
-// WarmUp is how long a stream of size bytes is in that round; it is at least so many bytes, if the stream is.
+// WarmUp is how long a stream of size bytes is in that round; it is at least so
+// many bytes, if the stream is.
 func WarmUp(size, least int64) int64 { return min(size, max(size/warmUp, least)) }
 
-// Rounds runs every job once a round, A B C A B C …, so that what drifts meets all alike. A round before the first warms
-// up, is told so, and does not count. It returns what each job gave in every round; the first error ends all.
+// Rounds runs every job once a round, A B C A B C …, so that what drifts meets
+// all alike. A round before the first warms up, is told so, and does not count.
+// It returns what each job gave in every round; the first error ends all.
 func Rounds[J, S any](jobs []J, rounds int, talk *Progress, run func(job J, warming bool) (S, error)) ([][]S, error) {
 	samples := make([][]S, len(jobs))
 	for round := range rounds + 1 {

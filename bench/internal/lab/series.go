@@ -34,8 +34,8 @@ func (s Series) Max() float64 {
 	return slices.Max(s)
 }
 
-// Over divides round by round: only figures of one round are comparable, because a machine drifts. Where a
-// divisor is 0 the round is left out.
+// Over divides round by round: only figures of one round are comparable,
+// because a machine drifts. Where a divisor is 0 the round is left out.
 func (s Series) Over(t Series) Series {
 	var ratios Series
 	for i := range min(len(s), len(t)) {

@@ -26,7 +26,8 @@ func (a Address) TLSConfig() *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// Announce is what a server's role ends with: it tells [Serve] the address, and returns when stdin ends.
+// Announce is what a server's role ends with: it tells [Serve] the address, and
+// returns when stdin ends.
 func (a Address) Announce() error {
 	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
 		return err

@@ -33,8 +33,9 @@ type Source struct {
 	halfLeft   int64  // bytes left at which it is called
 }
 
-// NewSource returns a source of size bytes of a page, at most rate bytes per second unless that is 0. half, if not nil, is
-// called once half of the bytes are out. Sources may share a page.
+// NewSource returns a source of size bytes of a page, at most rate bytes per
+// second unless that is 0. half, if not nil, is called once half of the bytes
+// are out. Sources may share a page.
 func NewSource(page []byte, size, rate int64, half func()) *Source {
 	return &Source{page: page, left: size, rate: rate, half: half, halfLeft: size / 2}
 }
@@ -94,8 +95,8 @@ func (s *Source) pace() {
 	time.Sleep(due - time.Since(s.from))
 }
 
-// PlaySource is the role of the process behind a pipe: it writes as many bytes as the spec says to stdout, as fast as
-// they are read.
+// PlaySource is the role of the process behind a pipe: it writes as many bytes
+// as the spec says to stdout, as fast as they are read.
 func PlaySource(_ context.Context, spec json.RawMessage) (any, error) {
 	var size int64
 	if err := json.Unmarshal(spec, &size); err != nil {

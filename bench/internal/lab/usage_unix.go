@@ -22,8 +22,9 @@ func CPU() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// PeakRSS is the peak of this process's resident memory in bytes, 0 if the system does not tell. On Linux it is VmHWM:
-// getrusage there counts the parent's memory as well, which a process shares until exec.
+// PeakRSS is the peak of this process's resident memory in bytes, 0 if the
+// system does not tell. On Linux it is VmHWM: getrusage there counts the
+// parent's memory as well, which a process shares until exec.
 func PeakRSS() int64 {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil {
 		for line := range bytes.Lines(status) {
@@ -40,7 +41,8 @@ func PeakRSS() int64 {
 	return maxRSS(&u)
 }
 
-// peakOf is the peak of a process that has ended. On Linux it is at least what this process had when it started that one.
+// peakOf is the peak of a process that has ended. On Linux it is at least what
+// this process had when it started that one.
 func peakOf(state *os.ProcessState) int64 {
 	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
 		return maxRSS(u)

@@ -9,8 +9,8 @@ import (
 	"net/http"
 )
 
-// Wire makes the few B2 calls that an upload needs, without retries and without checks: what a client that is
-// measured should cost at least.
+// Wire makes the few B2 calls that an upload needs, without retries and without
+// checks: what a client that is measured should cost at least.
 type Wire struct {
 	http  http.RoundTripper
 	token string

@@ -1,5 +1,5 @@
-// Package contender is what the programs that compete have in common: they read a stream, of a size nobody tells
-// them, and upload it.
+// Package contender is what the programs that compete have in common: they read
+// a stream, of a size nobody tells them, and upload it.
 package contender
 
 import (
@@ -17,10 +17,12 @@ type Task struct {
 	Server lab.Address
 	// S3 is what the server speaks, else B2.
 	S3 bool
-	// PartSize in bytes and Concurrency are asked of every contender alike; 0 means its own default.
+	// PartSize in bytes and Concurrency are asked of every contender alike; 0
+	// means its own default.
 	PartSize    int64
 	Concurrency int
-	// Size in bytes is that of the stream, which the program makes by itself; 0 means that it comes on stdin.
+	// Size in bytes is that of the stream, which the program makes by itself; 0
+	// means that it comes on stdin.
 	Size int64
 	// Restore asks for the file of that size, whose name its size is, to be read back: to Path, or
 	// to nothing if that is "".

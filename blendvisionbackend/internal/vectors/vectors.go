@@ -1,5 +1,5 @@
-// Package vectors reads the documented exchanges that client and server are both tested against; see the README in
-// testdata.
+// Package vectors reads the documented exchanges that client and server are
+// both tested against; see the README in testdata.
 package vectors
 
 import (
@@ -22,7 +22,8 @@ type Vector struct {
 	}
 }
 
-// Read reads a file of them, by name. One that has none is an error: a test would have tested nothing.
+// Read reads a file of them, by name. One that has none is an error: a test
+// would have tested nothing.
 func Read(file string) (map[string]Vector, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -31,7 +31,8 @@ func pipeIn(t *testing.T, dir, stdin string, args ...string) (code int, stdout, 
 
 func TestFileDestination_ReplacesOnlyRegularFiles(t *testing.T) {
 	for what, plant := range map[string]func(name string) error{
-		"a device":        func(name string) error { return syscall.Mknod(name, syscall.S_IFCHR|0o666, 0) }, // of no driver
+		// of no driver
+		"a device":        func(name string) error { return syscall.Mknod(name, syscall.S_IFCHR|0o666, 0) },
 		"a FIFO":          func(name string) error { return syscall.Mkfifo(name, 0o666) },
 		"a symbolic link": func(name string) error { return os.Symlink("victim", name) },
 	} {

@@ -24,7 +24,8 @@ type postgres struct {
 // newPostgres starts a server with a database "bench" of pgbench's.
 func newPostgres(t *testing.T) *postgres {
 	path := os.Getenv("PATH")
-	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb"); len(found) > 0 { // where Debian keeps it
+	// where Debian keeps it
+	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb"); len(found) > 0 {
 		path = filepath.Dir(found[len(found)-1]) + ":" + path
 	}
 	t.Setenv("PATH", path)

@@ -1,5 +1,6 @@
-// Command naive uploads in the way that is written in an afternoon: pooled buffers, an errgroup, SHA-1 and plain
-// net/http, without retries and without checks. What a library costs beyond that, or saves, is what it is worth.
+// Command naive uploads in the way that is written in an afternoon: pooled
+// buffers, an errgroup, SHA-1 and plain net/http, without retries and without
+// checks. What a library costs beyond that, or saves, is what it is worth.
 package main
 
 import (

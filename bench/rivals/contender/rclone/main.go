@@ -1,5 +1,6 @@
-// Command rclone is rclone with the one command and the one backend that the comparison needs. Like rclone it takes
-// its flags from the command line and its remote from the environment.
+// Command rclone is rclone with the one command and the one backend that the
+// comparison needs. Like rclone it takes its flags from the command line and
+// its remote from the environment.
 package main
 
 import (
