@@ -36,11 +36,13 @@ type FileOptions struct {
 	Retention Retention
 	LegalHold LegalHold
 
-	// CreateOnly refuses to replace a file of the same name: the error matches
-	// [io/fs.ErrExist]. It is decided when the file is finished (If-None-Match). Some stores
-	// ignore that for large files, so the name is looked for, too; see Verify. The upload fails if
-	// the store does not answer that. Two uploads that finish in the same moment may both succeed
-	// there.
+	// CreateOnly does not replace a file of the same name: the error matches
+	// [io/fs.ErrExist]. The store decides it when the file is finished
+	// (If-None-Match). Some stores ignore that for large files, so the name is
+	// looked for, too; see Verify. The upload fails if the store does not
+	// answer, unless the key may not look (403). Two uploads that finish at the
+	// same moment may both succeed on such a store, and one whose key may not
+	// look replaces the file.
 	CreateOnly bool
 
 	// Verify looks at every file after it is stored, which takes one request, and one more for Tags
