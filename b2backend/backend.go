@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/sha1mb"
 )
@@ -67,7 +67,7 @@ func New(ctx context.Context, credentials Credentials, bucketName string, option
 		return nil, err
 	}
 	c := &client{
-		transport: o.Transport, hosts: exchange.NewHosts(o.Endpoint, o.AllowPlainHTTP, o.Domains), userAgent: o.UserAgent, log: o.Logger,
+		transport: o.Transport, hosts: httpx.NewHosts(o.Endpoint, o.AllowPlainHTTP, o.Domains), userAgent: o.UserAgent, log: o.Logger,
 		policy:  retry.Of(o.Retry),
 		session: &session{credentials: credentials, renew: o.Renew, endpoint: strings.TrimSuffix(o.Endpoint, "/")},
 	}
@@ -100,7 +100,7 @@ func (b *Backend) findBucket(ctx context.Context, name string) error {
 			for i, allowed := range b.first.buckets {
 				names[i] = allowed.Name
 			}
-			return fmt.Errorf("the key is restricted to other buckets: %s", exchange.Present(fmt.Sprintf("%q", names)))
+			return fmt.Errorf("the key is restricted to other buckets: %s", httpx.Present(fmt.Sprintf("%q", names)))
 		}
 		b.bucket = b.first.buckets[i]
 		return nil

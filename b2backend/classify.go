@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -40,12 +40,12 @@ const sharedToken = "more than one upload using auth token"
 func classify(at endpoint, err error) class {
 	e, answered := errors.AsType[*Error](err)
 	if !answered {
-		return class{Verdict: place(at, exchange.Classify(err))}
+		return class{Verdict: place(at, httpx.Classify(err))}
 	}
 	// Where a login meets no B2 service, the endpoint is wrong and stays so. A
 	// bare 400 is a server's answer to a request that arrives too slowly.
 	own := e.Code != "" || e.Call == authorizeAccount && e.Status != 400
-	c := class{Verdict: place(at, exchange.ClassifyAnswer(e.Status, own))}
+	c := class{Verdict: place(at, httpx.ClassifyAnswer(e.Status, own))}
 	c.After = e.RetryAfter
 	message := strings.ToLower(e.Message)
 	says := func(text string) bool { return strings.Contains(message, text) }

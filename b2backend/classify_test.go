@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -154,20 +154,20 @@ func TestEveryKnownAnswerIsClassified(t *testing.T) {
 }
 
 func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
-	dial := exchange.Unsent(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+	dial := httpx.Unsent(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 	for name, c := range map[string]struct {
 		err         error
 		api, upload string
 		lost        bool
 	}{
-		"no connection": {&exchange.TransportError{Call: "x", Err: dial}, again, elsewhere, false},
-		"reset":         {&exchange.TransportError{Call: "x", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, again, elsewhere, true},
-		"broken pipe":   {&exchange.TransportError{Call: "x", Err: &net.OpError{Op: "write", Err: syscall.EPIPE}}, again, elsewhere, true},
-		"EOF":           {&exchange.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, elsewhere, true},
+		"no connection": {&httpx.TransportError{Call: "x", Err: dial}, again, elsewhere, false},
+		"reset":         {&httpx.TransportError{Call: "x", Err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, again, elsewhere, true},
+		"broken pipe":   {&httpx.TransportError{Call: "x", Err: &net.OpError{Op: "write", Err: syscall.EPIPE}}, again, elsewhere, true},
+		"EOF":           {&httpx.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, elsewhere, true},
 		"timeout":       {fmt.Errorf("%w", retry.ErrTimeout), again, elsewhere, true},
 		"stall":         {fmt.Errorf("%w", retry.ErrStalled), again, elsewhere, true},
 		"garbage":       {unusable("x", "garbage"), again, elsewhere, true},
-		"certificate":   {&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, stop, stop, false},
+		"certificate":   {&httpx.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, stop, stop, false},
 		"our own":       {errors.New("no request was made"), stop, stop, false},
 	} {
 		for at, want := range map[endpoint]string{apiEndpoint: c.api, uploadEndpoint: c.upload} {

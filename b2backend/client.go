@@ -12,7 +12,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -70,7 +70,7 @@ type call struct {
 // Backend.
 type client struct {
 	transport http.RoundTripper
-	hosts     exchange.Hosts
+	hosts     httpx.Hosts
 	userAgent string
 	log       *slog.Logger
 	policy    retry.Policy
@@ -138,7 +138,7 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, k.account.apiURL+apiVersion+k.name, bytes.NewReader(body))
 	if err != nil {
-		return exchange.Clean(err)
+		return httpx.Clean(err)
 	}
 	req.GetBody = nil // the transport must not send the body a second time
 	req.Header.Set("Authorization", k.account.token.Reveal())
@@ -169,18 +169,18 @@ func (c *client) exchange(
 			return nil
 		}
 		err := read(resp)
-		if err != nil && exchange.Broke(resp) == nil {
-			refused = unusable(name, "%s", exchange.Present(err.Error(), secrets...))
+		if err != nil && httpx.Broke(resp) == nil {
+			refused = unusable(name, "%s", httpx.Present(err.Error(), secrets...))
 			return nil
 		}
 		return err
 	}
-	err := exchange.Send(c.transport, req, part, try, handle)
+	err := httpx.Send(c.transport, req, part, try, handle)
 	if refused != nil {
 		return refused
 	}
 	if err != nil {
-		return &exchange.TransportError{Call: name, Err: exchange.Clean(err, secrets...)}
+		return &httpx.TransportError{Call: name, Err: httpx.Clean(err, secrets...)}
 	}
 	return nil
 }

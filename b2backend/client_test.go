@@ -13,7 +13,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -30,7 +30,7 @@ func TestAWrongAnswerIsAskedForAgain(t *testing.T) {
 	} {
 		t.Run(call, func(t *testing.T) {
 			s := newServer(t, nil)
-			rt := exchange.NewTransport()
+			rt := httpx.NewTransport()
 			t.Cleanup(rt.CloseIdleConnections)
 			var answers atomic.Int64
 			b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {

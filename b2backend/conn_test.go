@@ -13,7 +13,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
@@ -30,7 +30,7 @@ type piped struct {
 func newPiped(t *testing.T) *piped { return newPipedWith(t, &b2test.Options{}) }
 
 func newPipedWith(t *testing.T, o *b2test.Options) *piped {
-	p := &piped{transport: exchange.NewTransport()}
+	p := &piped{transport: httpx.NewTransport()}
 	p.transport.DialContext = p.network.Dial
 	o.Listen, o.MinPartSize = p.network.Listen, minPart
 	var err error

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -184,7 +184,7 @@ func (c *client) authorize(ctx context.Context, again bool) (*account, error) {
 			renewal = c.session.renewed(ctx)
 		}
 		if a, err = c.authorizeOnce(ctx, try); err != nil && renewal != nil {
-			err = fmt.Errorf("%w (%v)", err, exchange.Clean(renewal, c.session.key().key.Reveal()))
+			err = fmt.Errorf("%w (%v)", err, httpx.Clean(renewal, c.session.key().key.Reveal()))
 		}
 		return err
 	})
@@ -194,7 +194,7 @@ func (c *client) authorize(ctx context.Context, again bool) (*account, error) {
 func (c *client) authorizeOnce(ctx context.Context, try *retry.Attempt) (a *account, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.session.endpoint+apiVersion+authorizeAccount, nil)
 	if err != nil {
-		return nil, exchange.Clean(err)
+		return nil, httpx.Clean(err)
 	}
 	key := c.session.key()
 	c.log.Debug("b2: logging in", slog.String("key", key.keyID))
@@ -235,7 +235,7 @@ func (r *authorizeAnswer) IDs() []string {
 	return ids
 }
 
-func (r *authorizeAnswer) account(hosts exchange.Hosts) (*account, error) {
+func (r *authorizeAnswer) account(hosts httpx.Hosts) (*account, error) {
 	s := &r.APIInfo.StorageAPI
 	if r.AccountID == "" || r.AuthorizationToken == "" {
 		return nil, errors.New("no account or no token")

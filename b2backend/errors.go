@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -24,11 +24,11 @@ type Error struct {
 }
 
 // Error is "b2_upload_part: 503 service_unavailable: no tomes available".
-func (e *Error) Error() string { return exchange.Refusal(e.Call, e.Status, e.Code, e.Message) }
+func (e *Error) Error() string { return httpx.Refusal(e.Call, e.Status, e.Code, e.Message) }
 
 // Is matches [sluice.ErrSlowDown] where the service has too much to do: 429 and
 // 503. Streams then upload fewer parts at once.
-func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+func (e *Error) Is(target error) bool { return httpx.SlowDown(target, e.Status) }
 
 // quotedToken matches the token in the message about concurrent use (reported).
 // It is cut even if the token is not one of ours.
@@ -50,13 +50,13 @@ func readError(call string, resp *http.Response, secrets []string) *Error {
 
 // presentable is what a server said in a form that can be shown.
 func presentable(text string, secrets []string) string {
-	return exchange.Present(quotedToken.ReplaceAllString(text, "${1}"+secret.Redacted), secrets...)
+	return httpx.Present(quotedToken.ReplaceAllString(text, "${1}"+secret.Redacted), secrets...)
 }
 
 // unusable is a success that cannot be one. What the service said is not
 // repeated in it, or made fit to be shown.
 func unusable(call, format string, args ...any) error {
-	return &exchange.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
+	return &httpx.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
 }
 
 // sameID returns why an answer is not usable that names another file. It does

@@ -14,7 +14,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/customerkey"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see
@@ -347,7 +347,7 @@ func headerBytes(name string, info map[string]string) int {
 // encode percent-encodes a name or a value for a header. url.PathEscape would
 // leave a plus, which the service reads as a space (documented).
 func encode(s string) string {
-	return exchange.Escape(s, "._-/~!$'()*;=:@")
+	return httpx.Escape(s, "._-/~!$'()*;=:@")
 }
 
 // checkContentType rejects what is no text for a header. Anything else is

@@ -16,7 +16,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -50,7 +50,7 @@ func whenSending(t *testing.T, call string, do func()) http.RoundTripper {
 }
 
 func whenSendingSuch(t *testing.T, is func(*http.Request) bool, do func()) http.RoundTripper {
-	rt := exchange.NewTransport()
+	rt := httpx.NewTransport()
 	t.Cleanup(rt.CloseIdleConnections)
 	var once sync.Once
 	return testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {

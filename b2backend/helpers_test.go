@@ -14,7 +14,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // minPart is the smallest part of the test servers, so that large files are
@@ -80,7 +80,7 @@ func connect(t *testing.T, s *b2test.Server, k b2backend.Credentials, o *b2backe
 		o.Retry = swift
 	}
 	if o.Transport == nil {
-		rt := exchange.NewTransport()
+		rt := httpx.NewTransport()
 		t.Cleanup(rt.CloseIdleConnections)
 		o.Transport = rt
 	}

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // Page sizes: the most that each call takes, or is billed as one (documented).
@@ -49,7 +49,7 @@ func (b *Backend) files(ctx context.Context, m method, prefix string) iter.Seq2[
 		if m == listUnfinished {
 			request = listFilesRequest{BucketID: b.bucket.ID, NamePrefix: narrow, MaxFileCount: unfinishedPage}
 		}
-		var pages exchange.Pages
+		var pages httpx.Pages
 		for {
 			var page listFilesAnswer
 			k := &call{method: m, request: request, read: into(&page, func() error { return page.check(&pages) })}
@@ -82,7 +82,7 @@ func (a *listFilesAnswer) IDs() []string {
 func (a *listFilesAnswer) last() bool { return a.NextFileID == "" && a.NextFileName == "" }
 
 // check returns why a page of a list is not usable.
-func (a *listFilesAnswer) check(pages *exchange.Pages) error {
+func (a *listFilesAnswer) check(pages *httpx.Pages) error {
 	if a.last() {
 		return nil
 	}

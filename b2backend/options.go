@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -105,14 +105,14 @@ func (o *Options) resolve() (Options, error) {
 		// API and downloads, uploads (recorded)
 		r.Domains = []string{"backblazeb2.com", "backblaze.com"}
 	}
-	if _, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
+	if _, err := httpx.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP); err != nil {
 		return r, fmt.Errorf("b2backend: endpoint: %w", err)
 	}
 	if err := retry.Of(r.Retry).Validate(); err != nil {
 		return r, fmt.Errorf("b2backend: %w", err)
 	}
 	if r.Transport == nil {
-		r.Transport = exchange.NewTransport()
+		r.Transport = httpx.NewTransport()
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
-	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/hostile"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -44,7 +44,7 @@ func TestAProxyThatDeniesAccess_IsFinalForEveryCall(t *testing.T) {
 			t.Run(fmt.Sprint(call, " ", status), func(t *testing.T) {
 				s := newServer(t, nil)
 				s.ExpectUnfinished("file")
-				transport := exchange.NewTransport()
+				transport := httpx.NewTransport()
 				t.Cleanup(transport.CloseIdleConnections)
 				rt, asked := hostile.DenyingProxy(t, transport, call, status)
 				b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: rt})

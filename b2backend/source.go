@@ -17,7 +17,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/download"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/sha1mb"
 	"github.com/c1508ce4/sluice/internal/sleep"
@@ -132,7 +132,7 @@ func (b *Backend) downloadRequest(ctx context.Context, a *account, method, path 
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.downloadURL+path, nil)
 	if err != nil {
-		return nil, exchange.Clean(err)
+		return nil, httpx.Clean(err)
 	}
 	req.Header.Set("Authorization", a.token.Reveal())
 	b.options.Encryption.setCustomer(req.Header)
@@ -244,7 +244,7 @@ func (b *Backend) lock(ctx context.Context, id string) (text string) {
 		return ""
 	}
 	if r := f.FileRetention.Value; r != nil && r.Mode != "" {
-		text = fmt.Sprintf("; Object Lock (%s) keeps it until %s", exchange.Present(string(r.Mode)), time.UnixMilli(r.RetainUntilTime).UTC().Format(time.RFC3339))
+		text = fmt.Sprintf("; Object Lock (%s) keeps it until %s", httpx.Present(string(r.Mode)), time.UnixMilli(r.RetainUntilTime).UTC().Format(time.RFC3339))
 	}
 	if f.LegalHold.Value == HoldOn {
 		text += "; a legal hold keeps it"

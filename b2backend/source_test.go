@@ -20,7 +20,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -353,7 +353,7 @@ func TestReadRange_TakesNoOtherBytes(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			s := newServer(t, nil)
 			store(t, dial(t, s), "file", testutil.Content(10_000))
-			rt := exchange.NewTransport()
+			rt := httpx.NewTransport()
 			t.Cleanup(rt.CloseIdleConnections)
 			asked := 0
 			b := dialAs(t, s, mainKey(s), &b2backend.Options{
@@ -395,7 +395,7 @@ func TestReadRange_TakesTheWholeFileWithoutARange(t *testing.T) {
 
 // transport changes each request on its way.
 func transport(t *testing.T, change func(*http.Request)) http.RoundTripper {
-	rt := exchange.NewTransport()
+	rt := httpx.NewTransport()
 	t.Cleanup(rt.CloseIdleConnections)
 	return testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		change(req)
@@ -691,7 +691,7 @@ func TestDownload_FailsIfBytesAreNotThoseStored(t *testing.T) {
 	s := newServer(t, nil)
 	data := testutil.Content(minPart)
 	store(t, dial(t, s), "file", data)
-	rt := exchange.NewTransport()
+	rt := httpx.NewTransport()
 	t.Cleanup(rt.CloseIdleConnections)
 	b := dialAs(t, s, mainKey(s), &b2backend.Options{Transport: testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		resp, err := rt.RoundTrip(req)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // Unfinished lists unfinished large files, those of other programs included,
@@ -73,7 +73,7 @@ func (b *Backend) ResumeLargeFile(ctx context.Context, spec sluice.FileSpec, id 
 		return nil, fmt.Errorf("b2backend: unfinished large file of name %q: %w", spec.Name, fs.ErrNotExist)
 	}
 	if err := b.differs(found, d); err != nil {
-		return nil, fmt.Errorf("%w: b2backend: large file %s: %s", sluice.ErrResumeMismatch, found.FileID, exchange.Present(err.Error()))
+		return nil, fmt.Errorf("%w: b2backend: large file %s: %s", sluice.ErrResumeMismatch, found.FileID, httpx.Present(err.Error()))
 	}
 	stored, err := b.parts(ctx, found.FileID)
 	if isRefusal(err) {
@@ -123,7 +123,7 @@ func (b *Backend) Parts(ctx context.Context, f sluice.UnfinishedFile) ([]sluice.
 func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, error) {
 	var parts []sluice.StoredPart
 	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}
-	var pages exchange.Pages
+	var pages httpx.Pages
 	for {
 		var page listPartsAnswer
 		k := &call{method: listParts, request: request}
@@ -143,7 +143,7 @@ func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, er
 }
 
 // check returns why a page that was asked for from a number on is not usable.
-func (a *listPartsAnswer) check(from int, pages *exchange.Pages) error {
+func (a *listPartsAnswer) check(from int, pages *httpx.Pages) error {
 	due := max(1, from)
 	for i := range a.Parts {
 		switch p := &a.Parts[i]; {

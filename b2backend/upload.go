@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -77,7 +77,7 @@ func (u *upload) send(ctx context.Context, try *retry.Attempt) error {
 	u.held = false
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.at.url, nil)
 	if err != nil {
-		return exchange.Clean(err)
+		return httpx.Clean(err)
 	}
 	req.Header = u.header.Clone()
 	req.Header.Set("Authorization", u.at.token.Reveal())

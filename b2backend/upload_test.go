@@ -17,7 +17,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -194,7 +194,7 @@ func TestASingleUploadIsSettledWhenItsContextEnds(t *testing.T) {
 			fault.Hold = release
 			inject(t, s, fault)
 			data := testutil.Content(5000)
-			rt := exchange.NewTransport()
+			rt := httpx.NewTransport()
 			t.Cleanup(rt.CloseIdleConnections)
 			dial := rt.DialContext
 			rt.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

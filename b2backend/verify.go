@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // differs returns how a file is not as asked for, as far as f shows it. Our tag
@@ -52,7 +52,7 @@ func (b *Backend) differs(f *fileObject, d *description) error {
 // ignored returns how a file that was begun, or is stored, is not as asked for.
 func (b *Backend) ignored(f *fileObject, d *description) error {
 	if err := b.differs(f, d); err != nil {
-		return fmt.Errorf("%w: %s", sluice.ErrOptionIgnored, exchange.Present(err.Error(), b.options.Encryption.secrets()...))
+		return fmt.Errorf("%w: %s", sluice.ErrOptionIgnored, httpx.Present(err.Error(), b.options.Encryption.secrets()...))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/bench/internal/lab"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/memorybackend"
 )
 
@@ -73,7 +73,7 @@ func connect(ctx context.Context, o order, requests *counter) (sluice.Backend, e
 	case toDiscard:
 		return memorybackend.New(&memorybackend.Options{Discard: true}), nil
 	case toB2:
-		t := exchange.NewTransport()
+		t := httpx.NewTransport()
 		t.TLSClientConfig = o.Server.TLSConfig()
 		requests.next = t
 		return b2backend.New(ctx, b2backend.NewCredentials(o.Server.KeyID, o.Server.Key), o.Server.Bucket,

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -21,9 +21,9 @@ var conflicts = []string{"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAI
 func classify(err error) retry.Verdict {
 	e, answered := errors.AsType[*Error](err)
 	if !answered {
-		return exchange.Classify(err)
+		return httpx.Classify(err)
 	}
-	v := exchange.ClassifyAnswer(e.Status, e.Code != "")
+	v := httpx.ClassifyAnswer(e.Status, e.Code != "")
 	v.After = e.RetryAfter
 	if v.Outcome == retry.NotDone && slices.Contains(conflicts, e.Code) {
 		v.Outcome = retry.Conflict

@@ -11,7 +11,7 @@ import (
 	"net/url"
 
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -41,7 +41,7 @@ type client struct {
 	transport http.RoundTripper
 	endpoint  string
 	keys      *keys
-	hosts     exchange.Hosts // of presigned URLs
+	hosts     httpx.Hosts // of presigned URLs
 	log       *slog.Logger
 	policy    retry.Policy
 }
@@ -97,20 +97,20 @@ func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID stri
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(call, fileID), bytes.NewReader(body))
 	if err != nil {
-		return named(call, exchange.Clean(err))
+		return named(call, httpx.Clean(err))
 	}
 	credentials, renewal := c.keys.get(ctx)
 	req.Header.Set("Authorization", "Bearer "+credentials.token.Reveal())
 	req.Header.Set("X-Bv-Org-Id", credentials.orgID.Reveal())
 	req.Header.Set("Content-Type", "application/json")
 	secrets := credentials.secrets()
-	err = exchange.Do(c.transport, req, try, func(resp *http.Response) error {
+	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
 		if resp.StatusCode != http.StatusOK {
 			return refusal(call, resp, secrets)
 		}
 		err := decode.JSON(resp.Body, answer, answerLimits)
 		if errors.Is(err, decode.ErrUnusable) {
-			return unusable(call, "%s", exchange.Present(err.Error(), secrets...))
+			return unusable(call, "%s", httpx.Present(err.Error(), secrets...))
 		}
 		return err
 	})
@@ -127,7 +127,7 @@ func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID stri
 // that is a word or a number stays.
 func (c Credentials) secrets() []string {
 	secrets := []string{c.token.Reveal()}
-	if len(c.orgID.Reveal()) >= exchange.ShortestSecret {
+	if len(c.orgID.Reveal()) >= httpx.ShortestSecret {
 		secrets = append(secrets, c.orgID.Reveal())
 	}
 	return secrets

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -33,7 +33,7 @@ func (k *keys) get(ctx context.Context) (current *Credentials, renewal error) {
 		err = renewed.check()
 	}
 	if err != nil {
-		err = fmt.Errorf("reading the credentials again: %w", exchange.Clean(err, current.secrets()...))
+		err = fmt.Errorf("reading the credentials again: %w", httpx.Clean(err, current.secrets()...))
 		return current, err
 	}
 	k.mu.Lock()

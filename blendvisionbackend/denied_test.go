@@ -9,8 +9,8 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
-	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/hostile"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 func TestAProxyThatDeniesAccess_IsFinalForEveryCall(t *testing.T) {
@@ -36,7 +36,7 @@ func TestAProxyThatDeniesAccess_IsFinalForEveryCall(t *testing.T) {
 				server, err := bvtest.Start(nil)
 				require.NoError(t, err)
 				t.Cleanup(server.Close)
-				transport := exchange.NewTransport()
+				transport := httpx.NewTransport()
 				t.Cleanup(transport.CloseIdleConnections)
 				rt, asked := hostile.DenyingProxy(t, transport, call, status)
 				b, err := blendvisionbackend.New(blendvisionbackend.NewCredentials(server.Token(), server.OrgID()),

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -48,7 +48,7 @@ type Violation struct{ Field, Description string }
 // named as the reason.
 func (e *Error) Error() string {
 	var text strings.Builder
-	text.WriteString("blendvisionbackend: " + exchange.Refusal(e.Call, e.Status, e.Code, e.Message))
+	text.WriteString("blendvisionbackend: " + httpx.Refusal(e.Call, e.Status, e.Code, e.Message))
 	for _, d := range e.Details {
 		if d.Reason != "" {
 			text.WriteString("; reason " + d.Reason)
@@ -65,7 +65,7 @@ func (e *Error) Error() string {
 
 // Is matches [sluice.ErrSlowDown] where the service or the object store has too
 // much to do: 429 and 503. Streams then upload fewer parts at once.
-func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+func (e *Error) Is(target error) bool { return httpx.SlowDown(target, e.Status) }
 
 // named adds the name of the call that failed with err. An [*Error] has it already.
 func named(call string, err error) error {
@@ -76,17 +76,17 @@ func named(call string, err error) error {
 // neither a refusal nor an unusable answer is the connection's failure.
 func broken(call string, err error, secrets []string) error {
 	_, refused := errors.AsType[*Error](err)
-	_, unusable := errors.AsType[*exchange.AnswerError](err)
+	_, unusable := errors.AsType[*httpx.AnswerError](err)
 	if refused || unusable || err == nil {
 		return err
 	}
-	return &exchange.TransportError{Call: "blendvisionbackend: " + call, Err: exchange.Clean(err, secrets...)}
+	return &httpx.TransportError{Call: "blendvisionbackend: " + call, Err: httpx.Clean(err, secrets...)}
 }
 
 // unusable is a success that is not what is documented. What the call asked for
 // may have been done.
 func unusable(call, format string, args ...any) error {
-	return &exchange.AnswerError{Call: "blendvisionbackend: " + call, Detail: fmt.Sprintf(format, args...)}
+	return &httpx.AnswerError{Call: "blendvisionbackend: " + call, Detail: fmt.Sprintf(format, args...)}
 }
 
 // refusal reads an answer other than success: JSON from the API, XML from the
@@ -110,7 +110,7 @@ func refusal(call string, resp *http.Response, secrets []string) error {
 			e.Details = details(body, secrets)
 		}
 	}
-	e.Code, e.Message = exchange.Present(e.Code, secrets...), exchange.Present(e.Message, secrets...)
+	e.Code, e.Message = httpx.Present(e.Code, secrets...), httpx.Present(e.Message, secrets...)
 	return e
 }
 
@@ -134,7 +134,7 @@ func details(body []byte, secrets []string) (list []Detail) {
 	if decode.JSON(bytes.NewReader(body), &v, decode.Refusal) != nil {
 		return nil
 	}
-	clean := func(text string) string { return exchange.Present(text, secrets...) }
+	clean := func(text string) string { return httpx.Present(text, secrets...) }
 	for _, d := range v.Details {
 		detail := Detail{Type: clean(d.Type), Reason: clean(d.Reason), Domain: clean(d.Domain)}
 		for _, f := range append(d.Violations, d.Camel...) {

@@ -14,7 +14,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
@@ -50,7 +50,7 @@ func inWorldWith(t *testing.T, opts *bvtest.Options, clientOpts blendvisionbacke
 		require.NoError(t, err)
 		defer server.Close()
 
-		transport := exchange.NewTransport()
+		transport := httpx.NewTransport()
 		transport.DialContext = network.Dial
 		defer transport.CloseIdleConnections()
 		log := new(bytes.Buffer)

@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
@@ -115,14 +115,14 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 		return sluice.Receipt{}, err
 	}
 	c, u := f.client, f.targets[p.Number-1].url
-	secrets := append(c.keys.secrets(), exchange.SecretsOf(u)...)
+	secrets := append(c.keys.secrets(), httpx.SecretsOf(u)...)
 	receipt := sluice.Receipt{Number: p.Number}
 	err := c.policy.Do(ctx, retry.Call{Classify: classify, Backoff: retry.Logged(c.log, retrying, p.Backoff)},
 		func(ctx context.Context, a *retry.Attempt) error {
 			req := (&http.Request{
 				Method: http.MethodPut, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/octet-stream"}},
 			}).WithContext(ctx)
-			err := exchange.Send(c.transport, req, p, a, func(resp *http.Response) error {
+			err := httpx.Send(c.transport, req, p, a, func(resp *http.Response) error {
 				if resp.StatusCode != http.StatusOK {
 					return refusal(callPut, resp, secrets)
 				}

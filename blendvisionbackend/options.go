@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -99,14 +99,14 @@ func (o *Options) resolve(credentials Credentials) (*client, error) {
 		return nil, err
 	}
 	if r.Transport == nil {
-		r.Transport = exchange.NewTransport()
+		r.Transport = httpx.NewTransport()
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &client{
 		transport: r.Transport, endpoint: r.Endpoint, keys: &keys{renew: r.Renew, current: &credentials},
-		hosts: exchange.NewHosts(r.Endpoint, r.AllowPlainHTTP, nil), log: r.Logger, policy: retry.Of(r.Retry),
+		hosts: httpx.NewHosts(r.Endpoint, r.AllowPlainHTTP, nil), log: r.Logger, policy: retry.Of(r.Retry),
 	}, nil
 }
 
@@ -115,7 +115,7 @@ func checkEndpoint(raw string, plainHTTP bool) (string, error) {
 	if raw == "" {
 		return "", errors.New("it is empty; set it to the URL of the API")
 	}
-	u, err := exchange.CheckEndpoint(raw, plainHTTP)
+	u, err := httpx.CheckEndpoint(raw, plainHTTP)
 	if err != nil {
 		return "", err
 	}

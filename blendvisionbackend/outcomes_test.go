@@ -15,8 +15,8 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
-	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/hostile"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
@@ -37,7 +37,7 @@ func newStage(
 	began := time.Now()
 	server, err := bvtest.Start(&bvtest.Options{Listen: network.Listen, Now: func() time.Time { return began }})
 	require.NoError(t, err)
-	transport := exchange.NewTransport()
+	transport := httpx.NewTransport()
 	transport.DialContext = network.Dial
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // target is where one part goes.
@@ -15,7 +15,7 @@ type target struct {
 }
 
 // targets reads the server's plan. Part numbers may start anywhere (documentation pages differ).
-func targets(data *uploadData, hosts exchange.Hosts) ([]target, error) {
+func targets(data *uploadData, hosts httpx.Hosts) ([]target, error) {
 	if data == nil || len(data.Parts) == 0 {
 		return nil, errors.New("the server plans no parts")
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/download"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -84,14 +84,14 @@ func (c *client) get(ctx context.Context, try *retry.Attempt, f *sluice.StoredFi
 	if err != nil {
 		return err
 	}
-	secrets = append(secrets, exchange.SecretsOf(req.URL)...)
+	secrets = append(secrets, httpx.SecretsOf(req.URL)...)
 	offset, size := int64(0), int64(1)
 	if r != nil {
 		offset, size = r.Attempt()
 		download.Reconnect(r, c.transport, req)
 	}
 	download.SetBytes(req.Header, offset, size, f.ETag)
-	err = exchange.Do(c.transport, req, try, func(resp *http.Response) error {
+	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
 		if resp.StatusCode >= 300 {
 			return refusal(callGet, resp, secrets)
 		}
@@ -104,7 +104,7 @@ func (c *client) get(ctx context.Context, try *retry.Attempt, f *sluice.StoredFi
 			wrong = download.CheckBytes(resp, offset, size, f.Size)
 		}
 		if wrong != nil {
-			return unusable(callGet, "%s", exchange.Present(wrong.Error(), secrets...))
+			return unusable(callGet, "%s", httpx.Present(wrong.Error(), secrets...))
 		}
 		if r == nil {
 			return nil

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -38,7 +38,7 @@ func New(transport http.RoundTripper, r sluice.Retry) (*Client, error) {
 // NewTransport returns a new transport for uploads: HTTP/1.1, so that each one has
 // a connection of its own, with an idle connection kept for each, and a part's
 // pages written as they lie.
-func NewTransport() *http.Transport { return exchange.NewTransport() }
+func NewTransport() *http.Transport { return httpx.NewTransport() }
 
 // Do makes a request that may be sent more than once, with p as its body unless p
 // is nil. request returns a new request for each attempt. read gets an answer
@@ -64,12 +64,12 @@ func (c *Client) Do(
 	return c.policy.Do(ctx, call, func(ctx context.Context, a *retry.Attempt) error {
 		req, err := request(ctx)
 		if err != nil {
-			return exchange.Clean(err)
+			return httpx.Clean(err)
 		}
-		name := req.Method + " " + exchange.CleanURL(req.URL.String())
+		name := req.Method + " " + httpx.CleanURL(req.URL.String())
 		secrets := secretsOf(req)
 		var refused error
-		err = exchange.Send(c.transport, req, p, a, func(resp *http.Response) error {
+		err = httpx.Send(c.transport, req, p, a, func(resp *http.Response) error {
 			if resp.StatusCode < 200 || resp.StatusCode > 299 {
 				refused = newStatusError(name, resp, secrets)
 				return nil
@@ -78,8 +78,8 @@ func (c *Client) Do(
 				return nil
 			}
 			err := read(resp)
-			if err != nil && exchange.Broke(resp) == nil {
-				refused = &exchange.AnswerError{Call: name, Detail: exchange.Present(err.Error(), secrets...)}
+			if err != nil && httpx.Broke(resp) == nil {
+				refused = &httpx.AnswerError{Call: name, Detail: httpx.Present(err.Error(), secrets...)}
 				return nil
 			}
 			return err
@@ -88,7 +88,7 @@ func (c *Client) Do(
 			return refused
 		}
 		if err != nil {
-			return &exchange.TransportError{Call: name, Err: exchange.Clean(err, secrets...)}
+			return &httpx.TransportError{Call: name, Err: httpx.Clean(err, secrets...)}
 		}
 		return nil
 	})
@@ -96,7 +96,7 @@ func (c *Client) Do(
 
 // secretsOf are what a server may quote of a request and an error must not show.
 func secretsOf(req *http.Request) []string {
-	secrets := exchange.SecretsOf(req.URL)
+	secrets := httpx.SecretsOf(req.URL)
 	header := req.Header
 	// net/http sends it so
 	if password, ok := req.URL.User.Password(); ok && header.Get("Authorization") == "" {
@@ -124,23 +124,23 @@ func newStatusError(name string, resp *http.Response, secrets []string) *StatusE
 	// More than is shown: a secret that is cut off here would not be found.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
 	return &StatusError{
-		Call: name, Status: resp.StatusCode, Message: exchange.Present(string(body), secrets...),
+		Call: name, Status: resp.StatusCode, Message: httpx.Present(string(body), secrets...),
 		after: retry.After(resp.Header, time.Now()),
 	}
 }
 
-func (e *StatusError) Error() string { return exchange.Refusal(e.Call, e.Status, "", e.Message) }
+func (e *StatusError) Error() string { return httpx.Refusal(e.Call, e.Status, "", e.Message) }
 
 // Is matches [sluice.ErrSlowDown] where the store has too much to do.
-func (e *StatusError) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+func (e *StatusError) Is(target error) bool { return httpx.SlowDown(target, e.Status) }
 
 // classify says what to do about the failure of an attempt.
 func classify(err error) retry.Verdict {
 	refused, ok := err.(*StatusError)
 	if !ok {
-		return exchange.Classify(err)
+		return httpx.Classify(err)
 	}
-	v := exchange.ClassifyAnswer(refused.Status, true)
+	v := httpx.ClassifyAnswer(refused.Status, true)
 	v.After = refused.after
 	return v
 }

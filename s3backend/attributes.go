@@ -11,7 +11,7 @@ import (
 	"strconv"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // attributesAnswer is the parts of a file in parts (S3 API reference,
@@ -41,7 +41,7 @@ func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluic
 	}
 	h := http.Header{"X-Amz-Object-Attributes": {"ObjectParts"}, "If-Match": {f.ETag}, "X-Amz-Max-Parts": {"1000"}}
 	b.options.Encryption.setCustomer(h)
-	var pages exchange.Pages
+	var pages httpx.Pages
 	for {
 		var page attributesAnswer
 		k := &call{
@@ -86,6 +86,6 @@ func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluic
 }
 
 func isUnusable(err error) bool {
-	_, ok := errors.AsType[*exchange.AnswerError](err)
+	_, ok := errors.AsType[*httpx.AnswerError](err)
 	return ok
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -74,11 +74,11 @@ func classify(err error) (d decision, v retry.Verdict) {
 	}
 	e, answered := errors.AsType[*Error](err)
 	if answered { // to HEAD without a body and thus without a code
-		v = exchange.ClassifyAnswer(e.Status, e.Code != "" || e.Call == "HeadObject")
+		v = httpx.ClassifyAnswer(e.Status, e.Code != "" || e.Call == "HeadObject")
 		v.After = e.RetryAfter
 		d = byCode[e.Code]
 	} else {
-		v = exchange.Classify(err)
+		v = httpx.Classify(err)
 	}
 	switch {
 	case isGone(err), isThere(err), hasCode(err, "ConditionalRequestConflict", "OperationAborted"):

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
 func TestClassification(t *testing.T) {
-	dial := exchange.Unsent(&net.OpError{Op: "dial", Err: errors.New("refused")})
+	dial := httpx.Unsent(&net.OpError{Op: "dial", Err: errors.New("refused")})
 	for _, c := range []struct {
 		err  error
 		want decision
@@ -64,10 +64,10 @@ func TestClassification(t *testing.T) {
 		// A proxy has not passed it on.
 		{&Error{Status: 407}, final, retry.NotDone},
 		// No answer came.
-		{&exchange.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, retry.Unknown},
-		{&exchange.TransportError{Call: "x", Err: dial}, again, retry.NotDone},
-		{&exchange.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, retry.NotDone},
-		{&exchange.AnswerError{Call: "x", Detail: "garbled"}, again, retry.Unknown},
+		{&httpx.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, retry.Unknown},
+		{&httpx.TransportError{Call: "x", Err: dial}, again, retry.NotDone},
+		{&httpx.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, final, retry.NotDone},
+		{&httpx.AnswerError{Call: "x", Detail: "garbled"}, again, retry.Unknown},
 		{retry.ErrTimeout, again, retry.Unknown},
 		{retry.ErrStalled, again, retry.Unknown},
 		{&keysError{err: errors.New("none")}, final, retry.NotDone},
@@ -111,5 +111,5 @@ func TestTooManyRequestsSlowStreamsDown(t *testing.T) {
 }
 
 func TestPathsAreEscapedAsTheyAreSigned(t *testing.T) {
-	require.Equal(t, "/a-z_.~/%20%2B%25%26%3D%3F%23%27%28%2A/%C3%BC", exchange.Escape("/a-z_.~/ +%&=?#'(*/ü", unescaped))
+	require.Equal(t, "/a-z_.~/%20%2B%25%26%3D%3F%23%27%28%2A/%C3%BC", httpx.Escape("/a-z_.~/ +%&=?#'(*/ü", unescaped))
 }

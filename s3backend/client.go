@@ -21,7 +21,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -154,8 +154,8 @@ func (c *client) retries(k *call) retry.Call {
 	return retry.Call{Classify: found.classify, Backoff: retry.Logged(c.log, retrying, backoff)}
 }
 
-// send signs and sends a call once. The error is an *Error, an *[exchange.AnswerError] or an
-// *[exchange.TransportError]; or the credentials' own.
+// send signs and sends a call once. The error is an *Error, an *[httpx.AnswerError] or an
+// *[httpx.TransportError]; or the credentials' own.
 func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	credentials, err := c.keys(ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	}
 	req, err := c.request(ctx, k, credentials)
 	if err != nil {
-		return fmt.Errorf("%s: %w", k.name, exchange.Clean(err))
+		return fmt.Errorf("%s: %w", k.name, httpx.Clean(err))
 	}
 	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
 	secrets := append([]string{credentials.SecretAccessKey, credentials.SessionToken, signature}, k.secrets...)
@@ -179,11 +179,11 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 		}
 		k.status = resp.StatusCode
 		err := k.read(resp.Header, body)
-		if broke := exchange.Broke(resp); broke != nil {
+		if broke := httpx.Broke(resp); broke != nil {
 			return broke
 		}
 		if err != nil {
-			refused = &exchange.AnswerError{Call: k.name, Detail: exchange.Present(err.Error(), secrets...)}
+			refused = &httpx.AnswerError{Call: k.name, Detail: httpx.Present(err.Error(), secrets...)}
 		}
 		return nil
 	}
@@ -194,12 +194,12 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 			req.Body = io.NopCloser(bytes.NewReader(k.body))
 		}
 	}
-	err = exchange.Send(c.transport, req, k.part, try, read)
+	err = httpx.Send(c.transport, req, k.part, try, read)
 	if refused != nil {
 		return refused
 	}
 	if err != nil {
-		return &exchange.TransportError{Call: k.name, Err: c.hintPathStyle(exchange.Clean(err, secrets...))}
+		return &httpx.TransportError{Call: k.name, Err: c.hintPathStyle(httpx.Clean(err, secrets...))}
 	}
 	return nil
 }
@@ -222,7 +222,7 @@ func (c *client) request(ctx context.Context, k *call, credentials aws.Credentia
 	} else {
 		u.Path += "/"
 	}
-	u.RawPath = exchange.Escape(u.Path, unescaped)
+	u.RawPath = httpx.Escape(u.Path, unescaped)
 	u.RawQuery = k.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), nil)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // keys returns the credentials to sign with.
@@ -21,7 +21,7 @@ func (c *client) keys(ctx context.Context) (aws.Credentials, error) {
 	keys, err := c.credentials.Retrieve(ctx)
 	switch {
 	case err != nil:
-		return aws.Credentials{}, &keysError{again: c.had.Load(), err: exchange.Clean(err)}
+		return aws.Credentials{}, &keysError{again: c.had.Load(), err: httpx.Clean(err)}
 	case keys.AccessKeyID == "":
 		return aws.Credentials{}, &keysError{err: fmt.Errorf("the access key ID of %q is empty", keys.Source)}
 	case keys.SecretAccessKey == "":

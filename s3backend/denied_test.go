@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
 	"github.com/c1508ce4/sluice/internal/hostile"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 func TestAProxyThatDeniesAccess_IsFinalForEveryCall(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAProxyThatDeniesAccess_IsFinalForEveryCall(t *testing.T) {
 	} {
 		for _, status := range hostile.DenyingStatuses {
 			t.Run(fmt.Sprint(call, " ", status), func(t *testing.T) {
-				transport := exchange.NewTransport()
+				transport := httpx.NewTransport()
 				t.Cleanup(transport.CloseIdleConnections)
 				rt, asked := hostile.DenyingProxy(t, transport, "", status)
 				b := newBackend(t, "https://127.0.0.1", "bucket", &Options{Transport: rt})

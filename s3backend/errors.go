@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -33,7 +33,7 @@ type Error struct {
 
 // Error is "UploadPart: 503 SlowDown: Please reduce your request rate. (request 4442587FB7D0A2F9)".
 func (e *Error) Error() string {
-	text := exchange.Refusal(e.Call, e.Status, e.Code, e.Message)
+	text := httpx.Refusal(e.Call, e.Status, e.Code, e.Message)
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
 	}
@@ -42,7 +42,7 @@ func (e *Error) Error() string {
 
 // Is matches [sluice.ErrSlowDown] where the store has too much to do: 429 and
 // 503, SlowDown among them. Streams then upload fewer parts at once.
-func (e *Error) Is(target error) bool { return exchange.SlowDown(target, e.Status) }
+func (e *Error) Is(target error) bool { return httpx.SlowDown(target, e.Status) }
 
 // errorAnswer is the XML of an error. What else it carries (the signature, the
 // string that was signed) is not read.
@@ -61,18 +61,18 @@ func readError(name string, resp *http.Response, body io.Reader, secrets []strin
 	e.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	var said errorAnswer
 	if decode.XML(body, &said, decode.Refusal) == nil {
-		e.Code, e.Message = exchange.Present(said.Code, secrets...), exchange.Present(said.Message, secrets...)
+		e.Code, e.Message = httpx.Present(said.Code, secrets...), httpx.Present(said.Message, secrets...)
 	}
-	e.RequestID = exchange.Present(said.RequestID, secrets...)
+	e.RequestID = httpx.Present(said.RequestID, secrets...)
 	if e.RequestID == "" {
-		e.RequestID = exchange.Present(resp.Header.Get("X-Amz-Request-Id"), secrets...)
+		e.RequestID = httpx.Present(resp.Header.Get("X-Amz-Request-Id"), secrets...)
 	}
 	place := place{
-		region:   exchange.Present(cmp.Or(said.Region, resp.Header.Get("X-Amz-Bucket-Region")), secrets...),
-		endpoint: exchange.Present(said.Endpoint, secrets...),
+		region:   httpx.Present(cmp.Or(said.Region, resp.Header.Get("X-Amz-Bucket-Region")), secrets...),
+		endpoint: httpx.Present(said.Endpoint, secrets...),
 	}
 	if to, err := resp.Location(); err == nil && place.endpoint == "" {
-		place.endpoint = exchange.Present(to.Scheme+"://"+to.Host, secrets...)
+		place.endpoint = httpx.Present(to.Scheme+"://"+to.Host, secrets...)
 	}
 	if hint := hint(e, place); hint != "" {
 		e.Message = strings.TrimSpace(e.Message + " (" + hint + ")")

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/secret"
 )
@@ -139,7 +139,7 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	if err := r.ask(ctx); err != nil {
 		return nil, r, err
 	}
-	endpoint, err := exchange.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP)
+	endpoint, err := httpx.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP)
 	if err != nil {
 		return nil, r, fmt.Errorf("s3backend: endpoint: %w", err)
 	}
@@ -149,7 +149,7 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 		return nil, r, fmt.Errorf("s3backend: %w", err)
 	}
 	if r.Transport == nil {
-		r.Transport = exchange.NewTransport()
+		r.Transport = httpx.NewTransport()
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)

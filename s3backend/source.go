@@ -17,7 +17,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/download"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -174,7 +174,7 @@ func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range
 	b.options.Encryption.setCustomer(k.header)
 	req, err := c.request(ctx, k, keys)
 	if err != nil {
-		return fmt.Errorf("%s: %w", callGet, exchange.Clean(err))
+		return fmt.Errorf("%s: %w", callGet, httpx.Clean(err))
 	}
 	offset, size := r.Attempt()
 	// Beside the signature: gateways before some stores change Accept-Encoding.
@@ -183,7 +183,7 @@ func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range
 	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
 	secrets := append(b.options.Encryption.secrets(), keys.SecretAccessKey, keys.SessionToken, signature)
 	var refused error
-	err = exchange.Do(c.transport, req, try, func(resp *http.Response) error {
+	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
 		if resp.StatusCode >= 300 {
 			refused = readError(callGet, resp, resp.Body, secrets)
 			return nil
@@ -193,7 +193,7 @@ func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range
 			err = fmt.Errorf("the file of ETag %.100q, not %q", tag, f.ETag)
 		}
 		if err != nil {
-			refused = &exchange.AnswerError{Call: callGet, Detail: exchange.Present(err.Error(), secrets...)}
+			refused = &httpx.AnswerError{Call: callGet, Detail: httpx.Present(err.Error(), secrets...)}
 			return nil
 		}
 		return download.Into(r, resp.Body, try)
@@ -202,7 +202,7 @@ func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range
 		return refused
 	}
 	if err != nil {
-		return &exchange.TransportError{Call: callGet, Err: exchange.Clean(err, secrets...)}
+		return &httpx.TransportError{Call: callGet, Err: httpx.Clean(err, secrets...)}
 	}
 	return nil
 }
@@ -223,7 +223,7 @@ type listObjectsAnswer struct {
 }
 
 // settle decodes the keys of a page, and returns why it is not usable.
-func (a *listObjectsAnswer) settle(asked url.Values, pages *exchange.Pages) (err error) {
+func (a *listObjectsAnswer) settle(asked url.Values, pages *httpx.Pages) (err error) {
 	var keys []*string
 	for i := range a.Contents {
 		o := &a.Contents[i]
@@ -249,7 +249,7 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 		}
 		query := listQuery(prefix)
 		query.Set("list-type", "2")
-		var pages exchange.Pages
+		var pages httpx.Pages
 		for {
 			var page listObjectsAnswer
 			k := &call{name: "ListObjectsV2", method: http.MethodGet, query: query}
@@ -320,5 +320,5 @@ func lockedBy(h http.Header) (text string) {
 	if h.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
 		text += "; a legal hold keeps it"
 	}
-	return exchange.Present(text)
+	return httpx.Present(text)
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -94,7 +94,7 @@ func (b *Backend) uploads(ctx context.Context, prefix string) iter.Seq2[sluice.U
 		}
 		query := listQuery(prefix)
 		query.Set("uploads", "")
-		var pages exchange.Pages
+		var pages httpx.Pages
 		for {
 			var page listUploadsAnswer
 			var now time.Time // the store's

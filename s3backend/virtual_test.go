@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/testutil"
@@ -122,7 +122,7 @@ func overPipes(t *testing.T, store http.Handler) *Backend {
 	l, err := network.Listen("tcp", "127.0.0.1:80")
 	require.NoError(t, err)
 	server := &http.Server{Handler: store}
-	transport := exchange.NewTransport()
+	transport := httpx.NewTransport()
 	transport.DialContext = network.Dial
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })

@@ -14,7 +14,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // The XML of the API (S3 API reference: documented). Names are matched whatever
@@ -167,7 +167,7 @@ func unescape(said string, asked url.Values, keys ...*string) (ambiguous bool, e
 }
 
 // settle decodes the keys of a page, and returns why it is not usable.
-func (a *listUploadsAnswer) settle(asked url.Values, pages *exchange.Pages) (err error) {
+func (a *listUploadsAnswer) settle(asked url.Values, pages *httpx.Pages) (err error) {
 	keys := []*string{&a.NextKeyMarker}
 	for i := range a.Uploads {
 		keys = append(keys, &a.Uploads[i].Key)

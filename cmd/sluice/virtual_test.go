@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
@@ -31,7 +31,7 @@ func inVirtualTime(t *testing.T, run func(t *testing.T, v *virtual)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		v := &virtual{trial: newTrial(t)}
-		transport := exchange.NewTransport()
+		transport := httpx.NewTransport()
 		transport.DialContext = v.network.Dial
 		server, err := b2test.Start(&b2test.Options{Listen: v.network.Listen, MinPartSize: 1 << 20})
 		require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 )
 
@@ -28,7 +28,7 @@ type service struct {
 }
 
 func newService(t *testing.T, rng *rand.Rand) *service {
-	s := &service{transport: exchange.NewTransport()}
+	s := &service{transport: httpx.NewTransport()}
 	s.transport.DialContext = s.network.Dial
 	toss := func() bool { return oneIn(rng, 2) }
 	o := &b2test.Options{

@@ -12,7 +12,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/filebackend"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // childEnv makes this program a child that uploads what the spec in it says.
@@ -48,7 +48,7 @@ func (s *spec) connect(ctx context.Context) (b sluice.Backend, disconnect func()
 		}
 		return folder, func() { _ = folder.Close() }, nil
 	}
-	transport := exchange.NewTransport()
+	transport := httpx.NewTransport()
 	b, err = b2backend.New(ctx, b2backend.NewCredentials(s.KeyID, s.Key), s.Bucket,
 		&b2backend.Options{Endpoint: s.Endpoint, Transport: transport})
 	return b, transport.CloseIdleConnections, err

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // Connect makes a backend at an endpoint, and a call. rt is nil for the backend's own transport.
@@ -39,7 +39,7 @@ func TestCertificates(t *testing.T, connect Connect) {
 	server.StartTLS()
 	defer server.Close()
 	trusting := func() *http.Transport {
-		rt := exchange.NewTransport()
+		rt := httpx.NewTransport()
 		rt.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 		t.Cleanup(rt.CloseIdleConnections)
 		return rt
@@ -106,7 +106,7 @@ func TestProxies(t *testing.T, connect Connect) {
 				}
 			}))
 			defer proxy.Close()
-			for _, rt := range []*http.Transport{exchange.NewTransport(), {}} {
+			for _, rt := range []*http.Transport{httpx.NewTransport(), {}} {
 				if rt.Protocols == nil && answer == "407 Filtered" {
 					continue // a transport that is not ours tells the reason phrase alone
 				}
@@ -123,7 +123,7 @@ func TestProxies(t *testing.T, connect Connect) {
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	require.NotErrorIs(t, connect("https://store.test", through(t, exchange.NewTransport(), gone.URL), false), sluice.ErrLeftBehind)
+	require.NotErrorIs(t, connect("https://store.test", through(t, httpx.NewTransport(), gone.URL), false), sluice.ErrLeftBehind)
 }
 
 // through has a transport use a proxy.

@@ -19,7 +19,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/pipenet"
 	"github.com/c1508ce4/sluice/internal/simnet"
 	"github.com/c1508ce4/sluice/s3backend"
@@ -242,8 +242,8 @@ func (j journey) travel(t *testing.T, s *site) {
 	for _, dial := range j.breaks {
 		s.network.Inject(&pipenet.Break{Dial: dial, After: partSize / s.scale / 2})
 	}
-	transport := exchange.NewTransport()
-	transport.DialContext = exchange.DialPlain(link.Dial(s.network.Dial))
+	transport := httpx.NewTransport()
+	transport.DialContext = httpx.DialPlain(link.Dial(s.network.Dial))
 	defer s.close()
 	defer transport.CloseIdleConnections()
 	b, err := s.open(&gateway{RoundTripper: transport, site: s, journey: j})
@@ -310,7 +310,7 @@ func TestBackends_ReturnTheErrorOfAStartThatFailsForGood(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := open(t)
 				defer s.close()
-				transport := exchange.NewTransport()
+				transport := httpx.NewTransport()
 				transport.DialContext = s.network.Dial
 				defer transport.CloseIdleConnections()
 				g := &gateway{RoundTripper: transport, site: s, journey: journey{noStart: 1 << 30}}
@@ -343,8 +343,8 @@ func TestBackends_EndWithTheirContextWhenTheStoreIsFarAway(t *testing.T) {
 					defer s.close()
 					link := simnet.NewLink(simnet.Network{Shared: mbit / float64(s.scale), RTT: 10 * time.Second, Buffer: 256 << 10 / s.scale})
 					defer link.Close()
-					transport := exchange.NewTransport()
-					transport.DialContext = exchange.DialPlain(link.Dial(s.network.Dial))
+					transport := httpx.NewTransport()
+					transport.DialContext = httpx.DialPlain(link.Dial(s.network.Dial))
 					defer transport.CloseIdleConnections()
 					b, err := s.open(transport)
 					require.NoError(t, err)

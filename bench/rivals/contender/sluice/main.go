@@ -14,7 +14,7 @@ import (
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/bench/internal/lab"
 	"github.com/c1508ce4/sluice/bench/rivals/contender"
-	"github.com/c1508ce4/sluice/internal/exchange"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/s3backend"
 )
 
@@ -43,7 +43,7 @@ func connect(ctx context.Context, t contender.Task) (sluice.Backend, error) {
 		return b2backend.New(ctx, b2backend.NewCredentials(t.Server.KeyID, t.Server.Key), t.Server.Bucket,
 			&b2backend.Options{Endpoint: t.Server.URL})
 	}
-	transport := exchange.NewTransport()
+	transport := httpx.NewTransport()
 	transport.TLSClientConfig = t.Server.TLSConfig()
 	return s3backend.New(ctx, t.Server.Bucket, &s3backend.Options{
 		Endpoint: t.Server.URL, Region: "us-east-1", Transport: transport,

@@ -1,8 +1,8 @@
-// Package exchange carries one HTTP exchange with a store, in the way that all
+// Package httpx carries one HTTP exchange with a store, in the way that all
 // backends need: the request body is a part's pages, which must not be touched
 // once the call has returned; answers of unbounded size are cut; redirects are
 // not followed; and what an error says carries no credentials.
-package exchange
+package httpx
 
 import (
 	"io"

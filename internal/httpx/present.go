@@ -1,4 +1,4 @@
-package exchange
+package httpx
 
 import "github.com/c1508ce4/sluice/internal/printable"
 
