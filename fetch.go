@@ -274,13 +274,11 @@ func (f *fetcher) fetch(r *Range) {
 		m.hooks.partStarted(&r.part)
 	}
 	op, err := f.fill(ctx, r)
-	if err != nil && f.reader.ctx.Err() == nil {
-		if why := f.queue.ended(&r.part); why != nil {
-			m.restarting(&r.part, why)
-			f.queue.takeBack(&r.part)
-			again = true
-			return
-		}
+	if why := f.queue.returned(&r.part); why != nil && err != nil && f.reader.ctx.Err() == nil {
+		m.restarting(&r.part, why)
+		f.queue.takeBack(&r.part)
+		again = true
+		return
 	}
 	if err != nil {
 		err = &opError{op, err}

@@ -305,17 +305,18 @@ func (u *pipeline) uploadParts() {
 	}
 	ctx, cut := context.WithCancel(u.ctx)
 	defer func() { cut() }()
+	ended := false
 	for {
 		select {
 		case p, ok := <-u.queue.admitted:
 			if !ok {
 				return
 			}
-			if ctx.Err() != nil { // the upload before was cut
+			if ended {
 				ctx, cut = context.WithCancel(u.ctx)
 			}
 			u.queue.sending(p, cut)
-			u.uploadPart(ctx, p)
+			ended = u.uploadPart(ctx, p)
 		case <-u.ctx.Done():
 			return
 		}
@@ -323,8 +324,9 @@ func (u *pipeline) uploadParts() {
 }
 
 // uploadPart sends p, compares the store's answer with it and files the
-// receipt. An upload that the queue has ended is queued again.
-func (u *pipeline) uploadPart(ctx context.Context, p *Part) {
+// receipt. It reports whether the queue has ended, or is ending, ctx. An upload
+// that failed because of that is queued again.
+func (u *pipeline) uploadPart(ctx context.Context, p *Part) (ended bool) {
 	failed, again := errNotReturned, false
 	defer func() {
 		if again {
@@ -336,20 +338,21 @@ func (u *pipeline) uploadPart(ctx context.Context, p *Part) {
 	}()
 	if u.ctx.Err() != nil {
 		failed = u.ctx.Err() // the stream has another failure
-		return
+		return false
 	}
 	if !p.started {
 		p.started = true
 		u.meter.hooks.partStarted(p)
 	}
 	r, err := u.store.large.UploadPart(ctx, p)
+	why := u.queue.returned(p)
 	if err == nil {
 		err = agreePart(r, p)
-	} else if why := u.queue.ended(p); why != nil && u.ctx.Err() == nil {
+	} else if why != nil && u.ctx.Err() == nil {
 		u.meter.restarting(p, why)
 		u.queue.takeBack(p)
 		again = true
-		return
+		return true
 	}
 	if err == nil {
 		u.store.receipts.file(p, r.ETag)
@@ -357,6 +360,7 @@ func (u *pipeline) uploadPart(ctx context.Context, p *Part) {
 	}
 	u.meter.hooks.partDone(p, err)
 	failed = err
+	return why != nil
 }
 
 // reuse files the receipt of a part that the store has from an earlier run.

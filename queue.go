@@ -38,6 +38,7 @@ type queue struct {
 	again     []*Part       // their uploads were ended to be started again
 	active    []*Part       // holding a slot
 	transfers []transfer    // memory of endStraggler
+	ending    []func()      // end uploads; to be called without the lock
 	resting   int           // parts that gave up their slot to back off
 	returning []*returning  // of those resting, whose wait is over
 	uploaders int           // started
@@ -127,15 +128,21 @@ func (q *queue) dispatch() {
 	q.release()
 }
 
-// release admits the parts that may run now, unlocks, and starts the uploaders
-// that are missing.
+// release admits the parts that may run now, unlocks, and does what runs code
+// that is not the queue's: it starts the uploaders that are missing, and ends
+// the uploads that were cut off.
 func (q *queue) release() {
 	q.admit()
 	missing := max(0, len(q.active)+q.resting-q.uploaders)
 	q.uploaders += missing
+	ending := q.ending
+	q.ending = nil
 	q.mu.Unlock()
 	for range missing {
 		q.start()
+	}
+	for _, end := range ending {
+		end()
 	}
 }
 
@@ -227,26 +234,28 @@ var (
 	errStraggler = errors.New("far slower than other uploads, starting again")
 )
 
-// cutOff ends the upload of p, which waits for a slot again then.
+// cutOff has release end the upload of p, which waits for a slot again then.
 func (q *queue) cutOff(p *Part, why error) {
 	if p.cut != nil {
-		p.cut()
+		q.ending = append(q.ending, p.cut)
 		p.cut, p.ended = nil, why
 	}
 }
 
-// sending lets the upload of p be ended by cut.
+// sending lets the upload of p be ended by cut, until it returns.
 func (q *queue) sending(p *Part, cut context.CancelFunc) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p.cut, p.ended = cut, nil
 }
 
-// ended returns why the upload of p, which has failed, was ended to be started
-// again, nil if it failed otherwise.
-func (q *queue) ended(p *Part) error {
+// returned is called when the call that uploads p has returned. It returns why
+// the call was ended to be started again, nil if it was not. The function that
+// ends it may not have been called yet.
+func (q *queue) returned(p *Part) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	p.cut = nil
 	return p.ended
 }
 

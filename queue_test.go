@@ -29,8 +29,8 @@ type world struct {
 	failed    bool
 }
 
-func newWorld(parts, uploads int, adaptive bool) *world {
-	w := &world{parts: parts, offered: map[int]bool{}, rejects: 2, cuts: 1}
+func newWorld(parts, uploads, rejects int, adaptive bool) *world {
+	w := &world{parts: parts, offered: map[int]bool{}, rejects: rejects, cuts: 1}
 	w.q = newQueue(uploads, adaptive, func() { w.uploaders++ })
 	w.q.limiter.credit = 0 // every rejection counts
 	return w
@@ -57,6 +57,9 @@ func (w *world) events() (events []string) {
 		if w.cuts > 0 && p.cut != nil {
 			events = append(events, fmt.Sprint("cut ", i))
 		}
+		if p.ended != nil { // its call may still succeed, fail or be rejected
+			events = append(events, fmt.Sprint("stop ", i))
+		}
 	}
 	for i := range w.asleep {
 		events = append(events, fmt.Sprint("wake ", i))
@@ -75,7 +78,7 @@ func (w *world) happen(event string) {
 	var i int
 	_, _ = fmt.Sscan(rest, &i)
 	var p *Part
-	if slices.Contains([]string{"ack", "fail", "reject", "cut"}, name) {
+	if slices.Contains([]string{"ack", "fail", "reject", "stop"}, name) {
 		p = w.sending[i]
 		w.sending = slices.Delete(w.sending, i, i+1)
 	}
@@ -91,9 +94,11 @@ func (w *world) happen(event string) {
 		w.sending = append(w.sending, p)
 	case "ack":
 		w.acked = append(w.acked, p.Number)
+		_ = w.q.returned(p)
 		w.q.done(p, true)
 	case "fail":
 		w.failed = true
+		_ = w.q.returned(p)
 		w.q.done(p, false)
 	case "reject":
 		w.rejects--
@@ -101,7 +106,11 @@ func (w *world) happen(event string) {
 		w.asleep = append(w.asleep, p)
 	case "cut":
 		w.cuts--
-		w.q.cutOff(p, errStraggler)
+		w.q.cutOff(w.sending[i], errStraggler)
+	case "stop":
+		if w.q.returned(p) == nil {
+			panic("an upload that was ended does not know why")
+		}
 		w.q.takeBack(p)
 	case "wake":
 		w.back = append(w.back, w.q.comeBack(w.asleep[i]))
@@ -116,7 +125,7 @@ func (w *world) happen(event string) {
 func (w *world) state() string {
 	numbers := func(parts []*Part) (n []string) {
 		for _, p := range parts {
-			n = append(n, fmt.Sprint(p.Number, p.epoch, p.cut != nil))
+			n = append(n, fmt.Sprint(p.Number, p.epoch, p.cut != nil, p.ended != nil))
 		}
 		slices.Sort(n)
 		return n
@@ -139,15 +148,15 @@ func TestQueue_EveryOrderOfEventsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // in which no time passes
 		states := 0
 		for _, c := range []struct {
-			parts, uploads int
-			adaptive       bool
-		}{{1, 1, true}, {2, 1, true}, {3, 2, true}, {3, 2, false}, {4, 2, true}, {4, 3, true}} {
+			parts, uploads, rejects int
+			adaptive                bool
+		}{{1, 1, 2, true}, {2, 1, 2, true}, {3, 2, 2, true}, {3, 2, 2, false}, {4, 2, 1, true}, {4, 3, 1, true}} {
 			seen := map[string]bool{}
 			paths := [][]string{nil}
 			for len(paths) > 0 {
 				path := paths[0]
 				paths = paths[1:]
-				w := newWorld(c.parts, c.uploads, c.adaptive)
+				w := newWorld(c.parts, c.uploads, c.rejects, c.adaptive)
 				for _, e := range path {
 					w.happen(e)
 				}
@@ -333,7 +342,10 @@ func TestQueue_PutsBackWhatHasSentLittle(t *testing.T) {
 		q.sending(q.active[n], func() { ended = append(ended, n+1) })
 	}
 	q.limiter.limit = 1
+	q.mu.Lock()
 	q.shed(6400)
+	require.Empty(t, ended)
+	q.release()
 	require.Equal(t, []int{4, 3, 1}, ended, "the latest first, and of a small part more than an eighth")
 }
 
@@ -344,14 +356,68 @@ func TestQueue_EndsAnUploadThatStragglesAfterABackoff(t *testing.T) {
 	q.offer(p)
 	admittedNow(q)
 	ended := false
-	q.sending(p, func() { ended = true })
+	q.sending(p, func() {
+		ended = true
+		require.True(t, q.mu.TryLock(), "what ends an upload may run any code")
+		q.mu.Unlock()
+	})
 	q.reject(p)
 	q.comeBack(p)
 	require.Equal(t, []*Part{p}, q.active)
+	q.mu.Lock()
 	q.cutOff(p, errStraggler)
+	q.dispatch()
 	require.True(t, ended)
-	require.Equal(t, errStraggler, q.ended(p))
+	require.Equal(t, errStraggler, q.returned(p))
 }
+
+// An uploader's next part does not end with a call that was to be ended, and
+// returned just before.
+func TestQueue_EndsNoUploadAfterTheOneThatWasToBeEnded(t *testing.T) {
+	for name, first := range map[string]error{"stored": nil, "failed": errors.New("connection reset")} {
+		s := &endsLate{first: first}
+		w, err := New(t.Context(), s, "f", &Options{MemoryLimit: 4 << 10, PageSize: 512, PartSize: 512, Concurrency: 1})
+		require.NoError(t, err, name)
+		s.queue = w.pipeline.queue
+		_, err = w.Write(make([]byte, 4*512))
+		require.NoError(t, err, name)
+		require.NoError(t, w.Close(), name)
+		require.True(t, s.late, name)
+	}
+}
+
+// endsLate is a store that takes one upload at a time. During the first one the
+// queue decides to end it, and does so only during the next.
+type endsLate struct {
+	Unsupported
+	queue *queue
+	first error
+	end   []func()
+	late  bool
+}
+
+func (s *endsLate) Limits() Limits { return Limits{MaxParts: 10_000, MinParts: 2, MaxSingle: 1 << 20} }
+
+func (s *endsLate) StartLargeFile(context.Context, FileSpec) (LargeFile, error) { return s, nil }
+func (s *endsLate) Info() LargeFileInfo                                         { return LargeFileInfo{ID: "x"} }
+func (s *endsLate) Cancel(context.Context) error                                { return nil }
+
+func (s *endsLate) UploadPart(ctx context.Context, p *Part) (Receipt, error) {
+	if s.end == nil {
+		s.queue.mu.Lock()
+		defer s.queue.mu.Unlock()
+		s.queue.cutOff(p, errStraggler)
+		s.end, s.queue.ending = s.queue.ending, nil
+		return Receipt{Size: p.Size}, s.first
+	}
+	for _, end := range s.end {
+		end()
+		s.late = true
+	}
+	return Receipt{Size: p.Size}, ctx.Err()
+}
+
+func (s *endsLate) Finish(context.Context, []Receipt, Digests) (File, error) { return File{}, nil }
 
 func TestQueue_EndsABackoffWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
