@@ -19,5 +19,5 @@ engines: ; SLUICE_TEST_ENGINES=all SLUICE_TEST_TOOLS=required go test -count=1 -
 nightly: engines ; SLUICE_TEST_SUITES=all go test -count=1 -timeout 30m -v -run TestSuites ./internal/engines # the tests of rclone and blazer
 slow: ; go test -json -count=1 ./... | go run ./internal/testreport
 docs: ; go test ./internal/docs
-release: ; .ci/release # programs, checksums, what they are made of, and notes, into dist/
+release: ; .ci/release # programs, packages, checksums, what they are made of, and notes, into dist/
 .PHONY: check test race lint lint-more vuln format fuzz bench cover engines nightly slow docs release
