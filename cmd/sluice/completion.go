@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 )
 
@@ -18,7 +20,11 @@ func (p *program) completion(root *cobra.Command) *cobra.Command {
 			out := cmd.OutOrStdout()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(out, true)
+				if err := root.GenBashCompletionV2(out, true); err != nil {
+					return err
+				}
+				_, err := io.WriteString(out, bashAlone)
+				return err
 			case "zsh":
 				return root.GenZshCompletion(out)
 			case "fish":
@@ -30,3 +36,23 @@ func (p *program) completion(root *cobra.Command) *cobra.Command {
 		},
 	}
 }
+
+// bashAlone stands in for the functions that the library's script takes from the package
+// bash-completion, in a shell that has not loaded it.
+const bashAlone = `
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    __sluice_init_completion()
+    {
+        local line=${COMP_LINE:0:COMP_POINT}
+        COMPREPLY=()
+        read -ra words <<<"$line"
+        [[ $line != *[[:space:]] ]] || words+=("")
+        cword=$((${#words[@]} - 1))
+        cur=${words[cword]}
+        prev=${words[cword - 1]}
+    }
+fi
+if ! declare -F _filedir >/dev/null; then
+    _filedir() { COMPREPLY=(); } # and bash completes the names of files
+fi
+`
