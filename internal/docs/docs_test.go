@@ -114,7 +114,7 @@ func TestREADMEsFirstCommandWorks(t *testing.T) {
 func TestREADMEsSecondCommandIsRunByTheGate(t *testing.T) {
 	command := strings.TrimSpace(readMarkdown(t, "README.md").of("sh")[1].text)
 	require.Equal(t, "go test ./...", command)
-	require.Regexp(t, `(?m)^go test (-(json|coverpkg|coverprofile)\S* )*\./\.\.\.( \||$)`, string(read(t, ".ci/run")), "with flags that only report")
+	require.Regexp(t, `(?m)^go test (-(json|timeout \d+m|coverpkg\S*|coverprofile\S*) )*\./\.\.\.( \||$)`, string(read(t, ".ci/run")), "with flags that only report")
 }
 
 func TestShellInMarkdownParses(t *testing.T) {
