@@ -53,6 +53,9 @@ var (
 	// of its name: one of the two was replaced without the other. The error's text
 	// says which of them is newer.
 	ErrManifestMismatch = errors.New("sluice: manifest does not match its file")
+	// ErrLocked means that Object Lock or a legal hold keeps a file from being
+	// removed.
+	ErrLocked = errors.New("sluice: file is locked")
 	// ErrLeftBehind means that a large file may be left unfinished whose id is
 	// in no [Error].LargeFile: its start was sent, the answer was lost, and it
 	// could be neither found nor cancelled. The error's text says what is known

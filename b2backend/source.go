@@ -214,7 +214,8 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 // Remove removes exactly the version that f describes, by
 // b2_delete_file_version. The version before it becomes the newest, if there is
 // one. It takes the capability deleteFiles. The error about a file that Object
-// Lock protects says until when, if the key has readFiles and may read that.
+// Lock protects matches [sluice.ErrLocked] and says until when, if the key has
+// readFiles and may read that.
 func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 	var gone versionRequest // the answer names the version too (documented)
 	k := &call{method: deleteVersion, request: versionRequest{FileName: f.Name, FileID: f.ID}}
@@ -229,25 +230,25 @@ func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
-		err = fmt.Errorf("%w%s", err, b.lock(ctx, f.ID))
+		if lock := b.lock(ctx, f.ID); lock != nil {
+			err = fmt.Errorf("%w; %w", err, lock)
+		}
 	}
 	return fmt.Errorf("b2backend: %q: %w", f.Name, err)
 }
 
-// lock returns what keeps a version from being removed, as the end of an error's
-// text, or "" where that is unknown.
-func (b *Backend) lock(ctx context.Context, id string) (text string) {
+// lock returns what keeps a version from being removed, or nil where that is
+// unknown.
+func (b *Backend) lock(ctx context.Context, id string) error {
 	var f fileObject
 	k := &call{method: getFileInfo, request: fileRequest{id}}
 	k.read = into(&f, func() error { return sameID(f.FileID, id) })
 	if err := b.client.do(ctx, k); err != nil {
-		return ""
+		return nil
 	}
+	var mode, until string
 	if r := f.FileRetention.Value; r != nil && r.Mode != "" {
-		text = fmt.Sprintf("; Object Lock (%s) keeps it until %s", httpx.Present(string(r.Mode)), time.UnixMilli(r.RetainUntilTime).UTC().Format(time.RFC3339))
+		mode, until = string(r.Mode), time.UnixMilli(r.RetainUntilTime).UTC().Format(time.RFC3339)
 	}
-	if f.LegalHold.Value == HoldOn {
-		text += "; a legal hold keeps it"
-	}
-	return text
+	return httpx.Locked(mode, until, f.LegalHold.Value == HoldOn)
 }

@@ -622,7 +622,9 @@ func TestRemove_LeavesWhatIsLocked(t *testing.T) {
 	require.NoError(t, err)
 	store(t, b.With(b2backend.FileOptions{LegalHold: b2backend.HoldOn}), "file", testutil.Content(10))
 	f := stat(t, b, "file")
-	require.ErrorContains(t, b.Remove(t.Context(), f), "access_denied")
+	err = b.Remove(t.Context(), f)
+	require.ErrorContains(t, err, "access_denied")
+	require.ErrorIs(t, err, sluice.ErrLocked)
 	requireRead(t, b, f, testutil.Content(10))
 }
 
@@ -634,7 +636,7 @@ func TestRemove_ShowsALockInPrintableCharacters(t *testing.T) {
 			return http.StatusForbidden, `{"status":403,"code":"access_denied","message":"no"}`
 		},
 		"b2_get_file_info": func(*http.Request) (int, string) {
-			return http.StatusOK, `{"fileId":"id","fileName":"a","fileRetention":{"isClientAuthorizedToRead":true,"value":{"mode":"` + mode + `","retainUntilTimestamp":1}}}`
+			return http.StatusOK, `{"fileId":"id","fileName":"a","fileRetention":{"isClientAuthorizedToRead":true,"value":{"mode":"` + mode + `","retainUntilTimestamp":32472144000000}}}`
 		},
 	}}
 	b, err := dialFake(t, f, &b2backend.Options{Retry: sluice.Retry{Attempts: 1}})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
+
+	"github.com/c1508ce4/sluice"
 )
 
 func TestRemove_SaysUntilWhenObjectLockKeepsAFile(t *testing.T) {
@@ -31,5 +33,6 @@ func TestRemove_SaysUntilWhenObjectLockKeepsAFile(t *testing.T) {
 	require.NoError(t, err)
 	err = b.Remove(t.Context(), f)
 	require.ErrorContains(t, err, "AccessDenied")
+	require.ErrorIs(t, err, sluice.ErrLocked)
 	require.ErrorContains(t, err, "; Object Lock (governance) keeps it until 2999-01-31T00:00:00Z; a legal hold keeps it")
 }

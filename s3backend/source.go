@@ -288,21 +288,24 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 // versions, the one before becomes the newest. Where it keeps none, a file that
 // takes the name between the look and the removal is removed too. It takes the
 // permissions s3:GetObject and s3:DeleteObject, or s3:DeleteObjectVersion. The
-// error about a file that Object Lock protects says until when, if the store
-// tells.
+// error about a file that Object Lock protects matches [sluice.ErrLocked] and
+// says until when, if the store tells.
 func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
-	var lock string
+	var lock error
 	is, err := b.look(ctx, f.Name, version(&f), func(h http.Header) { lock = lockedBy(h) })
 	if err == nil && is.ETag != f.ETag {
 		err = sluice.ErrReplaced
 	}
 	if err == nil {
 		err = b.client.do(ctx, &call{
-			name: "DeleteObject", method: http.MethodDelete, key: f.Name, query: versionQuery(version(&f)),
-			read: func(http.Header, io.Reader) error { return nil },
+			name: "DeleteObject", method: http.MethodDelete, key: f.Name,
+			// An entry of a list names no version. Without one a file would only be
+			// hidden where the bucket keeps versions.
+			query: versionQuery(version(&is)),
+			read:  func(http.Header, io.Reader) error { return nil },
 		})
-		if e, ok := errors.AsType[*Error](err); ok && e.Status < 500 {
-			err = fmt.Errorf("%w%s", err, lock)
+		if e, ok := errors.AsType[*Error](err); ok && e.Status < 500 && lock != nil {
+			err = fmt.Errorf("%w; %w", err, lock)
 		}
 	}
 	if err != nil {
@@ -311,14 +314,8 @@ func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 	return nil
 }
 
-// lockedBy returns what keeps a file from being removed, as the end of an
-// error's text, or "" where the headers of HeadObject do not tell.
-func lockedBy(h http.Header) (text string) {
-	if mode := h.Get("X-Amz-Object-Lock-Mode"); mode != "" {
-		text = "; Object Lock (" + strings.ToLower(mode) + ") keeps it until " + h.Get("X-Amz-Object-Lock-Retain-Until-Date")
-	}
-	if h.Get("X-Amz-Object-Lock-Legal-Hold") == "ON" {
-		text += "; a legal hold keeps it"
-	}
-	return httpx.Present(text)
+// lockedBy returns what keeps a file from being removed, or nil where the headers
+// of HeadObject do not tell.
+func lockedBy(h http.Header) error {
+	return httpx.Locked(h.Get("X-Amz-Object-Lock-Mode"), h.Get("X-Amz-Object-Lock-Retain-Until-Date"), h.Get("X-Amz-Object-Lock-Legal-Hold") == "ON")
 }

@@ -118,3 +118,12 @@ func TestCustomerKey_IsInEveryRequestOfARestore(t *testing.T) {
 		require.NotEmpty(t, r.Header.Get("X-Amz-Server-Side-Encryption-Customer-Key-Md5"))
 	}
 }
+
+// Without a version the store would only hide the file, and go on billing it.
+func TestRemove_RemovesTheVersionOfAnEntryOfAList(t *testing.T) {
+	v := &versioned{versions: [][]byte{testutil.Content(1), testutil.Content(2)}}
+	b := canned(t, Options{}, v.RoundTrip)
+	listed := sluice.StoredFile{File: sluice.File{ID: "tag of 2", Name: "f"}, ETag: `"tag of 2"`}
+	require.NoError(t, b.Remove(t.Context(), listed))
+	require.Equal(t, "versionId=v2", v.requests[len(v.requests)-1].URL.RawQuery)
+}

@@ -38,7 +38,7 @@ func (p *program) root() *cobra.Command {
 	root.SetUsageFunc(writeUsage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(p.put(), p.get(), p.verify(), p.ls(), p.stat(), p.rm(), p.unfinished(), p.cancel(), p.version(), p.completion(root))
+	root.AddCommand(p.put(), p.get(), p.verify(), p.ls(), p.stat(), p.rm(), p.prune(), p.unfinished(), p.cancel(), p.version(), p.completion(root))
 	root.AddCommand(p.topics()...)
 	root.InitDefaultHelpCmd()
 	return root

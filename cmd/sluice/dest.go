@@ -33,7 +33,7 @@ type scheme struct {
 type opener func(ctx context.Context, rest string, o opening) (*destination, error)
 
 // allCommands are the commands of a store that has every one, beside put.
-var allCommands = []string{"get", "verify", "ls", "stat", "rm", "unfinished", "cancel"}
+var allCommands = []string{"get", "verify", "ls", "stat", "rm", "prune", "unfinished", "cancel"}
 
 func destinations() []scheme {
 	return []scheme{

@@ -43,6 +43,7 @@ func (p *program) topics() (topics []*cobra.Command) {
 		{"destinations", "how DEST is written, and dates in names", strings.Replace(destinationsText, "{destinations}\n", rows.String(), 1)},
 		{"environment", "credentials, and what CMD sees of them", environmentText},
 		{"output", "what is printed, and the JSON of --json", outputText},
+		{"retention", "removing older files", retentionText},
 		{"resume", "resuming an upload that was interrupted", resumeText},
 		{"signals", "what signals do, and what follows", signalsText},
 		{"exit-status", "exit statuses", exitText},

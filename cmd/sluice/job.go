@@ -25,7 +25,8 @@ type job struct {
 	large  atomic.Pointer[sluice.LargeFileInfo] // nil until it is started or resumed
 	// Close has been called on a stream without failure
 	finishing atomic.Bool
-	restarted atomic.Bool // the stream did not match what is stored
+	stored    atomic.Pointer[sluice.File] // nil until it is whole
+	restarted atomic.Bool                 // the stream did not match what is stored
 
 	recent recent // only supervise draws progress
 }
@@ -43,7 +44,8 @@ type result struct {
 	code  int
 	err   error
 	file  sluice.File
-	large string // id of the large file that is or may be left
+	large string   // id of the large file that is or may be left
+	older *pruning // nil unless older files were to be removed
 }
 
 // upload is the life of the stream.
@@ -56,6 +58,12 @@ func (j *job) upload(ctx context.Context) result {
 	}
 	if err := dest.named(j.config.dest); err != nil {
 		return failure(err)
+	}
+	var older *pruning
+	if j.keepFiles.given() {
+		if older, err = j.keepFiles.newPruning(dest, j.given, j.config.dest, j.showOlder); err != nil {
+			return failure(err)
+		}
 	}
 	options := j.options()
 	var whole *spooled
@@ -105,7 +113,25 @@ func (j *job) upload(ctx context.Context) result {
 	if err != nil {
 		return failure(err)
 	}
-	return result{code: exitDone, file: file}
+	j.stored.Store(&file)
+	if older != nil {
+		if err := older.run(ctx); err != nil {
+			return result{code: exitFailed, file: file, older: older, err: fmt.Errorf("%s is stored, but older files were not all removed: %w", j.config.dest, err)}
+		}
+	}
+	return result{code: exitDone, file: file, older: older}
+}
+
+// showOlder tells of an older file that is removed.
+func (j *job) showOlder(f sluice.StoredFile) error {
+	verb := "removed"
+	if j.keepFiles.dryRun {
+		verb = "would remove"
+	}
+	if !j.config.quiet {
+		j.console.printf("sluice: %s %s, %s", verb, f.Name, size.Decimal(f.Size))
+	}
+	return nil
 }
 
 // feed streams r into w. It returns when r has ended, or with w's failure, even while r hangs

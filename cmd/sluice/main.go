@@ -33,6 +33,7 @@ type system struct {
 	stdout io.Writer
 	stderr *os.File // the command's too
 
+	now            func() time.Time // of the start, by which dates in names go
 	signals        <-chan os.Signal
 	tick           func(time.Duration) <-chan time.Time
 	setMemoryLimit func(bytes int64) int64
@@ -51,6 +52,7 @@ func processSystem() system {
 		stdin:          os.Stdin,
 		stdout:         os.Stdout,
 		stderr:         os.Stderr,
+		now:            time.Now,
 		signals:        notifySignals(),
 		tick:           time.Tick,
 		setMemoryLimit: debug.SetMemoryLimit,
@@ -62,7 +64,7 @@ func processSystem() system {
 
 // run is the whole program and returns its exit code.
 func run(args []string, sys system) int {
-	p := &program{sys: sys, console: newConsole(sys.stderr), now: time.Now()}
+	p := &program{sys: sys, console: newConsole(sys.stderr), now: sys.now()}
 	root := p.root()
 	args, err := arguments(root, args)
 	running := root

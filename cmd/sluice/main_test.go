@@ -100,6 +100,7 @@ func newTrial(t *testing.T, injectors ...*faults.Injector) *trial {
 	t.Cleanup(func() { stderr.Close() })
 	tr.sys = system{
 		stdin:          tr.stdin(nil),
+		now:            time.Now,
 		stdout:         &tr.stdout,
 		stderr:         stderr,
 		signals:        tr.signals,

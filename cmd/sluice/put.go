@@ -26,6 +26,7 @@ type config struct {
 	keep, passKeys, failIfEmpty  bool
 	okExits                      []int // statuses of CMD that count as success, beside 0
 	manifest                     bool
+	keepFiles                    retention
 }
 
 const (
@@ -78,6 +79,7 @@ func (p *program) putCommand() (*cobra.Command, *config) {
 	addValue(speed, "rate", "SIZE", setSize(&c.rate), "send at most so many bytes of the file a second, over all connections together, retries included. What was not used of the last eighth of a second, at most 1 MiB, may follow at once")
 	addFlags(cmd, "Speed and memory", speed)
 
+	addFlags(cmd, "Older files", c.keepFiles.flags())
 	failures := pflag.NewFlagSet("", pflag.ContinueOnError)
 	failures.BoolVar(&c.keep, "keep-on-error", false, "after a failure keep the unfinished large file, which the store may bill, instead of cancelling it")
 	addFlags(cmd, "Failures", failures)
@@ -109,8 +111,10 @@ func (c *config) parse(p *program, cmd *cobra.Command, args []string) error {
 	}
 	dest, err := p.oneDest(cmd, args)
 	if err == nil {
-		c.given = args[0]
+		c.given, err = args[0], c.keepFiles.check(cmd.Flags())
 	}
+	// A run of empty streams must not push out the files that are of use.
+	c.failIfEmpty = c.failIfEmpty || c.keepFiles.given()
 	switch {
 	case err != nil:
 		return err
@@ -147,7 +151,9 @@ func setLevel(to *int) func(string) error {
 func (j *job) leave(s os.Signal) result {
 	j.source.kill()
 	r := result{err: leftError{s}, large: j.largeFile(), code: exitFailed}
-	if j.finishing.Load() {
+	if f := j.stored.Load(); f != nil {
+		r.file, r.large = *f, ""
+	} else if j.finishing.Load() {
 		r.code = exitUnknown
 	}
 	return r

@@ -44,6 +44,9 @@ type report struct {
 	WaitNetwork   float64 `json:"wait_network_seconds"`
 	MemoryLimit   int64   `json:"memory_limit"`
 	MaxStreamSize int64   `json:"max_stream_size"`
+
+	Removed []string `json:"removed,omitempty"` // names of older files
+	Locked  int      `json:"locked,omitempty"`  // older files that Object Lock keeps
 }
 
 // report tells how the upload ended, and returns what makes the exit code.
@@ -58,6 +61,9 @@ func (j *job) report(r result) error {
 		}
 	case !j.config.quiet:
 		j.console.printf("sluice: %s", j.summary(r.file))
+	}
+	if r.older != nil && r.err == nil && (!j.config.quiet || r.older.locked != nil) {
+		j.console.printf("sluice: %s", r.older.summary())
 	}
 	if j.config.json {
 		if err := writeJSON(j.sys.stdout, j.object(r)); err != nil {
@@ -92,8 +98,18 @@ func (j *job) object(r result) report {
 		o.WaitSource, o.WaitMemory, o.WaitNetwork = s.WaitSource.Seconds(), s.WaitMemory.Seconds(), s.WaitNetwork.Seconds()
 		o.MemoryLimit, o.MaxStreamSize = w.Settings().MemoryLimit, s.MaxStreamSize
 	}
+	if p := r.older; p != nil {
+		o.Locked = len(p.locked)
+		for _, f := range p.removed {
+			if !p.dryRun {
+				o.Removed = append(o.Removed, f.Name)
+			}
+		}
+	}
 	if r.err != nil {
 		o.Error = describe(r)
+	}
+	if r.file.Name == "" {
 		return o
 	}
 	o.ID, o.Size, o.Parts = r.file.ID, r.file.Size, r.file.Parts
@@ -133,6 +149,9 @@ func describe(r result) string {
 	text := strings.TrimPrefix(r.err.Error(), "sluice: ")
 	var left leftError
 	if errors.As(r.err, &left) {
+		if r.file.Name != "" {
+			return text + "; the file is stored, and older files may not all be removed"
+		}
 		if r.large == "" {
 			return text + "; no large file was started"
 		}

@@ -88,6 +88,37 @@ const rmText = `rm removes the newest version of the file DEST. Where the store 
 versions, the one before becomes the newest. On a terminal it asks first. What
 Object Lock protects cannot be removed before its time.`
 
+const pruneText = `prune removes the older files of a DEST with a {time:LAYOUT} in its name, by the
+rules of sluice help retention, and lists what it removes. put does the same
+after an upload, with the same flags.`
+
+const pruneExamples = `    sluice prune --dry-run --keep-last 7 b2://backups/db-{time:%Y-%m-%d}.dump
+    sluice prune --keep-last 7 --keep-within 90d s3://backups/db-{time:2006-01-02}.dump`
+
+const retentionText = `put --keep-last N and put --keep-within AGE remove older files once the new one
+is stored; sluice prune does it alone. With --dry-run they list what would be
+removed.
+
+    sluice put --keep-last 30 b2://backups/db-{time:%Y-%m-%d}.dump -- pg_dump -Fc db
+
+A file stays if one of the rules keeps it. AGE counts from the newest of the
+files to the end of the day, month or hour that a name tells: if no new files
+come, no more of the old ones go.
+
+Only files are removed whose names the {time:LAYOUT} in DEST could have made, each
+with its .manifest.json: of db-{time:%Y-%m-%d}.dump neither db-latest.dump nor
+db-2026-11-31.dump. So give each host and each job a name of its own. Files that
+are dated later than this run are left alone and do not count. The layout must
+tell the year, the month and the day, or the year and the month; weeks cannot be
+read back. The date must be in the name, with file:// after the last /.
+
+Nothing is removed if the upload fails, if the store does not say whether the
+file is finished, or if no byte came (these flags imply --fail-if-empty). The
+file just stored is never removed. All versions of a name are removed, where the
+store keeps several. What Object Lock protects stays, and is reported; that is
+no failure. Any other failure to remove a file makes the exit status 1, though
+the new file is stored, as the message says.`
+
 const getExamples = `    sluice get b2://backups/db.dump | pg_restore -d db
     sluice get -o home.tar.zst b2://backups/home.tar.zst
     sluice get --decompress s3://backups/home.tar.zst | tar -xf -
@@ -180,6 +211,8 @@ put --json prints one object on standard output:
     error                   after a failure; then id is "", size and parts are 0, and there
                             is no digest
     large_file              the ID of a large file that may still exist
+    removed, locked         names of older files that were removed, and how many Object Lock
+                            keeps; if removing them failed, there are error and id
 
 There is no object after wrong usage.
 
@@ -219,8 +252,9 @@ once, and after 10 seconds CMD is killed. Signals that are ignored at the start
 
 const exitText = `    0   done: of put, the file exists, whole; of another command, all of it was done
     1   the command failed, or was cancelled; an upload finished nothing (with --manifest:
-        or only the manifest could not be stored, as the message says then); what get wrote
-        is not to be trusted
+        or only the manifest could not be stored, and with --keep-last or --keep-within: or
+        only older files could not be removed, as the message says then); what get wrote is
+        not to be trusted
     2   wrong usage; nothing was started
     3   CMD failed, nothing was finished
     4   the store did not say whether the file is finished: look before trying again
