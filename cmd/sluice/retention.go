@@ -133,11 +133,10 @@ func (p *pruning) list(ctx context.Context) (files []datedFile, err error) {
 			return nil, err
 		}
 		made, ok := p.names.read(f.Name)
-		name, manifest := f.Name, false
-		if !ok {
-			if name, manifest = strings.CutSuffix(f.Name, sluice.ManifestSuffix); manifest {
-				made, ok = p.names.read(name)
-			}
+		manifest := false
+		if name, found := strings.CutSuffix(f.Name, sluice.ManifestSuffix); !ok && found {
+			made, ok = p.names.read(name)
+			manifest = true
 		}
 		if ok && !made.After(p.newest) {
 			files = append(files, datedFile{f, made, manifest})

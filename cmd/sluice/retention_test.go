@@ -52,7 +52,7 @@ func forty(t *testing.T, tr *trial, base string, others []string, night func(), 
 			tr.stdin(nil)
 			want = exitFailed
 		default:
-			tr.stdin([]byte(fmt.Sprint("night ", i)))
+			tr.stdin(fmt.Append(nil, "night ", i))
 			stored = append(stored, i)
 		}
 		require.Equal(t, want, tr.run(line...), "night %d: %s", i, tr.stderr())
