@@ -49,7 +49,9 @@ func (r *LargeFileReader) download() (StoredFile, error) {
 // DownloadFile writes the newest version of the file of that name to the file at
 // path. That file is new, or is replaced, with the permissions it had, only once
 // all bytes came, have the digests that the store keeps, and are synced to the
-// disk. A new file can be read and written by its owner only.
+// disk. A new file, and one that replaces a file of another user, can be read and
+// written by its owner only. If path is a link, device, FIFO, socket or folder,
+// DownloadFile fails and leaves it alone.
 //
 // Ranges are written as they arrive to a partial file in the same folder, with a
 // record of those that are verified and synced; the names of both begin with
@@ -58,7 +60,10 @@ func (r *LargeFileReader) download() (StoredFile, error) {
 // verifies what it finds, and fetches the rest. If the stored file was replaced
 // meanwhile the partial file is of no use, and everything is fetched anew. The
 // partial file is written by one DownloadFile at a time, in all processes; a
-// second one fails. The folder should be one that only its owner writes to.
+// second one fails. In a folder that others write to, either file may be one that
+// another user has put there: if it is not a regular file with one name, of this
+// process's user, which no other may write to, DownloadFile leaves it alone and
+// fails. That holds for root too.
 func DownloadFile(ctx context.Context, s Source, name, path string, opts *ReadOptions) (StoredFile, error) {
 	r, err := openReader(ctx, s, name, opts)
 	if err != nil {

@@ -261,9 +261,9 @@ func TestDownloadFile_RejectsAPathThatIsNoFile(t *testing.T) {
 	s := stored(t, testutil.Content(part), memorybackend.Options{})
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
-	require.ErrorContains(t, download(t, s, filepath.Join(dir, "folder")), "folder exists and is not a regular file")
+	require.ErrorContains(t, download(t, s, filepath.Join(dir, "folder")), "folder: there is a folder of that name, and only a regular file is replaced")
 	require.ErrorContains(t, download(t, s, dir+string(filepath.Separator)), "is not the path of a file")
 	require.ErrorIs(t, download(t, s, filepath.Join(dir, "none", "target")), os.ErrNotExist)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, ".sluice-partial-target"), 0o700))
-	require.ErrorContains(t, download(t, s, filepath.Join(dir, "target")), ".sluice-partial-target is not a regular file")
+	require.ErrorContains(t, download(t, s, filepath.Join(dir, "target")), ".sluice-partial-target is left alone: it may be another user's: it is a folder, not a regular file; remove it")
 }

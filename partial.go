@@ -1,7 +1,7 @@
 package sluice
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -25,18 +25,18 @@ import (
 // crash has cut short means nothing.
 //
 // The record is locked from open to close, so that two restores never write to
-// the same file.
+// the same file. Both files are this user's own: in a folder that others write
+// to, what has their names may be planted.
 type partialFile struct {
-	folder *os.Root
-	target string      // in folder
-	mode   fs.FileMode // of the file that the target replaces
+	folder *disk.Folder
+	target string // in folder
 	size   int64
 	data   *os.File
 	record *os.File
 
 	mu      sync.Mutex
-	done    extents  // verified and in the file
-	pending []extent // of these, not in the record
+	done    extents // verified and in the file
+	pending extents // of these, not in the record
 	synced  time.Time
 	syncing bool
 	failed  bool // a sync failed: what is pending may never reach the disk
@@ -48,6 +48,14 @@ const (
 	// syncEvery is the time after which the next range that is written is
 	// recorded, with those before it.
 	syncEvery = time.Second
+	// maxRecord is the largest record that is read, in bytes. One of 10 TB that
+	// came in ranges of 4 MiB, each with a line of its own, has half of it.
+	maxRecord = 256 << 20
+	// maxLine is the longest line of a record that means something, in bytes.
+	maxLine = 64 << 10
+	// mostTries is how often a file is opened that is gone by then, or a record
+	// is locked that is no longer the one of its name.
+	mostTries = 100
 )
 
 // partialVersion is the first line of a record.
@@ -66,11 +74,11 @@ func openPartial(path string, f *StoredFile) (*partialFile, error) {
 	if target == "" {
 		return nil, fmt.Errorf("%q is not the path of a file", path)
 	}
-	folder, err := os.OpenRoot(filepath.Clean(dir + "."))
+	root, err := os.OpenRoot(filepath.Clean(dir + "."))
 	if err != nil {
 		return nil, err
 	}
-	p := &partialFile{folder: folder, target: target, size: f.Size}
+	p := &partialFile{folder: disk.NewFolder(root), target: target, size: f.Size}
 	if err := p.open(partialVersion{1, f.Name, f.ID, f.ETag, f.Size}); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -78,15 +86,8 @@ func openPartial(path string, f *StoredFile) (*partialFile, error) {
 }
 
 func (p *partialFile) open(version partialVersion) error {
-	switch info, err := p.folder.Lstat(p.target); {
-	case errors.Is(err, fs.ErrNotExist):
-		p.mode = 0o600
-	case err != nil:
+	if _, err := p.mode(); err != nil {
 		return err
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s exists and is not a regular file", filepath.Join(p.folder.Name(), p.target))
-	default:
-		p.mode = info.Mode().Perm()
 	}
 	if err := p.lock(); err != nil {
 		return err
@@ -99,11 +100,11 @@ func (p *partialFile) open(version partialVersion) error {
 	if err != nil {
 		return err
 	}
-	lines, err := io.ReadAll(p.record)
+	whole, ok, err := p.replay(p.record, version, info.Size())
 	if err != nil {
 		return err
 	}
-	if whole, ok := p.replay(lines, version, info.Size()); ok {
+	if ok {
 		return p.record.Truncate(whole)
 	}
 	if err := errors.Join(p.record.Truncate(0), p.data.Truncate(0)); err != nil {
@@ -112,18 +113,34 @@ func (p *partialFile) open(version partialVersion) error {
 	return errors.Join(p.write(version), p.syncFolder())
 }
 
+// path returns where a file of the folder is.
+func (p *partialFile) path(name string) string { return filepath.Join(p.folder.Name(), name) }
+
+// mode returns the permissions that the target is to have: those of the file
+// that it replaces, if that is this user's.
+func (p *partialFile) mode() (fs.FileMode, error) {
+	replaced, err := p.folder.Replaced(p.target)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", p.path(p.target), err)
+	}
+	if mode, ok := p.folder.Kept(replaced); ok {
+		return mode, nil
+	}
+	return disk.NewMode, nil
+}
+
 // lock opens and locks the record. The one that it opens may be removed before
 // it has the lock, by the restore that had it.
 func (p *partialFile) lock() error {
 	name := progressPrefix + p.target
-	for {
+	for range mostTries {
 		record, err := p.openFile(name, os.O_APPEND)
 		if err != nil {
 			return err
 		}
 		p.record = record
 		if err := disk.Lock(record); errors.Is(err, disk.ErrLocked) {
-			return fmt.Errorf("another restore is writing to %s", filepath.Join(p.folder.Name(), p.target))
+			return fmt.Errorf("another restore is writing to %s", p.path(p.target))
 		} else if err != nil {
 			return err
 		}
@@ -142,6 +159,7 @@ func (p *partialFile) lock() error {
 			return err
 		}
 	}
+	return p.unsteady(name)
 }
 
 func (p *partialFile) unlock() error {
@@ -150,34 +168,49 @@ func (p *partialFile) unlock() error {
 	return errors.Join(disk.Unlock(record), record.Close())
 }
 
-// openFile opens a regular file of the folder, which it makes if there is none.
+// openFile opens a file of this user's own, which it makes if there is none.
 func (p *partialFile) openFile(name string, flag int) (*os.File, error) {
-	if info, err := p.folder.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(p.folder.Name(), name))
+	for range mostTries {
+		f, err := p.folder.CreateOwn(name, flag)
+		if errors.Is(err, fs.ErrExist) {
+			f, err = p.folder.OpenOwn(name, os.O_RDWR|flag)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // another restore has ended meanwhile
+			}
+		}
+		if errors.Is(err, disk.ErrForeign) {
+			err = fmt.Errorf("%s is left alone: %w; remove it, or restore into a folder that no other user writes to", p.path(name), err)
+		}
+		return f, err
 	}
-	return p.folder.OpenFile(name, os.O_RDWR|os.O_CREATE|flag, 0o600)
+	return nil, p.unsteady(name)
 }
 
-// replay reads a record. ok is false if it is not about that version, else whole
-// is how many of its bytes mean something.
-func (p *partialFile) replay(lines []byte, version partialVersion, size int64) (whole int64, ok bool) {
-	for line := range bytes.Lines(lines) {
-		if line[len(line)-1] != '\n' {
-			break
-		}
-		if !ok {
-			var of partialVersion
-			if json.Unmarshal(line, &of) != nil || of.ETag != version.ETag && of.ETag != "" && version.ETag != "" {
-				return 0, false
+// unsteady is the error about a file that another process keeps replacing.
+func (p *partialFile) unsteady(name string) error {
+	return fmt.Errorf("%s is replaced again and again", p.path(name))
+}
+
+// replay reads a record. ok is false if it is not about that version of the file
+// or is damaged, else whole is how many of its bytes mean something. size is of
+// the partial file.
+func (p *partialFile) replay(record io.Reader, version partialVersion, size int64) (whole int64, ok bool, err error) {
+	lines := bufio.NewReaderSize(record, maxLine)
+	for whole <= maxRecord {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull), err == io.EOF:
+			return whole, ok, nil
+		case err != nil:
+			return 0, false, err
+		case !ok:
+			if ok = version.isIn(line); !ok {
+				return 0, false, nil
 			}
-			of.ETag = version.ETag
-			if ok = of == version; !ok {
-				return 0, false
-			}
-		} else {
+		default:
 			var e extent
 			if json.Unmarshal(line, &e) != nil || e.Offset < 0 || e.Size < 1 || e.Size > version.Size-e.Offset {
-				break
+				return whole, ok, nil
 			}
 			if e.end() <= size {
 				p.done.add(e)
@@ -185,7 +218,17 @@ func (p *partialFile) replay(lines []byte, version partialVersion, size int64) (
 		}
 		whole += int64(len(line))
 	}
-	return whole, ok
+	return 0, false, fmt.Errorf("the record %s has more than %d bytes; remove it to fetch everything anew", p.path(progressPrefix+p.target), maxRecord)
+}
+
+// isIn reports whether line, the first of a record, is about that version.
+func (v partialVersion) isIn(line []byte) bool {
+	var of partialVersion
+	if json.Unmarshal(line, &of) != nil || of.ETag != v.ETag && of.ETag != "" && v.ETag != "" {
+		return false
+	}
+	of.ETag = v.ETag
+	return of == v
 }
 
 // write appends lines to the record.
@@ -235,7 +278,7 @@ func (p *partialFile) writeRange(r *Range) error {
 	}
 	p.mu.Lock()
 	p.done.add(r.extent())
-	p.pending = append(p.pending, r.extent())
+	p.pending.add(r.extent())
 	due := !p.syncing && time.Since(p.synced) >= syncEvery
 	p.syncing = p.syncing || due
 	p.mu.Unlock()
@@ -282,11 +325,17 @@ func (p *partialFile) publish() error {
 	if err == nil && info.Size() != p.size {
 		err = fmt.Errorf("%s has %d bytes, not %d", p.data.Name(), info.Size(), p.size)
 	}
-	if err == nil && info.Mode().Perm() != p.mode {
-		err = p.data.Chmod(p.mode)
-	}
 	if err == nil {
 		err = errors.Join(p.sync(), p.data.Sync())
+	}
+	var mode fs.FileMode
+	if err == nil {
+		mode, err = p.mode()
+	}
+	// Last, because a run that finds a file to which others may write does not
+	// resume it.
+	if err == nil && info.Mode().Perm() != mode {
+		err = errors.Join(p.data.Chmod(mode), p.data.Sync())
 	}
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/disk"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -32,8 +33,9 @@ type Options struct {
 	NoSync bool
 
 	// Mode is the permissions that files have when they are finished, exactly,
-	// whatever the umask. 0 gives a new file 0600, and leaves a file that is
-	// replaced its own. Until then a file is readable by its owner alone.
+	// whatever the umask. 0 gives a new file 0600, and one that replaces
+	// another of the same user the permissions of that; those of another user's
+	// are not taken over. Until then a file is readable by its owner alone.
 	Mode fs.FileMode
 
 	// Logger is told, as warnings, of unfinished files that are passed over
@@ -44,12 +46,10 @@ type Options struct {
 // Backend is a folder as a store. It may be used concurrently, and other
 // processes may use the folder at the same time.
 type Backend struct {
-	root        *os.Root
+	root        *disk.Folder
 	noOverwrite bool
 	mode        fs.FileMode // 0: see Options
 	log         *slog.Logger
-
-	made func() made // a file that this user makes, as the file system shows it
 
 	// What follows depends on the options.
 	publish     func(from, to string) error // makes a data file visible under its name
@@ -70,12 +70,12 @@ func New(dir string, o *Options) (*Backend, error) {
 	if o.Mode&^fs.ModePerm != 0 {
 		return nil, fmt.Errorf("filebackend: Options.Mode %v has more than permissions", o.Mode)
 	}
-	root, err := os.OpenRoot(dir)
+	opened, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("filebackend: %w", err)
 	}
+	root := disk.NewFolder(opened)
 	b := &Backend{root: root, noOverwrite: o.NoOverwrite, mode: o.Mode, log: o.Logger, publish: root.Rename}
-	b.made = sync.OnceValue(b.probe)
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -83,7 +83,7 @@ func New(dir string, o *Options) (*Backend, error) {
 		b.publish = b.publishNew
 	}
 	b.syncFile = (*os.File).Sync
-	b.syncFolders = func(dir string) error { return syncFolders(root, dir) }
+	b.syncFolders = func(dir string) error { return syncFolders(opened, dir) }
 	if o.NoSync {
 		b.syncFile = func(*os.File) error { return nil }
 		b.syncFolders = func(string) error { return nil }
@@ -205,7 +205,7 @@ func (b *Backend) startUnnamed(spec sluice.FileSpec) (*largeFile, error) {
 	}
 	f.size = int64(len(head))
 	// The record comes first: alone it means nothing.
-	record, err := b.create(f.record())
+	record, err := b.root.CreateOwn(f.record(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (b *Backend) startUnnamed(spec sluice.FileSpec) (*largeFile, error) {
 	}
 	var data *os.File
 	if err = errors.Join(err, record.Close()); err == nil {
-		data, err = b.create(f.data())
+		data, err = b.root.CreateOwn(f.data(), 0)
 	}
 	if err == nil {
 		err = data.Close()
@@ -236,33 +236,11 @@ func (b *Backend) prepare(name string) error {
 			return err
 		}
 	}
-	replaced, err := b.replaced(name)
+	replaced, err := b.root.Replaced(name)
 	if err == nil && replaced != nil && b.noOverwrite {
 		err = fmt.Errorf("there is a file of that name: %w", fs.ErrExist)
 	}
 	return err
-}
-
-// replaced returns the regular file that has the name, nil if it is new. Whatever
-// else has it is left alone.
-func (b *Backend) replaced(name string) (fs.FileInfo, error) {
-	switch info, err := b.root.Lstat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err // it may be too long
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("there is %s of that name, and only a regular file is replaced", kind(info.Mode()))
-	default:
-		return info, nil
-	}
-}
-
-// newMode is the permissions of a file that was not told others.
-const newMode = 0o600
-
-func (b *Backend) create(name string) (*os.File, error) {
-	return b.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, newMode)
 }
 
 // now is the time, later in every call, so that ids of one Backend come in order.

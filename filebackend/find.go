@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/disk"
 	"github.com/c1508ce4/sluice/internal/printable"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
@@ -89,7 +90,7 @@ func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) 
 		return nil, errGone
 	}
 	f := b.handle(u.Spec, u.ID)
-	record, err := b.openOwn(f.record(), os.O_RDONLY)
+	record, err := b.root.OpenOwn(f.record(), os.O_RDONLY)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -120,7 +121,7 @@ func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) 
 // takeOver reads the record and makes f the owner of the large file.
 func (f *largeFile) takeOver() (err error) {
 	b := f.backend
-	record, err := b.openOwn(f.record(), os.O_RDWR)
+	record, err := b.root.OpenOwn(f.record(), os.O_RDWR)
 	if err != nil {
 		return gone(err)
 	}
@@ -190,14 +191,16 @@ func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}
-	if err == nil {
-		err = b.checkOwn(info)
-	}
 	if err != nil {
 		return nil, false, err
 	}
-	finished, err := b.root.Lstat(name)
-	return info, err != nil || !os.SameFile(info, finished), nil
+	if finished, err := b.root.Lstat(name); err == nil && os.SameFile(info, finished) {
+		return info, false, nil
+	}
+	if err := b.root.CheckOwn(info); err != nil {
+		return nil, false, err
+	}
+	return info, true, nil
 }
 
 // Unfinished lists what was unfinished when the iteration began. It looks into
@@ -258,7 +261,7 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) (found []s
 		switch {
 		case ok:
 			found = append(found, u)
-		case errors.Is(err, errForeign):
+		case errors.Is(err, disk.ErrForeign):
 			b.log.Warn("an unfinished file is passed over", "record", printable.Text(name), "because", err)
 		default:
 			damaged = errors.Join(damaged, err)
@@ -280,7 +283,7 @@ func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error
 	if !ok || !validID(id) {
 		return u, false, nil
 	}
-	record, err := b.openOwn(name, os.O_RDONLY)
+	record, err := b.root.OpenOwn(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u, false, nil
 	}

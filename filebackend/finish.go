@@ -10,6 +10,7 @@ import (
 	"path"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/disk"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -143,23 +144,22 @@ func (f *largeFile) publish(size int64) error {
 // setMode gives the data the permissions that the file is to have: those that
 // were asked for, else those of the file that it replaces.
 func (f *largeFile) setMode(data fs.FileInfo) error {
-	replaced, err := f.backend.replaced(f.spec.Name)
+	replaced, err := f.backend.root.Replaced(f.spec.Name)
 	if err != nil {
 		return err
 	}
-	mode := f.backend.mode
-	switch {
-	case mode != 0:
-	case replaced != nil:
-		mode = replaced.Mode().Perm()
-	default:
-		mode = newMode
+	mode, chosen := f.backend.mode, true
+	if mode == 0 {
+		mode, chosen = f.backend.root.Kept(replaced)
+	}
+	if !chosen {
+		mode = disk.NewMode
 	}
 	if data.Mode().Perm() == mode {
 		return nil
 	}
 	err = f.open.data.Chmod(mode)
-	if f.backend.mode == 0 && replaced == nil {
+	if !chosen {
 		return nil // it was made so, as far as the file system has permissions
 	}
 	return err

@@ -7,7 +7,6 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -17,37 +16,14 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/filebackend"
+	"github.com/c1508ce4/sluice/internal/testutil"
 )
-
-// irregular are the ways to plant what is no regular file. victim is what a link leads to.
-func irregular(t *testing.T) map[string]func(name, victim string) {
-	kinds := map[string]func(name, victim string){
-		"a folder":        func(name, _ string) { require.NoError(t, os.Mkdir(name, 0o700)) },
-		"a symbolic link": func(name, victim string) { require.NoError(t, os.Symlink(filepath.Base(victim), name)) },
-		"a FIFO":          func(name, _ string) { require.NoError(t, syscall.Mkfifo(name, 0o600)) },
-		"a socket": func(name, _ string) {
-			// a path may have some hundred bytes
-			l, err := net.Listen("unix", filepath.Join(filepath.Dir(name), "s"))
-			require.NoError(t, err)
-			l.(*net.UnixListener).SetUnlinkOnClose(false)
-			require.NoError(t, l.Close())
-			require.NoError(t, os.Rename(filepath.Join(filepath.Dir(name), "s"), name))
-		},
-	}
-	if plantDevice != nil {
-		kinds["a device"] = func(name, _ string) { plantDevice(t, name) }
-	}
-	return kinds
-}
-
-// plantDevice makes a device node that leads to no device; nil where that takes privileges.
-var plantDevice func(t *testing.T, name string)
 
 // dangling is a link to nothing.
 func dangling(t *testing.T, name string) { require.NoError(t, os.Symlink("nothing", name)) }
 
 func TestOnlyARegularFile_IsReplaced(t *testing.T) {
-	for what, plant := range irregular(t) {
+	for what, plant := range testutil.Irregular {
 		dir := t.TempDir()
 		victim := filepath.Join(dir, "victim")
 		require.NoError(t, os.WriteFile(victim, []byte("untouched"), 0o600))
@@ -55,7 +31,7 @@ func TestOnlyARegularFile_IsReplaced(t *testing.T) {
 		name := filepath.Join(dir, "x")
 		late := start(t, b, "x")
 		receipt := send(t, late, part(1, 0, "data"))
-		plant(name, victim)
+		require.NoError(t, plant(name, victim))
 		before, err := os.Lstat(name)
 		require.NoError(t, err)
 
@@ -131,6 +107,27 @@ func TestFilesAreTheirOwnersAlone(t *testing.T) {
 	require.ErrorContains(t, err, "Options.Mode urw-r--r-- has more than permissions")
 }
 
+// Else another user could have a file made that anybody may read and write.
+func TestAFileThatReplacesAnotherUsers_IsItsOwnersAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root can make a file another user's; see TestForeign_TellsWhoseAFileIs")
+	}
+	for _, upload := range []func(*filebackend.Backend) error{
+		func(b *filebackend.Backend) error { return put(b, "x", "a", "b") },
+		func(b *filebackend.Backend) error { return putSingle(b, "x", "ab") },
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "x")
+		require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+		require.NoError(t, os.Chmod(path, 0o666))
+		require.NoError(t, os.Chown(path, 65534, 65534))
+		require.NoError(t, upload(open(t, dir, nil)))
+		info, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode())
+	}
+}
+
 // planted is an unfinished file of which the record, or the data, is replaced.
 type planted struct {
 	dir, victim  string
@@ -182,13 +179,13 @@ func (p planted) requireIgnored(t *testing.T, why string) {
 }
 
 func TestPlantedRecordsAndData_AreIgnored(t *testing.T) {
-	for what, planting := range irregular(t) {
+	for what, planting := range testutil.Irregular {
 		for _, of := range []string{"record", "data"} {
 			t.Run(what+" for "+of, func(t *testing.T) {
 				p := plant(t)
 				name := map[string]string{"record": p.record, "data": p.data}[of]
 				require.NoError(t, os.Rename(name, p.victim+"-"))
-				planting(name, p.victim)
+				require.NoError(t, planting(name, p.victim))
 				p.requireIgnored(t, "it is "+what+", not a regular file")
 			})
 		}
@@ -201,6 +198,17 @@ func TestPlantedRecordsAndData_AreIgnored(t *testing.T) {
 				p.requireIgnored(t, "others may write to it ("+shown+")")
 			})
 		}
+	}
+}
+
+// A link to a file of this user's own would have that overwritten.
+func TestRecordsAndDataWithAnotherName_AreIgnored(t *testing.T) {
+	for _, of := range []string{"record", "data"} {
+		p := plant(t)
+		name := map[string]string{"record": p.record, "data": p.data}[of]
+		require.NoError(t, os.Remove(name))
+		require.NoError(t, os.Link(p.victim, name))
+		p.requireIgnored(t, "it has 2 names")
 	}
 }
 
@@ -218,14 +226,14 @@ func TestRecordsAndDataOfAnotherUser_AreIgnored(t *testing.T) {
 
 // What takes the place of a file while it is being uploaded gets no byte of it.
 func TestAPlantedFile_GetsNothingOfAnUploadUnderWay(t *testing.T) {
-	for what, planting := range irregular(t) {
+	for what, planting := range testutil.Irregular {
 		for _, of := range []string{"record", "data"} {
 			p := plant(t)
 			f, err := p.b.ResumeLargeFile(context.Background(), spec("x"), "")
 			require.NoError(t, err)
 			name := map[string]string{"record": p.record, "data": p.data}[of]
 			require.NoError(t, os.Rename(name, p.victim+"-"))
-			planting(name, p.victim)
+			require.NoError(t, planting(name, p.victim))
 			_, err = f.UploadPart(context.Background(), part(2, 4, "more"))
 			require.ErrorContains(t, err, "it is "+what+", not a regular file", of)
 			_, err = f.Finish(context.Background(), f.Info().Stored, nil)

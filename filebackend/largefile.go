@@ -186,7 +186,7 @@ func (f *largeFile) enter() error {
 		if err != nil {
 			return err
 		}
-		data, err := f.backend.openOwn(f.data(), os.O_RDWR)
+		data, err := f.backend.root.OpenOwn(f.data(), os.O_RDWR)
 		if err != nil {
 			return errors.Join(gone(err), closeRecord(record))
 		}
@@ -209,7 +209,7 @@ func (f *largeFile) leave() error {
 
 // openRecord opens and locks the record if it is as this handle has left it.
 func (f *largeFile) openRecord() (*os.File, error) {
-	record, err := f.backend.openOwn(f.record(), os.O_RDWR)
+	record, err := f.backend.root.OpenOwn(f.record(), os.O_RDWR)
 	if err != nil {
 		return nil, gone(err)
 	}

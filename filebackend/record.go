@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"path"
 	"strconv"
 	"time"
@@ -51,6 +53,19 @@ type event struct {
 
 func storedEvent(e extent) event {
 	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum), Stored: e.stored}
+}
+
+// maxRecord is the largest record that is read, in bytes: of 100,000 parts it has
+// some fifteen million.
+const maxRecord = 64 << 20
+
+// readRecord returns what a record says.
+func readRecord(f *os.File) ([]byte, error) {
+	record, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	if err == nil && len(record) > maxRecord {
+		err = fmt.Errorf("the record has more than %d bytes", maxRecord)
+	}
+	return record, err
 }
 
 // encode makes a line.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/disk"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -49,7 +50,7 @@ func (b *Backend) lstat(name string) (fs.FileInfo, error) {
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("it is %s, not a regular file: %w", kind(info.Mode()), fs.ErrNotExist)
+		err = fmt.Errorf("it is %s, not a regular file: %w", disk.Kind(info.Mode()), fs.ErrNotExist)
 	}
 	return info, err
 }
@@ -57,7 +58,7 @@ func (b *Backend) lstat(name string) (fs.FileInfo, error) {
 func describe(name string, info fs.FileInfo) sluice.StoredFile {
 	modified := info.ModTime()
 	return sluice.StoredFile{
-		File:     sluice.File{ID: fmt.Sprintf("%d-%d-%d", modified.UnixNano(), info.Size(), inode(info)), Name: name, Size: info.Size()},
+		File:     sluice.File{ID: fmt.Sprintf("%d-%d-%d", modified.UnixNano(), info.Size(), disk.Inode(info)), Name: name, Size: info.Size()},
 		Modified: modified,
 	}
 }

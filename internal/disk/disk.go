@@ -1,4 +1,5 @@
-// Package disk locks files and syncs folders.
+// Package disk locks files, syncs folders, and opens files in folders that other
+// users may write to.
 package disk
 
 import "errors"
