@@ -31,8 +31,9 @@
 // leads, and so are devices, FIFOs, sockets and folders.
 //
 // A folder has no place for the content type and the metadata of a finished
-// file: they are not kept. A new file has the permissions 0600, and one that is
-// replaced keeps its own, but for set-user-ID and the like; see [Options].Mode.
+// file: they are not kept. A new file has the permissions 0600, and one that
+// replaces another of the same user has those of that, but for set-user-ID and
+// the like; see [Options].Mode.
 // It belongs to the user that uploads it. Folders are made with 0777, less the
 // umask.
 //
@@ -65,8 +66,8 @@
 // nothing in a folder that others write to is.
 //
 // In a folder that others write to, only what is this user's own is gone on
-// with: records and data that are regular files, belong to the effective user,
-// and are writable by no other. What is not is passed over, with a warning to
+// with: records and data that are regular files with one name, belong to the
+// effective user, root included, and are writable by no other. What is not is passed over, with a warning to
 // [Options].Logger. Where a file system has owners or permissions of its own
 // choice, what counts is that they are those of a file that is made there.
 //

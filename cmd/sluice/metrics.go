@@ -10,8 +10,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/c1508ce4/sluice/internal/disk"
 )
 
 // lastSuccess is the metric that a failure takes over from the file of the run before.
@@ -53,22 +54,26 @@ func (c *config) writeMetrics(o report, now time.Time) error {
 	})
 }
 
-// readLastSuccess returns the time of the last success that a file of metrics has, else 0.
+// maxMetrics is how much of a file of metrics is read, in bytes. Ours has some two thousand.
+const maxMetrics = 1 << 20
+
+// readLastSuccess returns the time of the last success that a file of metrics has, else 0. A file
+// that may be another user's says nothing.
 func readLastSuccess(path, label string) (int64, error) {
-	_, err := regular(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	folder, name, err := openParent(path)
+	if err != nil {
+		return 0, err
+	}
+	defer folder.Close()
+	f, err := folder.OpenOwn(name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrForeign) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	// A FIFO that takes the place of the file now must not make a failed run wait.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return 0, err
-	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(io.LimitReader(f, maxMetrics))
 	for lines.Scan() {
 		if text, ok := strings.CutPrefix(lines.Text(), lastSuccess+`{destination="`+label+`"} `); ok {
 			n, err := strconv.ParseInt(text, 10, 64)

@@ -84,7 +84,7 @@ func (p *program) putCommand() (*cobra.Command, *config) {
 	failures.BoolVar(&c.keep, "keep-on-error", false, "after a failure keep the unfinished large file, which the store may bill, instead of cancelling it")
 	addFlags(cmd, "Failures", failures)
 	output := pflag.NewFlagSet("", pflag.ContinueOnError)
-	addValue(output, "metrics", "FILE", setText(&c.metrics), "replace FILE with the figures of this run in the text format of Prometheus, for node_exporter's textfile collector; the time of the last success stays after a failure")
+	addValue(output, "metrics", "FILE", setText(&c.metrics), "replace FILE with the figures of this run in the text format of Prometheus, for node_exporter's textfile collector; the time of the last success stays after a failure, if FILE is a file that only you can write to")
 	addFlags(cmd, "Output", output)
 	c.bind(cmd, p.now, uploadFlags...)
 	return cmd, c

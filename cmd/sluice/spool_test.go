@@ -3,7 +3,9 @@
 package main
 
 import (
+	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -40,4 +42,25 @@ func TestASignalAndATimeoutEndASpoolThatWaitsForItsSource(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestTemporaryFiles_AreNewAndTheirOwnersAlone(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	stdin, _, err := os.Pipe()
+	require.NoError(t, err)
+	defer stdin.Close()
+	dir := t.TempDir()
+	j := &job{config: &config{spool: dir}, source: &source{stdin: stdin, reader: strings.NewReader("text")}}
+	s, err := j.spool(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.EqualValues(t, 4, s.size)
+	info, err := s.Stat()
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode())
+	require.Zero(t, info.Sys().(*syscall.Stat_t).Nlink)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

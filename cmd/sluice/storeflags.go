@@ -155,7 +155,7 @@ func (f *storeFlags) fileFlags(now time.Time) *pflag.FlagSet {
 		f.trusted = append(f.trusted, s)
 		return nil
 	}, "of s3://: do not look whether the store did this: Encryption, Retention, LegalHold, CreateOnly; may be given several times")
-	addValue(fs, flagMode, "OCTAL", setMode(&f.mode), "of file://: the file's permissions, such as 640; without it 600, or those of the file that it replaces")
+	addValue(fs, flagMode, "OCTAL", setMode(&f.mode), "of file://: the file's permissions, such as 640; without it 600, or those of the file that it replaces, if that is yours")
 	addValue(fs, flagBVType, "TYPE", setText(&f.bvType), "of bv://: FILE_TYPE_VIDEO without it, FILE_TYPE_AUDIO, ...")
 	addValue(fs, flagBVSource, "SOURCE", setText(&f.bvSource), "of bv://: FILE_SOURCE_UPLOAD_IN_LIBRARY without it")
 	return fs

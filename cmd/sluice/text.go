@@ -61,6 +61,12 @@ out already when it fails, so look at the exit status (set -o pipefail) before
 you trust them. Ranges are read over several connections at once, and a
 connection that breaks is resumed where it ended.
 
+The file of --output is new, or replaces a regular file; a link, device, FIFO,
+socket or folder is left alone, and get fails: use > FILE for those. A new file
+is yours alone; a replaced one keeps its permissions, unless it is another
+user's. In .sluice-* beside it, what another user may have made is left alone
+too, and get fails.
+
 The length is always checked, and every digest that the store keeps: of the
 whole file, or of each part. --sha256 and --sha1 check any file against what the
 upload printed. The last line on standard error says what was checked.
