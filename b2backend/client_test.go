@@ -69,11 +69,11 @@ func TestAListThatDoesNotGoOnIsAnError(t *testing.T) {
 		list             func(context.Context, *b2backend.Backend) error
 		asked            int
 	}{
-		{"b2_list_unfinished_large_files", `{"nextFileId":"x"}`, "the next page is the same", unfinished, 1 + 3},
-		{"b2_list_file_versions", `{"nextFileName":"file","nextFileId":"x"}`, "the next page is the same", versions, (2 + 5) * (1 + 2)},
-		{"b2_list_parts", `{"nextPartNumber":2}`, "the next page is the same", parts, 1 + 3},
-		{"b2_list_parts", `{"nextPartNumber":0}`, "the next page is the same", parts, 3},
-		{"b2_list_parts", `{"parts":[{"partNumber":5,"contentLength":1}],"nextPartNumber":5}`, "the next page is the same", parts, 3},
+		{"b2_list_unfinished_large_files", `{"nextFileId":"x"}`, "the list goes in circles: the next page is one that came before", unfinished, 1 + 3},
+		{"b2_list_file_versions", `{"nextFileName":"file","nextFileId":"x"}`, "the list goes in circles: the next page is one that came before", versions, (2 + 5) * (1 + 2)},
+		{"b2_list_parts", `{"nextPartNumber":2}`, "the list goes in circles: the next page is one that came before", parts, 1 + 3},
+		{"b2_list_parts", `{"nextPartNumber":0}`, "the list goes in circles: the next page is one that came before", parts, 3},
+		{"b2_list_parts", `{"parts":[{"partNumber":5,"contentLength":1}],"nextPartNumber":5}`, "the list goes in circles: the next page is one that came before", parts, 3},
 		{"b2_list_parts", `{"parts":[{"partNumber":2,"contentLength":1}],"nextPartNumber":3}`, "part 2 where part 3 or a later one is due", parts, 1 + 3},
 		{"b2_list_parts", `{"parts":[{"partNumber":2,"contentLength":1},{"partNumber":2,"contentLength":1}]}`, "part 2 where part 3 or a later one is due", parts, 3},
 		{"b2_list_parts", `{"parts":[{"partNumber":10001,"contentLength":1}]}`, "part 10001 of 1 bytes", parts, 3},

@@ -45,6 +45,15 @@ func TestLists_EndWhateverTheServiceAnswers(t *testing.T) {
 		_, err := b.ResumeLargeFile(ctx, spec("file"), "")
 		return 0, err
 	}
+	names := func(ctx context.Context, b *b2backend.Backend) (n int, _ error) {
+		for _, err := range b.List(ctx, "") {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	}
 	stale := func(ctx context.Context, b *b2backend.Backend) (int, error) {
 		gone, err := b.CancelStale(ctx, b2backend.StaleFilter{OlderThan: 100 * 365 * 24 * time.Hour, IncludeOtherClients: true})
 		return len(gone), err
@@ -56,6 +65,10 @@ func TestLists_EndWhateverTheServiceAnswers(t *testing.T) {
 		found, most      int // entries, requests
 	}{
 		"empty pages":              {"b2_list_unfinished_large_files", `{"nextFileId":"n%d"}`, "100 pages in a row without an entry", listed(""), 0, 103},
+		"A, B, A, B":               {"b2_list_unfinished_large_files", `{"files":[{"action":"start","fileId":"f%[1]d","fileName":"file","uploadTimestamp":9999}],"nextFileId":"n%[3]d"}`, "is one that came before", listed(""), 2, 5},
+		"the same file again":      {"b2_list_unfinished_large_files", `{"files":[{"action":"start","fileId":"f%[3]d","fileName":"file","uploadTimestamp":9999}],"nextFileId":"n%[1]d"}`, "end with the same entry", listed(""), 2, 5},
+		"names, A, B, A, B":        {"b2_list_file_names", `{"files":[{"action":"upload","fileId":"f%[1]d","fileName":"file","contentLength":1}],"nextFileName":"n%[3]d"}`, "is one that came before", names, 2, 5},
+		"the same name again":      {"b2_list_file_names", `{"files":[{"action":"upload","fileId":"f%[3]d","fileName":"file","contentLength":1}],"nextFileName":"n%[1]d"}`, "end with the same entry", names, 2, 5},
 		"empty pages of versions":  {"b2_list_file_versions", `{"nextFileName":"file","nextFileId":"n%d"}`, "100 pages in a row without an entry", versions, 0, 1000},
 		"empty pages of parts":     {"b2_list_parts", `{"nextPartNumber":%d}`, "100 pages in a row without an entry", parts, 0, 103},
 		"pages":                    {"b2_list_unfinished_large_files", file, "more than 10000 pages", listed(""), 10_000, 10_003},
@@ -71,7 +84,7 @@ func TestLists_EndWhateverTheServiceAnswers(t *testing.T) {
 			f := &fake{answers: map[string]func(*http.Request) (int, string){
 				c.call: func(*http.Request) (int, string) {
 					asked++
-					return http.StatusOK, strings.NewReplacer("%[1]d", fmt.Sprint(asked), "%[2]d", fmt.Sprint(asked+1), "%d", fmt.Sprint(asked+1)).Replace(c.page)
+					return http.StatusOK, strings.NewReplacer("%[1]d", fmt.Sprint(asked), "%[2]d", fmt.Sprint(asked+1), "%[3]d", fmt.Sprint(asked%2), "%d", fmt.Sprint(asked+1)).Replace(c.page)
 				},
 				"b2_upload_file": func(*http.Request) (int, string) { return 0, "the answer is lost" },
 			}}

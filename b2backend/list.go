@@ -86,7 +86,11 @@ func (a *listFilesAnswer) check(pages *httpx.Pages) error {
 	if a.last() {
 		return nil
 	}
-	return pages.Next(len(a.Files), a.NextFileName+"\n"+a.NextFileID)
+	var last string
+	if n := len(a.Files); n > 0 {
+		last = a.Files[n-1].FileID
+	}
+	return pages.Next(last, a.NextFileName+"\n"+a.NextFileID)
 }
 
 // canList reports whether the key may list files, unfinished ones included.

@@ -489,7 +489,7 @@ func TestList_GoesOnFromPageToPage(t *testing.T) {
 		"one page":               {[]string{page("null", "a", "b")}, []string{"a", "b"}, ""},
 		"two pages":              {[]string{page(`"b"`, "a"), page("null", "b")}, []string{"a", "b"}, ""},
 		"an empty page":          {[]string{page(`"b"`, "a"), page(`"c"`), page("null", "c")}, []string{"a", "c"}, ""},
-		"the same page":          {[]string{page(`"b"`, "a"), page(`"b"`, "b"), page(`"b"`, "b")}, []string{"a"}, "the next page is the same"},
+		"the same page":          {[]string{page(`"b"`, "a"), page(`"b"`, "b"), page(`"b"`, "b")}, []string{"a"}, "the next page is one that came before"},
 		"a file of no ID":        {[]string{`{"files":[{"fileName":"a"}]}`}, nil, "no file id"},
 		"a size out of range":    {[]string{`{"files":[{"fileName":"a","fileId":"id","contentLength":-5},{"fileName":"b","fileId":"id"}]}`}, []string{"a", "b"}, ""},
 		"a name out of place":    {[]string{page("null", "x", "a")}, []string{"a"}, ""},

@@ -160,12 +160,16 @@ func (a *listPartsAnswer) check(from int, pages *httpx.Pages) error {
 	}
 	next := *a.NextPartNumber
 	if next < due || next <= from {
-		return errors.New("the next page is the same")
+		return errors.New("the list goes in circles: the next page is one that came before")
 	}
 	if next > maxParts {
 		return fmt.Errorf("the next page begins with part %d, over the limit of %d", next, maxParts)
 	}
-	return pages.Next(len(a.Parts), strconv.Itoa(next))
+	var last string
+	if n := len(a.Parts); n > 0 {
+		last = strconv.Itoa(a.Parts[n-1].PartNumber)
+	}
+	return pages.Next(last, strconv.Itoa(next))
 }
 
 // receipt is the part in the writer's terms. A digest that the service did not

@@ -67,9 +67,10 @@
 //
 // In a folder that others write to, only what is this user's own is gone on
 // with: records and data that are regular files with one name, belong to the
-// effective user, root included, and are writable by no other. What is not is passed over, with a warning to
-// [Options].Logger. Where a file system has owners or permissions of its own
-// choice, what counts is that they are those of a file that is made there.
+// effective user, root included, and are writable by no other. What is not is
+// passed over, with a warning to [Options].Logger. Where a file system has owners
+// or permissions of its own choice, what counts is that they are those of a file
+// that is made there.
 //
 // Who resumes a large file owns it: an earlier handle, in this process or in
 // another one that still runs, is refused from then on. While parts are being

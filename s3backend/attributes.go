@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -35,13 +34,13 @@ type attributesAnswer struct {
 func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluice.Receipt, error) {
 	var parts []sluice.Receipt
 	var total int64
+	most := max(defaultMaxParts, b.limits.MaxParts)
 	query := url.Values{"attributes": {""}}
 	if v := version(f); v != "" {
 		query.Set("versionId", v)
 	}
 	h := http.Header{"X-Amz-Object-Attributes": {"ObjectParts"}, "If-Match": {f.ETag}, "X-Amz-Max-Parts": {"1000"}}
 	b.options.Encryption.setCustomer(h)
-	var pages httpx.Pages
 	for {
 		var page attributesAnswer
 		k := &call{
@@ -64,7 +63,7 @@ func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluic
 		for i := range page.ObjectParts.Parts {
 			p := &page.ObjectParts.Parts[i]
 			r := sluice.Receipt{Number: p.PartNumber, Size: p.Size, Digests: p.digests()}
-			if r.Number != len(parts)+1 || r.Size < 0 || r.Size > f.Size-total {
+			if r.Number != len(parts)+1 || r.Number > most || r.Size < 0 || r.Size > f.Size-total {
 				return nil, nil
 			}
 			total += r.Size
@@ -74,8 +73,8 @@ func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluic
 		if !page.ObjectParts.IsTruncated {
 			break
 		}
-		if err := pages.Next(len(page.ObjectParts.Parts), strconv.Itoa(next)); err != nil {
-			return nil, fmt.Errorf("GetObjectAttributes: %w", err)
+		if next != len(parts) || len(page.ObjectParts.Parts) == 0 {
+			return nil, nil
 		}
 		h.Set("X-Amz-Part-Number-Marker", strconv.Itoa(next))
 	}

@@ -40,6 +40,12 @@ func uploadsPage(page, n int) string {
 	return fmt.Sprintf("<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k%d</NextKeyMarker>%s</ListMultipartUploadsResult>", page, text.String())
 }
 
+// objectsPage is a page of the object k that says that more follow the token.
+func objectsPage(token, k int) string {
+	return fmt.Sprintf("<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t%d</NextContinuationToken>"+
+		"<Contents><Key>k%d</Key><ETag>t</ETag><Size>1</Size></Contents></ListBucketResult>", token, k)
+}
+
 func partsPage(first, n int, tag string) string {
 	var text strings.Builder
 	for i := range n {
@@ -70,6 +76,15 @@ func TestLists_EndWhateverTheStoreAnswers(t *testing.T) {
 			return 0, err
 		}
 	}
+	objects := func(b *Backend) (n int, _ error) {
+		for _, err := range b.List(t.Context(), "") {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	}
 	for name, c := range map[string]struct {
 		page        func(n int) string
 		want        string
@@ -87,7 +102,11 @@ func TestLists_EndWhateverTheStoreAnswers(t *testing.T) {
 		"pages of uploads":             {func(n int) string { return uploadsPage(n, 1) }, "more than 10000 pages", unfinished(""), 10_000, 10_003},
 		"pages of others' uploads":     {func(n int) string { return uploadsPage(n, 1) }, "more than 10000 pages", unfinished("other"), 0, 10_003},
 		"pages of uploads, resuming":   {func(n int) string { return uploadsPage(n, 1) }, "more than 10000 pages", resume(""), 0, 10_003},
-		"the same page":                {func(int) string { return uploadsPage(1, 1) }, "the next page is the same", unfinished(""), 1, 3},
+		"the same page":                {func(int) string { return uploadsPage(1, 1) }, "the next page is one that came before", unfinished(""), 1, 3},
+		"A, B, A, B":                   {func(n int) string { return uploadsPage(n%2, 1) }, "the next page is one that came before", unfinished(""), 2, 4},
+		"objects, A, B, A, B":          {func(n int) string { return objectsPage(n%2, n) }, "the next page is one that came before", objects, 2, 4},
+		"the same objects, new tokens": {func(n int) string { return objectsPage(n, n%2) }, "two pages end with the same entry", objects, 2, 4},
+		"pages of objects":             {func(n int) string { return objectsPage(n, n) }, "more than 10000 pages", objects, 10_000, 10_003},
 		"more than a list may have":    {func(n int) string { return uploadsPage(n, 1000) }, "there are more unfinished uploads than the 78", unfinished(""), 78_000, 90},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,6 +116,34 @@ func TestLists_EndWhateverTheStoreAnswers(t *testing.T) {
 			require.InDelta(t, c.found, found, 1000)
 			require.LessOrEqual(t, *asked, c.most)
 		})
+	}
+}
+
+// The parts of a file are not known where the list of them has no end. Parts
+// without bytes do not end by the size of the file.
+func TestAttributes_EndWhateverTheStoreAnswers(t *testing.T) {
+	attributes := func(first, n, next int) string {
+		var parts strings.Builder
+		for i := range n {
+			fmt.Fprintf(&parts, "<Part><PartNumber>%d</PartNumber><Size>0</Size></Part>", first+i)
+		}
+		return fmt.Sprintf("<GetObjectAttributesResponse><ObjectParts><IsTruncated>true</IsTruncated>"+
+			"<NextPartNumberMarker>%d</NextPartNumberMarker>%s</ObjectParts></GetObjectAttributesResponse>", next, parts.String())
+	}
+	for name, c := range map[string]struct {
+		page func(n int) string
+		most int
+	}{
+		"ever rising numbers": {func(n int) string { return attributes(1000*(n-1)+1, 1000, 1000*n) }, 11},
+		"the same page":       {func(int) string { return attributes(1, 1, 1) }, 2},
+		"no parts":            {func(n int) string { return attributes(1, 0, n) }, 1},
+		"a marker ahead":      {func(n int) string { return attributes(n, 1, n+1) }, 1},
+	} {
+		b, asked := endless(t, c.page)
+		parts, err := b.attributes(t.Context(), &sluice.StoredFile{File: sluice.File{Name: "k", Size: 5}, ETag: "t"})
+		require.NoError(t, err, name)
+		require.Empty(t, parts, name)
+		require.LessOrEqual(t, *asked, c.most, name)
 	}
 }
 

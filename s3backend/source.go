@@ -235,7 +235,11 @@ func (a *listObjectsAnswer) settle(asked url.Values, pages *httpx.Pages) (err er
 	if a.NextContinuationToken == "" {
 		return errNoProgress
 	}
-	return pages.Next(len(a.Contents), a.NextContinuationToken)
+	var last string
+	if n := len(a.Contents); n > 0 {
+		last = a.Contents[n-1].Key
+	}
+	return pages.Next(last, a.NextContinuationToken)
 }
 
 // List lists the newest versions of files by ListObjectsV2. Their IDs are their

@@ -178,7 +178,11 @@ func (a *listUploadsAnswer) settle(asked url.Values, pages *httpx.Pages) (err er
 	if a.NextKeyMarker == "" {
 		return errNoProgress
 	}
-	return pages.Next(len(a.Uploads), a.NextKeyMarker+"\x00"+a.NextUploadIDMarker)
+	var last string
+	if n := len(a.Uploads); n > 0 {
+		last = a.Uploads[n-1].Key + "\x00" + a.Uploads[n-1].UploadID
+	}
+	return pages.Next(last, a.NextKeyMarker+"\x00"+a.NextUploadIDMarker)
 }
 
 // maxTag is the longest ETag that is kept, in bytes. Those of the stores that
