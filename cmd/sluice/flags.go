@@ -41,6 +41,14 @@ func setText(to *string) func(string) error {
 	}
 }
 
+// setMore takes each value of a flag that may be given several times.
+func setMore(to *[]string) func(string) error {
+	return func(s string) error {
+		*to = append(*to, s)
+		return nil
+	}
+}
+
 // setFrom reads a number of bytes that may be 0.
 func setFrom(to *int64) func(string) error {
 	return func(s string) (err error) {

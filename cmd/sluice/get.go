@@ -33,6 +33,8 @@ type download struct {
 	sha256, sha1   []byte // that the whole file must have, nil if not given
 	offset, length int64  // of what is read; length 0: to the end
 	decompress     string // a decompression mode
+	decryption     decryption
+	encrypted      bool // an encrypted file is written as it is stored
 	memory         int64
 	concurrency    int
 	arrival        atomic.Pointer[arrival] // nil before the first byte
@@ -52,7 +54,8 @@ func (p *program) get() *cobra.Command {
 	what.VarPF(&value{kind: "FILE", set: setText(&r.output)}, "output", "o", "write to FILE, which appears when it is whole. An interrupted run is resumed by the same command; until then the data is in .sluice-* beside FILE")
 	mode := addValue(what, "decompress", "MODE", setChoice(&r.decompress, decompressNeeded+"|"+decompressAuto), "decompress zstd and gzip; other content is an error, or with --decompress=auto is written as it is. Takes zstd with windows of up to 128 MiB, as zstd -d does: not what zstd --long=28 or more wrote")
 	mode.NoOptDefVal = decompressNeeded
-	addValue(what, "offset", "SIZE", setFrom(&r.offset), "begin after so many bytes of the file")
+	what.BoolVar(&r.encrypted, "encrypted", false, "write an encrypted file as it is stored, for age -d; without it and without a key, such a file is an error")
+	addValue(what, "offset", "SIZE", setFrom(&r.offset), "begin after so many bytes of the file as it is stored")
 	addValue(what, "length", "SIZE", setSize(&r.length), "end after so many bytes; to the end of the file if not given")
 	addFlags(cmd, "What is written", what)
 	return cmd
@@ -65,6 +68,9 @@ func (p *program) downloadCommand(r *download, cmd *cobra.Command) *cobra.Comman
 	addValue(check, "sha256", "HEX", setDigest(&r.sha256, sha256.Size), "the SHA-256 that the file must have")
 	addValue(check, "sha1", "HEX", setDigest(&r.sha1, sha1.Size), "the SHA-1 that the file must have")
 	addFlags(cmd, "Checks", check)
+	decryption := pflag.NewFlagSet("", pflag.ContinueOnError)
+	r.decryption.bind(decryption)
+	addFlags(cmd, "Decryption", decryption)
 	speed := pflag.NewFlagSet("", pflag.ContinueOnError)
 	addValue(speed, "memory", "SIZE", setSize(&r.memory), "memory for pages, 128MiB if not given; it bounds how much is fetched at once")
 	addValue(speed, "concurrency", "N", setCount(&r.concurrency), "ranges fetched at once; as many as the network and --memory allow if not given")
@@ -86,13 +92,19 @@ func (p *program) downloadCommand(r *download, cmd *cobra.Command) *cobra.Comman
 // check rejects flags that contradict each other.
 func (r *download) check() error {
 	part := r.offset > 0 || r.length > 0
-	switch {
+	switch keys := len(r.decryption.files) > 0 || r.decryption.passphrase != ""; {
+	case part && keys:
+		return usagef("--identity and --passphrase-file need the whole file, and --offset and --length select a part of it")
+	case keys && r.encrypted:
+		return usagef("--encrypted writes the file as it is stored, and --identity and --passphrase-file decrypt it")
+	case r.encrypted && r.decompress != "":
+		return usagef("--encrypted writes the file as it is stored, and --decompress needs it decrypted")
 	case part && (r.sha256 != nil || r.sha1 != nil):
 		return usagef("--sha256 and --sha1 are of the whole file, and --offset and --length select a part of it")
 	case part && r.decompress != "":
 		return usagef("--decompress needs the whole file, and --offset and --length select a part of it")
 	}
-	return nil
+	return r.decryption.parse()
 }
 
 // progress returns the progress line of the download, "" before it has begun.
@@ -184,7 +196,10 @@ func (r *download) copy(ctx context.Context, d *destination, o *received) error 
 		return r.write(&rangeReader{ctx: ctx, source: d.source, file: f, offset: r.offset, left: want}, coming, o)
 	}
 	options := r.options(f)
-	if r.output != "" && r.decompress == "" {
+	if r.output != "" && r.decompress == "" && r.decryption.identities == nil {
+		if err := r.checkStored(ctx, d, f); err != nil {
+			return err
+		}
 		return r.writeFile(ctx, d, options, coming, o)
 	}
 	whole, err := sluice.NewReader(ctx, d.source, f.Name, options)
@@ -196,6 +211,19 @@ func (r *download) copy(ctx context.Context, d *destination, o *received) error 
 	o.Checked = r.checkedBy(f.Digests, whole.File())
 	err = r.write(io.TeeReader(whole, io.MultiWriter(sums[0], sums[1])), coming, o)
 	o.SHA256, o.SHA1 = hex.EncodeToString(sums[0].Sum(nil)), hex.EncodeToString(sums[1].Sum(nil))
+	return err
+}
+
+// checkStored rejects a file that is encrypted, unless it shall be written like that.
+func (r *download) checkStored(ctx context.Context, d *destination, f sluice.StoredFile) error {
+	if r.encrypted || f.Size < int64(len(ageIntro)) {
+		return nil
+	}
+	first := sluice.NewRange(0, int64(len(ageIntro)))
+	err := d.source.ReadRange(ctx, f, first)
+	if err == nil && isEncrypted(first.Bytes()) {
+		err = errEncrypted
+	}
 	return err
 }
 
@@ -218,12 +246,24 @@ func (r *download) writeFile(ctx context.Context, d *destination, options *sluic
 	return nil
 }
 
-// write writes what comes from in, decompressed if that is asked for.
+// write writes what comes from in, decrypted and decompressed if that is asked for.
 func (r *download) write(in io.Reader, coming *arrival, o *received) error {
 	in = io.TeeReader(in, io.MultiWriter(coming, r.outage))
-	content := in
+	plain, encrypted, err := r.decryption.decrypt(in)
+	switch {
+	case err != nil:
+		return err
+	case !encrypted || r.offset > 0: // what stands in the middle of a file says nothing
+	case r.decryption.identities != nil:
+		o.Checked += ", and decrypted"
+	case !r.encrypted && !r.discard:
+		return errEncrypted
+	default:
+		o.Checked += ", and not decrypted"
+	}
+	content := plain
 	if r.decompress != "" {
-		opened, err := decompress(in, r.decompress == decompressNeeded)
+		opened, err := decompress(plain, r.decompress == decompressNeeded)
 		if err != nil {
 			return err
 		}
@@ -235,7 +275,9 @@ func (r *download) write(in io.Reader, coming *arrival, o *received) error {
 		o.ReceivedBytes, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{content}, make([]byte, 256<<10))
 		switch {
 		case err == nil:
-			_, err = io.Copy(io.Discard, in) // what a decompressor did not need
+			_, err = io.Copy(io.Discard, plain) // what a decompressor did not need
+		case r.decryption.identities != nil && errors.Is(err, io.ErrUnexpectedEOF):
+			err = fmt.Errorf("the encrypted file, or what is in it, is cut short: %w", err)
 		case errors.Is(err, zstd.ErrWindowSizeExceeded):
 			err = fmt.Errorf("--decompress: %w: the file needs more than %s; get it without --decompress, and use zstd -d --long=31", err, size.Format(maxWindow))
 		}

@@ -44,6 +44,7 @@ func (p *program) topics() (topics []*cobra.Command) {
 		{"environment", "credentials, and what CMD sees of them", environmentText},
 		{"output", "what is printed, and the JSON of --json", outputText},
 		{"retention", "removing older files", retentionText},
+		{"encryption", "encrypting with age, and its keys", encryptionText},
 		{"resume", "resuming an upload that was interrupted", resumeText},
 		{"signals", "what signals do, and what follows", signalsText},
 		{"exit-status", "exit statuses", exitText},

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"filippo.io/age"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/size"
@@ -159,7 +162,8 @@ func attend(read func() error, gone <-chan struct{}, why func() error) error {
 	}
 }
 
-// reader starts the source and returns its bytes as they are uploaded: compressed.
+// reader starts the source and returns its bytes as they are uploaded: compressed, then encrypted.
+// Its end is the end of the source: any failure comes instead of it.
 func (j *job) reader(ctx context.Context) (io.Reader, error) {
 	if err := j.source.start(); err != nil {
 		return nil, err
@@ -171,13 +175,16 @@ func (j *job) reader(ctx context.Context) (io.Reader, error) {
 			return nil, err
 		}
 	}
+	if to := j.config.encryption.recipients; to != nil {
+		return age.EncryptReader(r, to...)
+	}
 	return r, nil
 }
 
 func (j *job) options() *sluice.Options {
 	c := j.config
 	o := &sluice.Options{
-		ContentType:       c.store.contentType,
+		ContentType:       j.contentType(),
 		Metadata:          c.store.info,
 		Size:              c.size,
 		PartSize:          c.partSize,
@@ -191,7 +198,7 @@ func (j *job) options() *sluice.Options {
 		Manifest:          c.manifest,
 		Hooks:             j.hooks(),
 	}
-	if o.Size == 0 && c.level == 0 {
+	if o.Size == 0 && !c.transforms() {
 		o.Size = j.source.total
 	}
 	if c.sha256 {
@@ -204,6 +211,22 @@ func (j *job) options() *sluice.Options {
 		o.KeepOnFailure = true
 	}
 	return o
+}
+
+// contentType is what --content-type says, or else what compression and encryption make of the
+// stream, "" where the store has no content types.
+func (j *job) contentType() string {
+	c := j.config
+	s, _, err := findScheme(j.sys.schemes, c.dest)
+	switch {
+	case c.store.contentType != "" || err != nil || !slices.Contains(s.flags, flagContentType):
+		return c.store.contentType
+	case c.encryption.given():
+		return "application/x-age-encryption"
+	case c.level > 0:
+		return "application/zstd"
+	}
+	return ""
 }
 
 func (j *job) hooks() *sluice.Hooks {

@@ -66,9 +66,9 @@ func (j *job) progress() string {
 	}
 	s, total := w.Stats(), j.source.total
 	left := s.TimeLeft(total)
-	if j.config.level > 0 && s.Accepted > 0 && total > 0 {
-		// The total is of the bytes before compression: what was read becomes as many bytes as
-		// so far.
+	if j.config.transforms() && s.Accepted > 0 && total > 0 {
+		// The total is of the bytes before compression and encryption: what was read becomes as
+		// many bytes as so far.
 		left = s.TimeLeft(size.Nearest(float64(total) * float64(s.Accepted) / float64(max(1, j.source.count.Load()))))
 	}
 	return j.recent.line(sample{s, j.source.count.Load()}, left)

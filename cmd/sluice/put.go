@@ -22,6 +22,7 @@ type config struct {
 	concurrency                  int
 	bufferDir, spool             string
 	level                        int // zstd's, 0: not compressed
+	encryption                   encryption
 	sha256, sha1                 bool
 	keep, passKeys, failIfEmpty  bool
 	okExits                      []int // statuses of CMD that count as success, beside 0
@@ -61,6 +62,7 @@ func (p *program) putCommand() (*cobra.Command, *config) {
 	stream := pflag.NewFlagSet("", pflag.ContinueOnError)
 	level := addValue(stream, "compress", "LEVEL", setLevel(&c.level), "compress as zstd does, at level 1 to 22, 3 if none is given, with all cores; zstd -d reads it. The levels stand for four speeds: 1-2, 3-5, 6-9, 10-22. Takes memory of its own: with 4 cores up to 150 MiB at level 3, and 470 MiB from 10 on")
 	level.Shorthand, level.NoOptDefVal = "z", strconv.Itoa(defaultLevel)
+	c.encryption.bind(stream)
 	addValue(stream, "size", "SIZE", setSize(&c.size), "exactly so many bytes will come: parts have equal sizes, the time left is known, and a stream of another length is not finished. A regular file on standard input has its size taken")
 	stream.BoolVar(&c.failIfEmpty, "fail-if-empty", false, "fail, and finish nothing, if no byte comes")
 	addValue(stream, "spool", "DIR", setText(&c.spool), "first store the whole stream in a temporary file in DIR, then upload it with its size: for bv://, which must know that")
@@ -118,8 +120,12 @@ func (c *config) parse(p *program, cmd *cobra.Command, args []string) error {
 	switch {
 	case err != nil:
 		return err
-	case c.size > 0 && c.level > 0:
-		return usagef("--size is the number of bytes uploaded, which is unknown with -z")
+	case c.transforms() && c.size > 0:
+		return usagef("--size is the number of bytes uploaded, which is unknown if they are compressed or encrypted")
+	case c.transforms() && c.store.largeFileSHA1 != "":
+		return usagef("--large-file-sha1 is of the bytes uploaded, which are unknown if they are compressed or encrypted")
+	case c.encryption.given() && (c.store.resumes() || c.keep):
+		return usagef("encryption makes another stream of the same bytes each time, so that nothing can be resumed: leave out --resume, --resume-id and --keep-on-error")
 	case c.command == nil && c.okExits != nil:
 		return usagef("--ok-exit is about CMD, and there is none")
 	case c.command == nil:
@@ -127,8 +133,14 @@ func (c *config) parse(p *program, cmd *cobra.Command, args []string) error {
 			return usageError{err}
 		}
 	}
+	if err := c.encryption.parse(); err != nil {
+		return err
+	}
 	return c.begin(dest)
 }
+
+// transforms reports whether other bytes are uploaded than the source has.
+func (c *config) transforms() bool { return c.level > 0 || c.encryption.given() }
 
 // setLevel reads a level of compression.
 func setLevel(to *int) func(string) error {

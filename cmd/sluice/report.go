@@ -125,6 +125,9 @@ func (j *job) summary(f sluice.File) string {
 	if j.config.level > 0 {
 		fmt.Fprintf(&b, " from %s", size.Decimal(j.source.count.Load()))
 	}
+	if j.config.encryption.given() {
+		b.WriteString(", encrypted")
+	}
 	if f.Parts > 0 {
 		fmt.Fprintf(&b, " in %d parts", f.Parts)
 	}
@@ -179,6 +182,8 @@ func (j *job) next(r result) string {
 		return "to upload the whole stream to it, run the same command again; " + remove
 	case errors.Is(r.err, sluice.ErrResumeMismatch):
 		return fmt.Sprintf("to upload the whole stream, and keep this until that is done: sluice put%s --resume --restart-on-mismatch %s; %s", access, dest, remove)
+	case j.config.encryption.given(): // the same bytes would be another stream
+		return remove
 	case slices.Contains(s.flags, flagResumeID):
 		return fmt.Sprintf("to resume it, with the same stream and flags: sluice put%s --resume-id %s %s; %s", access, strings.TrimPrefix(id, "-- "), dest, remove)
 	}

@@ -227,6 +227,45 @@ file, and with --output on standard output, as verify --json does: destination,
 exit, id, name, size, received_bytes (after decompression), sha256, sha1,
 checked, seconds and, after a failure, error.`
 
+const encryptionText = `put encrypts the stream, after compression and before anything leaves the
+machine, in the format of age (https://age-encryption.org). The store never sees
+a key, and what it holds can be decrypted with the age program too:
+
+    age-keygen -o backup.key        # keep it in another place than the backups
+    sluice put -z --encrypt-to age1... b2://backups/db.zst.age -- pg_dump -Fc -Z0 db
+    sluice get --identity backup.key --decompress b2://backups/db.zst.age
+    sluice get --encrypted b2://backups/db.zst.age | age -d -i backup.key | zstd -d
+
+The machine that makes backups needs no secret: it has recipients (age1...,
+age1pq1..., or SSH public keys, ssh-ed25519 and ssh-rsa), which --encrypt-to and
+--recipients-file take, and the keys of which --identity takes. With
+--passphrase-file both have the same secret, in a file with one line. Without
+the key, or the passphrase, nothing restores the file: try a restore.
+
+Compress with -z, or in CMD, and encrypt after that: encrypted bytes cannot be
+compressed.
+
+A source that fails or is cut short finishes nothing, encrypted or not. Since
+the same bytes are encrypted to another stream each time, --resume and
+--keep-on-error are wrong usage with encryption, and so are --size and
+--large-file-sha1. Without --content-type the file's is
+application/x-age-encryption; compressed only, it is application/zstd.
+
+get recognizes an encrypted file by how it begins. Without a key it is an error,
+before anything is written; --encrypted writes it as it is stored. A file that is
+not encrypted is an error if a key is given. Every chunk of 64 KiB is
+authenticated before it is written, and an end that is missing is an error. With
+-o the file appears when all of it is decrypted; such a run begins anew each
+time. To resume one, get the file with --encrypted -o, and decrypt it with age.
+--offset and --length count bytes as they are stored, and take no key. Digests,
+of --sha256 too, are of the bytes as they are stored.
+
+verify needs no key. With one it also checks that the file can be decrypted.
+
+A recipient is public: the store, too, can encrypt a file of its own to it. What
+shows that a file is the one that was stored is its SHA-256, which put --sha256
+prints and get --sha256 checks, or a passphrase that the store does not know.`
+
 const resumeText = `put --resume resumes the newest unfinished large file of the name of DEST, if
 there is one, and no newer file of that name. The stream is read from its first
 byte again; parts that the store already has are not sent again. --resume
@@ -234,8 +273,9 @@ implies --keep-on-error. Give the flags of the first run again; {time:...} in
 DEST would name another file.
 
 It must be the same stream: the same file, or the dump of a frozen snapshot; a
-second pg_dump is another. One that differs, or is shorter than what is stored,
-fails as soon as that is known, and what is stored stays.
+second pg_dump is another, and so is what is encrypted a second time. One that
+differs, or is shorter than what is stored, fails as soon as that is known, and
+what is stored stays.
 
 --restart-on-mismatch is for scheduled jobs with --resume: a stream that does
 not match what is stored is uploaded whole. If that shows after the first part,

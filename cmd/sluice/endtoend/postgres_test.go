@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,19 @@ func newPostgres(t *testing.T) *postgres {
 	p.start("data")
 	p.run("createdb bench; pgbench --quiet -i -s 2 bench; pgbench -t 200 bench")
 	return p
+}
+
+// another starts a second server, with no database of ours. Its commands reach the same store.
+func (p *postgres) another() *postgres {
+	w := *p.world
+	w.env = slices.Clone(p.env)
+	second := &postgres{world: &w, home: filepath.Join(p.home, "second"), as: p.as}
+	p.run(p.as + "mkdir " + second.home)
+	second.set("PGHOST", second.home)
+	second.set("HOME", second.home)
+	second.run("cd $HOME; " + second.as + "initdb --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C -D $HOME/data")
+	second.start("data")
+	return second
 }
 
 // start starts a server on a folder in home.
