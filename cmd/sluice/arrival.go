@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type arrived struct {
 type arrivals []arrived
 
 // line adds now and describes it.
-func (r *arrivals) line(a *arrival) string {
+func (r *arrivals) line(a *arrival) (text string, figures []slog.Attr) {
 	now := arrived{time.Since(a.began), a.count.Load()}
 	var past arrived // the start counts as one
 	if len(*r) > 0 {
@@ -41,11 +42,15 @@ func (r *arrivals) line(a *arrival) string {
 	if len(*r) > recentSamples {
 		*r = (*r)[1:]
 	}
-	text := fmt.Sprintf("%s of %s received, %s now, %s mean", size.Decimal(now.bytes), size.Decimal(a.size),
+	text = fmt.Sprintf("%s of %s received, %s now, %s mean", size.Decimal(now.bytes), size.Decimal(a.size),
 		perSecond(now.bytes-past.bytes, now.after-past.after), perSecond(now.bytes, now.after))
+	var left time.Duration
 	if now.bytes > 0 {
-		left := time.Duration(size.Nearest(float64(now.after) / float64(now.bytes) * float64(a.size-now.bytes)))
+		left = time.Duration(size.Nearest(float64(now.after) / float64(now.bytes) * float64(a.size-now.bytes)))
 		text += fmt.Sprintf(", %v left", left.Round(time.Second))
 	}
-	return text
+	return text, []slog.Attr{
+		slog.Int64("received_bytes", now.bytes), slog.Int64("size", a.size),
+		slog.Float64("seconds", now.after.Seconds()), slog.Float64("seconds_left", left.Seconds()),
+	}
 }

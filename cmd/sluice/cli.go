@@ -104,6 +104,14 @@ func twoDashes(flags *pflag.FlagSet, args []string) ([]string, error) {
 	return args, nil
 }
 
+// asksForJSON reports whether --log-format json stands in arguments that could not be read.
+func asksForJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return strings.Contains(strings.Join(args, "="), "-log-format=json")
+}
+
 // lookup returns the flag that arg sets, nil if there is none, and arg as the library reads it.
 func lookup(flags *pflag.FlagSet, arg string) (*pflag.Flag, string) {
 	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")

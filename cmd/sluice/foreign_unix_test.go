@@ -128,6 +128,16 @@ func TestForeignText_DoesNothingToATerminal(t *testing.T) {
 	}
 }
 
+func TestForeignText_PrintsInJSONLines(t *testing.T) {
+	for _, text := range foreign {
+		tr := newStrangeTrial(t, text)
+		tr.stdin(noise(3_000_000))
+		require.Equal(t, exitFailed, tr.run(args("--log-format=json", "-v", "mem://x")...))
+		requirePrints(t, tr.stderr())
+		tr.logged()
+	}
+}
+
 func TestForeignText_OfAStoredFileDoesNothingToATerminal(t *testing.T) {
 	for _, text := range foreign {
 		for command, exit := range map[string]int{

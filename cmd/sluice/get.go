@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -108,11 +109,11 @@ func (r *download) check() error {
 }
 
 // progress returns the progress line of the download, "" before it has begun.
-func (r *download) progress() string {
+func (r *download) progress() (line string, figures []slog.Attr) {
 	if a := r.arrival.Load(); a != nil {
 		return r.recent.line(a)
 	}
-	return ""
+	return "", nil
 }
 
 // moved returns how many bytes have come.
@@ -165,7 +166,7 @@ func (r *download) receive(ctx context.Context, d *destination) error {
 	if jsonErr := writeJSON(&line, o); jsonErr != nil {
 		return errors.Join(err, jsonErr)
 	}
-	r.console.printf("%s", strings.TrimSuffix(line.String(), "\n"))
+	r.console.write(line.String())
 	return err
 }
 

@@ -241,7 +241,7 @@ func (j *job) hooks() *sluice.Hooks {
 		Restarted: func(why error) {
 			j.restarted.Store(true)
 			if !j.config.quiet {
-				j.console.printf("sluice: %s: starting anew; what is stored stays until a file at least as long is complete",
+				j.console.warnf("sluice: %s: starting anew; what is stored stays until a file at least as long is complete",
 					strings.TrimPrefix(why.Error(), "sluice: "))
 			}
 		},

@@ -79,10 +79,12 @@ func run(args []string, sys system) int {
 		return exitDone
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, &usage):
-		p.console.printf("sluice: %s\nTry %s -h.", flagNames.Replace(err.Error()), running.CommandPath())
+	}
+	p.console.json = p.console.json || asksForJSON(args)
+	if errors.As(err, &usage) {
+		p.console.errorf("sluice: %s\nTry %s -h.", flagNames.Replace(err.Error()), running.CommandPath())
 		return exitUsage
 	}
-	p.console.printf("sluice: %s", flagNames.Replace(err.Error()))
+	p.console.errorf("sluice: %s", flagNames.Replace(err.Error()))
 	return exitFailed
 }

@@ -62,7 +62,7 @@ func (o *outage) failed(err string, wait time.Duration) {
 		return
 	}
 	o.said = now
-	o.console.printf("sluice: waiting for the store, which has failed for %v: %s; trying again in %v, and for up to %v in all (--patient)",
+	o.console.warnf("sluice: waiting for the store, which has failed for %v: %s; trying again in %v, and for up to %v in all (--patient)",
 		age.Round(time.Second), err, wait.Round(time.Second), patience)
 }
 

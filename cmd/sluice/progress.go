@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -59,10 +60,10 @@ func (j *job) resumed() string {
 }
 
 // progress is the line that says how the upload is doing, "" while there is none.
-func (j *job) progress() string {
+func (j *job) progress() (line string, figures []slog.Attr) {
 	w := j.stream.Load()
 	if w == nil {
-		return ""
+		return "", nil
 	}
 	s, total := w.Stats(), j.source.total
 	left := s.TimeLeft(total)
@@ -71,7 +72,12 @@ func (j *job) progress() string {
 		// many bytes as so far.
 		left = s.TimeLeft(size.Nearest(float64(total) * float64(s.Accepted) / float64(max(1, j.source.count.Load()))))
 	}
-	return j.recent.line(sample{s, j.source.count.Load()}, left)
+	now := sample{s, j.source.count.Load()}
+	return j.recent.line(now, left), []slog.Attr{
+		slog.Int64("source_bytes", now.source), slog.Int64("stored_bytes", s.Acknowledged), slog.Int64("sent_bytes", s.Sent),
+		slog.Int("parts_in_flight", s.PartsInFlight), slog.Int("retries", s.Retries), slog.Int("restarts", s.Restarts),
+		slog.Float64("seconds", s.Elapsed.Seconds()), slog.Float64("seconds_left", left.Seconds()),
+	}
 }
 
 // moved returns how many bytes were read or sent.

@@ -60,7 +60,7 @@ func TestOffATerminalALineEvery30Seconds(t *testing.T) {
 	w.Close()
 	require.Equal(t, exitDone, <-done)
 	require.Equal(t, 30*time.Second, tr.ticking)
-	require.Regexp(t, `(?m)^[0-9.]+ MB in, .* waiting for the source$`, tr.stderr())
+	require.Regexp(t, `(?m)^\S+ \S+ [0-9.]+ MB in, .* waiting for the source$`, tr.stderr())
 	require.NotContains(t, tr.stderr(), "\r")
 }
 

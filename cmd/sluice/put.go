@@ -121,9 +121,9 @@ func (c *config) parse(p *program, cmd *cobra.Command, args []string) error {
 	case err != nil:
 		return err
 	case c.transforms() && c.size > 0:
-		return usagef("--size is the number of bytes uploaded, which is unknown if they are compressed or encrypted")
+		return usagef("--size is the number of bytes uploaded, which is unknown with -z, and with encryption")
 	case c.transforms() && c.store.largeFileSHA1 != "":
-		return usagef("--large-file-sha1 is of the bytes uploaded, which are unknown if they are compressed or encrypted")
+		return usagef("--large-file-sha1 is of the bytes uploaded, which are unknown with -z, and with encryption")
 	case c.encryption.given() && (c.store.resumes() || c.keep):
 		return usagef("encryption makes another stream of the same bytes each time, so that nothing can be resumed: leave out --resume, --resume-id and --keep-on-error")
 	case c.command == nil && c.okExits != nil:

@@ -10,7 +10,7 @@ import (
 )
 
 // Off a terminal, a line says every 30 s how the upload does.
-var rateLine = regexp.MustCompile(`(?m)^([\d.]+) MB in, ([\d.]+) (MB|bytes|kB) stored, .* ((?:\d+m)?\d+s) left$`)
+var rateLine = regexp.MustCompile(`(?m)^\S+ \S+ ([\d.]+) MB in, ([\d.]+) (MB|bytes|kB) stored, .* ((?:\d+m)?\d+s) left$`)
 
 // A part of 1 MiB takes 52 s at that rate. Of what was sent, all but two parts are
 // stored at any time, and what the program says of the time left is right.

@@ -55,7 +55,7 @@ func (j *job) report(r result) error {
 	case r.code == exitUsage:
 		return usagef("%s", describe(r))
 	case r.err != nil:
-		j.console.printf("sluice: %s", describe(r))
+		j.console.errorf("sluice: %s", describe(r))
 		if next := j.next(r); next != "" && !j.config.quiet {
 			j.console.printf("sluice: %s", next)
 		}
@@ -67,12 +67,12 @@ func (j *job) report(r result) error {
 	}
 	if j.config.json {
 		if err := writeJSON(j.sys.stdout, j.object(r)); err != nil {
-			j.console.printf("sluice: the report could not be written: %v", err)
+			j.console.errorf("sluice: the report could not be written: %v", err)
 		}
 	}
 	if j.config.metrics != "" {
 		if err := j.config.writeMetrics(j.object(r), time.Now()); err != nil {
-			j.console.printf("sluice: --metrics: %v", err)
+			j.console.errorf("sluice: --metrics: %v", err)
 		}
 	}
 	if r.code == exitDone {

@@ -75,13 +75,14 @@ func (r *removal) remove(ctx context.Context, d *destination) error {
 
 // ask returns nil if the user wants f removed.
 func (r *removal) ask(ctx context.Context, f sluice.StoredFile) error {
-	_, err := fmt.Fprintf(r.sys.stderr, "remove %s, %s, stored %s? [y/N] ",
-		printable.Text(r.dest), size.Decimal(f.Size), moment(printable.Time(f.Modified)))
-	if err != nil {
-		return err
+	question := fmt.Sprintf("remove %s, %s, stored %s? [y/N] ", printable.Text(r.dest), size.Decimal(f.Size), moment(printable.Time(f.Modified)))
+	if r.console.json {
+		r.console.printf("%s", question)
+	} else {
+		r.console.write(question)
 	}
 	var answer string
-	err = attend(func() (err error) {
+	err := attend(func() (err error) {
 		answer, err = bufio.NewReader(r.sys.stdin).ReadString('\n')
 		return err
 	}, ctx.Done(), func() error { return context.Cause(ctx) })

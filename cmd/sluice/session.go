@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -35,8 +36,17 @@ func (s *session) bind(cmd *cobra.Command, now time.Time, names ...string) {
 	output.BoolVar(&s.json, "json", false, "report in JSON; see sluice help output")
 	output.BoolVarP(&s.quiet, "quiet", "q", false, "report errors only")
 	output.BoolVarP(&s.verbose, "verbose", "v", false, "report every part and retry")
+	addValue(output, "log-format", "text|json", s.setLogFormat, "json makes each line on standard error an object; see sluice help output")
 	output.BoolP("help", "h", false, "show this help")
 	addFlags(cmd, "Output", output)
+}
+
+// setLogFormat takes effect at once, so that an error in what follows has the format too.
+func (s *session) setLogFormat(text string) error {
+	var format string
+	err := setChoice(&format, "text|json")(text)
+	s.console.json = format == "json"
+	return err
 }
 
 // begin takes DEST and the flags that concern what is printed.
@@ -45,7 +55,7 @@ func (s *session) begin(dest string) error {
 		return usagef("-q and -v contradict each other")
 	}
 	s.dest = dest
-	s.console.verbose = s.verbose
+	s.console.verbose, s.console.dest = s.verbose, dest
 	s.outage = newOutage(s.console, s.quiet, s.store.patient)
 	return nil
 }
@@ -60,7 +70,8 @@ func (s *session) open(ctx context.Context) (*destination, error) {
 // watched is what supervise looks at while work goes on. Its methods may be called concurrently
 // with that.
 type watched interface {
-	progress() string   // the progress line, "" while there is none
+	// progress returns the progress line, "" while there is none, and its figures.
+	progress() (line string, figures []slog.Attr)
 	moved() int64       // bytes so far
 	waitingFor() string // what that waits for
 }
@@ -68,9 +79,9 @@ type watched interface {
 // unwatched is work that has no progress: it waits for the store.
 type unwatched struct{}
 
-func (unwatched) progress() string   { return "" }
-func (unwatched) moved() int64       { return 0 }
-func (unwatched) waitingFor() string { return "the store" }
+func (unwatched) progress() (string, []slog.Attr) { return "", nil }
+func (unwatched) moved() int64                    { return 0 }
+func (unwatched) waitingFor() string              { return "the store" }
 
 // run opens DEST for a command that a store need not have, and runs work on it.
 func (s *session) run(cmd *cobra.Command, dest string, w watched, work func(context.Context, *destination) error) error {
@@ -121,19 +132,19 @@ func supervise[T any](s *session, w watched, work func(context.Context) T, leave
 		case r := <-outcome:
 			return r
 		case <-ticks:
-			if line := w.progress(); line != "" {
-				s.console.status(line)
+			if line, figures := w.progress(); line != "" {
+				s.console.status(line, figures...)
 			}
 		case now := <-looks:
 			if text := silent.look(now, w.moved(), w.waitingFor(), s.outage.failure()); text != "" {
-				s.console.printf("%s", text)
+				s.console.warnf("%s", text)
 			}
 		case got := <-s.sys.signals:
 			if signalled {
 				return leave(got)
 			}
 			signalled = true
-			s.console.printf("sluice: %v: cancelling; a second one exits immediately", got)
+			s.console.warnf("sluice: %v: cancelling; a second one exits immediately", got)
 			cancel(signalError{got})
 		}
 	}

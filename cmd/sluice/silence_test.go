@@ -27,7 +27,7 @@ func TestSilence_IsReportedWithTheLastFailure(t *testing.T) {
 				v.again()
 				v.file(noise(100))
 				require.NotEqual(t, exitDone, v.run(append(strings.Fields(args), "--timeout", "12s")...))
-				require.Regexp(t, `(?m)^sluice: nothing has moved for 1\ds: waiting for the store; last failure: .*`+call+`.*503 `, v.stderr())
+				require.Regexp(t, `(?m)^\S+ \S+ sluice: nothing has moved for 1\ds: waiting for the store; last failure: .*`+call+`.*503 `, v.stderr())
 
 				v.again()
 				v.file(noise(100))

@@ -319,7 +319,7 @@ func TestResumeSendsOnlyWhatIsMissing(t *testing.T) {
 			tr.stdin(noise(2_400_000))
 			require.Equal(t, exitDone, tr.run("--json", flag, "--part-size", "1MiB", "b2://test-bucket/x"), tr.stderr())
 			require.Equal(t, noise(2_400_000), b2Content(t, s, "x"))
-			require.Regexp(t, "^sluice: resuming large file "+ids[0]+": 2 parts, 2 MB are stored;", tr.stderr())
+			require.Regexp(t, "^\\S+ \\S+ sluice: resuming large file "+ids[0]+": 2 parts, 2 MB are stored;", tr.stderr())
 			require.Contains(t, tr.stderr(), ", 2 MB reused,")
 			require.EqualValues(t, 2<<20, tr.object()["reused_bytes"])
 			require.Empty(t, s.Unfinished())
@@ -333,7 +333,7 @@ func TestResumeOfNothingStartsAnewAndKeepsWhatFails(t *testing.T) {
 	s.ExpectUnfinished("x")
 	tr.stdin(noise(2_400_000))
 	require.Equal(t, exitFailed, tr.run("--resume", "--part-size", "1MiB", "b2://test-bucket/x"))
-	require.Regexp(t, "^sluice: b2://test-bucket/x has no unfinished large file: starting anew\n", tr.stderr())
+	require.Regexp(t, "^\\S+ \\S+ sluice: b2://test-bucket/x has no unfinished large file: starting anew\n", tr.stderr())
 	require.Contains(t, tr.stderr(), "is kept")
 	require.Len(t, s.Unfinished(), 1)
 }

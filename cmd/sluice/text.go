@@ -200,6 +200,25 @@ end a summary. When nothing has moved for 10 seconds, a line says what sluice
 waits for, with the last failure of the store. After a failure it says what
 still exists in the store, and the commands that resume or remove it.
 
+Where standard error is not a terminal, each line begins with the time and DEST,
+so that the lines of several jobs in one log can be told apart:
+
+    2026-11-20T03:15:07+01:00 b2://backups/db sluice: nothing has moved for 10s: ...
+
+With --log-format json, on a terminal too, each line on standard error is an
+object:
+
+    time         as in 2026-11-20T03:15:07.123456789+01:00
+    level        DEBUG (of -v), INFO, WARN, ERROR (which ends the command)
+    msg          the text, without "sluice: "
+    destination  DEST, once it is known
+
+A line of progress has figures too: seconds and seconds_left (0: unknown), of put
+source_bytes, stored_bytes, sent_bytes, parts_in_flight, retries and restarts, of
+get and verify received_bytes and size. What a store logs has fields of its own;
+lengths of time in them are nanoseconds. What CMD writes to standard error is its
+own, and is passed through.
+
 put --json prints one object on standard output:
 
     destination, exit, id, name, size
@@ -223,9 +242,10 @@ put --json prints one object on standard output:
 There is no object after wrong usage.
 
 get --json prints an object on standard error, because standard output is the
-file, and with --output on standard output, as verify --json does: destination,
-exit, id, name, size, received_bytes (after decompression), sha256, sha1,
-checked, seconds and, after a failure, error.`
+file, and without the time and DEST in front of it; with --output it prints it on
+standard output, as verify --json does: destination, exit, id, name, size,
+received_bytes (after decryption and decompression), sha256, sha1, checked,
+seconds and, after a failure, error.`
 
 const encryptionText = `put encrypts the stream, after compression and before anything leaves the
 machine, in the format of age (https://age-encryption.org). The store never sees

@@ -193,7 +193,7 @@ func TestAStoreThatHoldsOtherBytesIsFoundOut(t *testing.T) {
 func TestTheReachIsSaidFirst(t *testing.T) {
 	tr := newTrial(t)
 	require.Equal(t, exitDone, tr.run("mem://x"))
-	require.Regexp(t, `^sluice: mem://x takes up to 1\.2 TB with 256 MiB of memory`, tr.stderr())
+	require.Regexp(t, `^\S+ \S+ sluice: mem://x takes up to 1\.2 TB with 256 MiB of memory`, tr.stderr())
 }
 
 func TestQuietSaysNothing(t *testing.T) {
