@@ -166,7 +166,7 @@ func TestEveryKnownFailureWithoutAnAnswerIsClassified(t *testing.T) {
 		"EOF":           {&httpx.TransportError{Call: "x", Err: io.ErrUnexpectedEOF}, again, elsewhere, true},
 		"timeout":       {fmt.Errorf("%w", retry.ErrTimeout), again, elsewhere, true},
 		"stall":         {fmt.Errorf("%w", retry.ErrStalled), again, elsewhere, true},
-		"garbage":       {unusable("x", "garbage"), again, elsewhere, true},
+		"garbage":       {&httpx.AnswerError{Call: "x", Detail: "garbage"}, again, elsewhere, true},
 		"certificate":   {&httpx.TransportError{Call: "x", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, stop, stop, false},
 		"our own":       {errors.New("no request was made"), stop, stop, false},
 	} {

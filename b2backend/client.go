@@ -155,34 +155,19 @@ func (c *client) exchange(
 	req.Header.Set("User-Agent", c.userAgent)
 	authorization := strings.TrimPrefix(req.Header.Get("Authorization"), "Basic ")
 	secrets = append(secrets, authorization, c.session.key().key.Reveal())
-	var refused error
-	handle := func(resp *http.Response) error {
+	refused := func(resp *http.Response) error {
 		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 			c.session.ahead.Store(int64(time.Until(date)))
 		}
 		switch {
 		case resp.StatusCode >= 300:
-			refused = readError(name, resp, secrets)
-			return nil
+			return readError(name, resp, secrets)
 		case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent:
-			refused = unusable(name, "status %d", resp.StatusCode)
-			return nil
+			return &httpx.AnswerError{Call: name, Detail: fmt.Sprintf("status %d", resp.StatusCode)}
 		}
-		err := read(resp)
-		if err != nil && httpx.Broke(resp) == nil {
-			refused = unusable(name, "%s", httpx.Present(err.Error(), secrets...))
-			return nil
-		}
-		return err
+		return nil
 	}
-	err := httpx.Send(c.transport, req, part, try, handle)
-	if refused != nil {
-		return refused
-	}
-	if err != nil {
-		return &httpx.TransportError{Call: name, Err: httpx.Clean(err, secrets...)}
-	}
-	return nil
+	return httpx.Call{Name: name, Secrets: secrets, Refused: refused}.Send(c.transport, req, part, try, read)
 }
 
 // into reads an answer in JSON. check returns why it is not usable; it may be

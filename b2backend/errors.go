@@ -2,7 +2,6 @@ package b2backend
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"time"
@@ -51,12 +50,6 @@ func readError(call string, resp *http.Response, secrets []string) *Error {
 // presentable is what a server said in a form that can be shown.
 func presentable(text string, secrets []string) string {
 	return httpx.Present(quotedToken.ReplaceAllString(text, "${1}"+secret.Redacted), secrets...)
-}
-
-// unusable is a success that cannot be one. What the service said is not
-// repeated in it, or made fit to be shown.
-func unusable(call, format string, args ...any) error {
-	return &httpx.AnswerError{Call: call, Detail: fmt.Sprintf(format, args...)}
 }
 
 // sameID returns why an answer is not usable that names another file. It does

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -103,16 +102,8 @@ func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID stri
 	req.Header.Set("Authorization", "Bearer "+credentials.token.Reveal())
 	req.Header.Set("X-Bv-Org-Id", credentials.orgID.Reveal())
 	req.Header.Set("Content-Type", "application/json")
-	secrets := credentials.secrets()
-	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
-		if resp.StatusCode != http.StatusOK {
-			return refusal(call, resp, secrets)
-		}
-		err := decode.JSON(resp.Body, answer, answerLimits)
-		if errors.Is(err, decode.ErrUnusable) {
-			return unusable(call, "%s", httpx.Present(err.Error(), secrets...))
-		}
-		return err
+	err = exchange(call, credentials.secrets()).Send(c.transport, req, nil, try, func(resp *http.Response) error {
+		return decode.JSON(resp.Body, answer, answerLimits)
 	})
 	if unauthenticated(err) {
 		c.keys.refuse(credentials)
@@ -120,7 +111,7 @@ func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID stri
 			return fmt.Errorf("%w (%w)", err, renewal)
 		}
 	}
-	return broken(call, err, secrets)
+	return err
 }
 
 // secrets returns what is cut out of a server's texts. The id of an organization

@@ -2,7 +2,6 @@ package blendvisionbackend
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,15 +71,15 @@ func named(call string, err error) error {
 	return fmt.Errorf("blendvisionbackend: %s: %w", call, err)
 }
 
-// broken is the error of a call that failed with err, nil if it did not. What is
-// neither a refusal nor an unusable answer is the connection's failure.
-func broken(call string, err error, secrets []string) error {
-	_, refused := errors.AsType[*Error](err)
-	_, unusable := errors.AsType[*httpx.AnswerError](err)
-	if refused || unusable || err == nil {
-		return err
-	}
-	return &httpx.TransportError{Call: "blendvisionbackend: " + call, Err: httpx.Clean(err, secrets...)}
+// exchange is how a call is sent. Its success has the status 200, or 206 of a
+// range.
+func exchange(call string, secrets []string) httpx.Call {
+	return httpx.Call{Name: "blendvisionbackend: " + call, Secrets: secrets, Refused: func(resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK || call == callGet && resp.StatusCode < 300 {
+			return nil
+		}
+		return refusal(call, resp, secrets)
+	}}
 }
 
 // unusable is a success that is not what is documented. What the call asked for

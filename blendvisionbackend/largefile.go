@@ -122,16 +122,12 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 			req := (&http.Request{
 				Method: http.MethodPut, URL: u, Host: u.Host, Header: http.Header{"Content-Type": {"application/octet-stream"}},
 			}).WithContext(ctx)
-			err := httpx.Send(c.transport, req, p, a, func(resp *http.Response) error {
-				if resp.StatusCode != http.StatusOK {
-					return refusal(callPut, resp, secrets)
-				}
+			return exchange(callPut, secrets).Send(c.transport, req, p, a, func(resp *http.Response) error {
 				if receipt.ETag = resp.Header.Get("ETag"); receipt.ETag == "" {
-					return unusable(callPut, "there is no ETag")
+					return errors.New("there is no ETag")
 				}
 				return nil
 			})
-			return broken(callPut, err, secrets)
 		})
 	if err != nil {
 		return sluice.Receipt{}, err

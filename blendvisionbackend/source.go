@@ -91,27 +91,18 @@ func (c *client) get(ctx context.Context, try *retry.Attempt, f *sluice.StoredFi
 		download.Reconnect(r, c.transport, req)
 	}
 	download.SetBytes(req.Header, offset, size, f.ETag)
-	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
-		if resp.StatusCode >= 300 {
-			return refusal(callGet, resp, secrets)
-		}
-		var wrong error
+	return exchange(callGet, secrets).Send(c.transport, req, nil, try, func(resp *http.Response) error {
 		if r == nil {
-			wrong = readStat(f, resp)
-		} else if tag := resp.Header.Get("ETag"); tag != f.ETag {
-			wrong = fmt.Errorf("its ETag is %.100q, not %q", tag, f.ETag)
-		} else {
-			wrong = download.CheckBytes(resp, offset, size, f.Size)
+			return readStat(f, resp)
 		}
-		if wrong != nil {
-			return unusable(callGet, "%s", httpx.Present(wrong.Error(), secrets...))
+		if tag := resp.Header.Get("ETag"); tag != f.ETag {
+			return fmt.Errorf("its ETag is %.100q, not %q", tag, f.ETag)
 		}
-		if r == nil {
-			return nil
+		if err := download.CheckBytes(resp, offset, size, f.Size); err != nil {
+			return err
 		}
 		return download.Into(r, resp.Body, try)
 	})
-	return broken(callGet, err, secrets)
 }
 
 // readStat takes what the answer with the first byte, or with all of them, tells

@@ -57,6 +57,9 @@ func (c *Client) Do(
 	ctx context.Context, p *sluice.Part,
 	request func(context.Context) (*http.Request, error), read func(*http.Response) error,
 ) error {
+	if read == nil {
+		read = func(*http.Response) error { return nil }
+	}
 	call := retry.Call{Classify: classify}
 	if p != nil {
 		call.Backoff = p.Backoff
@@ -68,29 +71,13 @@ func (c *Client) Do(
 		}
 		name := req.Method + " " + httpx.CleanURL(req.URL.String())
 		secrets := secretsOf(req)
-		var refused error
-		err = httpx.Send(c.transport, req, p, a, func(resp *http.Response) error {
+		refused := func(resp *http.Response) error {
 			if resp.StatusCode < 200 || resp.StatusCode > 299 {
-				refused = newStatusError(name, resp, secrets)
-				return nil
+				return newStatusError(name, resp, secrets)
 			}
-			if read == nil {
-				return nil
-			}
-			err := read(resp)
-			if err != nil && httpx.Broke(resp) == nil {
-				refused = &httpx.AnswerError{Call: name, Detail: httpx.Present(err.Error(), secrets...)}
-				return nil
-			}
-			return err
-		})
-		if refused != nil {
-			return refused
+			return nil
 		}
-		if err != nil {
-			return &httpx.TransportError{Call: name, Err: httpx.Clean(err, secrets...)}
-		}
-		return nil
+		return httpx.Call{Name: name, Secrets: secrets, Refused: refused}.Send(c.transport, req, p, a, read)
 	})
 }
 

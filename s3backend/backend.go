@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -85,19 +86,8 @@ func (b *Backend) Check(spec sluice.FileSpec) error {
 // describe validates a file, and makes the headers of the call that begins it.
 func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 	h := make(http.Header)
-	err := b.options.validate()
-	if err == nil {
-		err = checkName(spec.Name)
-	}
-	if err == nil {
-		err = checkSize(spec.Size, b.limits.MaxFile)
-	}
-	if err == nil && !isHeaderText(spec.ContentType) {
-		err = fmt.Errorf("content type %q is not plain ASCII", spec.ContentType)
-	}
-	if err == nil {
-		err = setInfo(h, spec.Metadata, !b.options.OmitSluiceID)
-	}
+	err := cmp.Or(b.options.validate(), checkName(spec.Name), checkSize(spec.Size, b.limits.MaxFile),
+		checkHeaderText("content type", spec.ContentType), setInfo(h, spec.Metadata, !b.options.OmitSluiceID))
 	if err != nil {
 		return nil, fmt.Errorf("s3backend: %w", err)
 	}
@@ -112,10 +102,20 @@ func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 // takes the permission to read it (s3:GetObject).
 func (b *Backend) head(ctx context.Context, name string, sum checksum) (object, error) {
 	var o object
-	k := &call{
-		name: "HeadObject", method: http.MethodHead, key: name, header: make(http.Header), secrets: b.options.Encryption.secrets(),
-		read: func(h http.Header, _ io.Reader) error { return o.read(h, sum) },
-	}
+	k := b.headCall(name, func(h http.Header) error { return o.read(h, sum) })
+	err := b.client.protection.asking(k.header, func() error { return b.client.ask(ctx, k) })
+	return o, err
+}
+
+// headCall asks for the headers of a finished file.
+func (b *Backend) headCall(name string, read func(http.Header) error) *call {
+	k := b.about(name, http.MethodHead, "HeadObject")
 	b.options.Encryption.setCustomer(k.header)
-	return o, b.client.protection.asking(k.header, func() error { return b.client.ask(ctx, k) })
+	k.read = func(h http.Header, _ io.Reader) error { return read(h) }
+	return k
+}
+
+// about is a call about a finished file.
+func (b *Backend) about(name, method, title string) *call {
+	return &call{name: title, method: method, key: name, header: make(http.Header), secrets: b.options.Encryption.secrets()}
 }

@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -157,33 +158,19 @@ func (c *client) retries(k *call) retry.Call {
 // send signs and sends a call once. The error is an *Error, an *[httpx.AnswerError] or an
 // *[httpx.TransportError]; or the credentials' own.
 func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
-	credentials, err := c.keys(ctx)
+	req, x, err := c.signed(ctx, k)
 	if err != nil {
-		return fmt.Errorf("%s: %w", k.name, err)
+		return err
 	}
-	req, err := c.request(ctx, k, credentials)
-	if err != nil {
-		return fmt.Errorf("%s: %w", k.name, httpx.Clean(err))
-	}
-	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
-	secrets := append([]string{credentials.SecretAccessKey, credentials.SessionToken, signature}, k.secrets...)
-	var refused error
-	read := func(resp *http.Response) error {
+	var body io.Reader
+	x.Refused = func(resp *http.Response) error {
 		// A store that takes long to assemble a file sends status 200 before it
 		// knows (S3 API reference, CompleteMultipartUpload: documented).
-		root, body := decode.Root(resp.Body)
+		var root string
+		root, body = decode.Root(resp.Body)
 		if resp.StatusCode < 200 || resp.StatusCode > 299 || root == "Error" {
 			// An error with a garbled body is still that error.
-			refused = c.hintPathStyle(readError(k.name, resp, body, secrets))
-			return nil
-		}
-		k.status = resp.StatusCode
-		err := k.read(resp.Header, body)
-		if broke := httpx.Broke(resp); broke != nil {
-			return broke
-		}
-		if err != nil {
-			refused = &httpx.AnswerError{Call: k.name, Detail: httpx.Present(err.Error(), secrets...)}
+			return readError(k.name, resp, body, x.Secrets)
 		}
 		return nil
 	}
@@ -194,14 +181,25 @@ func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 			req.Body = io.NopCloser(bytes.NewReader(k.body))
 		}
 	}
-	err = httpx.Send(c.transport, req, k.part, try, read)
-	if refused != nil {
-		return refused
-	}
+	return c.hintPathStyle(x.Send(c.transport, req, k.part, try, func(resp *http.Response) error {
+		k.status = resp.StatusCode
+		err := k.read(resp.Header, body)
+		return cmp.Or(httpx.Broke(resp), err)
+	}))
+}
+
+// signed returns a request to send, and how.
+func (c *client) signed(ctx context.Context, k *call) (*http.Request, *httpx.Call, error) {
+	keys, err := c.keys(ctx)
 	if err != nil {
-		return &httpx.TransportError{Call: k.name, Err: c.hintPathStyle(httpx.Clean(err, secrets...))}
+		return nil, nil, fmt.Errorf("%s: %w", k.name, err)
 	}
-	return nil
+	req, err := c.request(ctx, k, keys)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", k.name, httpx.Clean(err))
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	return req, &httpx.Call{Name: k.name, Secrets: append([]string{keys.SecretAccessKey, keys.SessionToken, signature}, k.secrets...)}, nil
 }
 
 // hintPathStyle says what to set where a store of the user's own does not know the bucket, or its

@@ -205,8 +205,8 @@ func (o *FileOptions) validate() error {
 		"ContentEncoding": o.ContentEncoding, "ContentLanguage": o.ContentLanguage,
 		"StorageClass": o.StorageClass, "Encryption's key ID": o.Encryption.kmsID,
 	} {
-		if !isHeaderText(value) {
-			return fmt.Errorf("%s %q is not plain ASCII", name, value)
+		if err := checkHeaderText(name, value); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -318,6 +318,13 @@ func notToken(r rune) bool {
 
 func isHeaderText(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f })
+}
+
+func checkHeaderText(name, value string) error {
+	if !isHeaderText(value) {
+		return fmt.Errorf("%s %q is not plain ASCII", name, value)
+	}
+	return nil
 }
 
 // checkSize refuses a size that no file has.

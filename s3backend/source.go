@@ -31,7 +31,7 @@ var _ sluice.Source = (*Backend)(nil)
 // file encrypted with a customer's key is read through a handle that has the
 // key; see [Backend.With].
 func (b *Backend) Stat(ctx context.Context, name string) (sluice.StoredFile, error) {
-	f, err := b.stat(ctx, name, "")
+	f, err := b.stat(ctx, name, "", func(http.Header) {})
 	if err == nil && strings.Contains(f.ETag, "-") {
 		f.Receipts, err = b.attributes(ctx, &f)
 	}
@@ -42,13 +42,9 @@ func (b *Backend) Stat(ctx context.Context, name string) (sluice.StoredFile, err
 	return f, nil
 }
 
-// stat asks for one version of a file, the newest one if version is "".
-func (b *Backend) stat(ctx context.Context, name, version string) (sluice.StoredFile, error) {
-	return b.look(ctx, name, version, nil)
-}
-
-// look is stat, and gives the headers of the answer to also unless that is nil.
-func (b *Backend) look(ctx context.Context, name, version string, also func(http.Header)) (sluice.StoredFile, error) {
+// stat asks for one version of a file, the newest one if version is "". also gets
+// the headers of the answer.
+func (b *Backend) stat(ctx context.Context, name, version string, also func(http.Header)) (sluice.StoredFile, error) {
 	f := sluice.StoredFile{File: sluice.File{Name: name}}
 	if ctx.Err() != nil {
 		return f, retry.Ended(ctx, nil)
@@ -56,18 +52,13 @@ func (b *Backend) look(ctx context.Context, name, version string, also func(http
 	if err := checkName(name); err != nil {
 		return f, err
 	}
-	k := &call{
-		name: "HeadObject", method: http.MethodHead, key: name, query: versionQuery(version),
-		header: make(http.Header), secrets: b.options.Encryption.secrets(),
-		read: func(h http.Header, _ io.Reader) error {
-			if also != nil {
-				also(h)
-			}
-			return readStat(&f, h)
-		},
-	}
-	b.options.Encryption.setCustomer(k.header)
-	return f, notFound(b.client.protection.asking(k.header, func() error { return b.client.do(ctx, k) }))
+	k := b.headCall(name, func(h http.Header) error {
+		also(h)
+		return readStat(&f, h)
+	})
+	k.query = versionQuery(version)
+	err := b.client.protection.asking(k.header, func() error { return b.client.do(ctx, k) })
+	return f, notFound(err)
 }
 
 func versionQuery(version string) url.Values {
@@ -161,50 +152,34 @@ func (b *Backend) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.
 	return nil
 }
 
-const callGet = "GetObject"
-
 // get makes one attempt at filling r.
 func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range, try *retry.Attempt) error {
-	c := b.client
-	keys, err := c.keys(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", callGet, err)
-	}
-	k := &call{name: callGet, method: http.MethodGet, key: f.Name, query: versionQuery(version(f)), header: make(http.Header)}
+	k := b.about(f.Name, http.MethodGet, "GetObject")
+	k.query = versionQuery(version(f))
 	b.options.Encryption.setCustomer(k.header)
-	req, err := c.request(ctx, k, keys)
+	req, x, err := b.client.signed(ctx, k)
 	if err != nil {
-		return fmt.Errorf("%s: %w", callGet, httpx.Clean(err))
+		return err
 	}
 	offset, size := r.Attempt()
 	// Beside the signature: gateways before some stores change Accept-Encoding.
 	download.SetBytes(req.Header, offset, size, f.ETag)
-	download.Reconnect(r, c.transport, req)
-	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
-	secrets := append(b.options.Encryption.secrets(), keys.SecretAccessKey, keys.SessionToken, signature)
-	var refused error
-	err = httpx.Do(c.transport, req, try, func(resp *http.Response) error {
+	download.Reconnect(r, b.client.transport, req)
+	x.Refused = func(resp *http.Response) error {
 		if resp.StatusCode >= 300 {
-			refused = readError(callGet, resp, resp.Body, secrets)
-			return nil
+			return readError(k.name, resp, resp.Body, x.Secrets)
 		}
-		err := download.CheckBytes(resp, offset, size, f.Size)
-		if tag := strongTag(resp.Header.Get("Etag")); err == nil && tag != f.ETag {
-			err = fmt.Errorf("the file of ETag %.100q, not %q", tag, f.ETag)
+		return nil
+	}
+	return x.Send(b.client.transport, req, nil, try, func(resp *http.Response) error {
+		if err := download.CheckBytes(resp, offset, size, f.Size); err != nil {
+			return err
 		}
-		if err != nil {
-			refused = &httpx.AnswerError{Call: callGet, Detail: httpx.Present(err.Error(), secrets...)}
-			return nil
+		if tag := strongTag(resp.Header.Get("Etag")); tag != f.ETag {
+			return fmt.Errorf("the file of ETag %.100q, not %q", tag, f.ETag)
 		}
 		return download.Into(r, resp.Body, try)
 	})
-	if refused != nil {
-		return refused
-	}
-	if err != nil {
-		return &httpx.TransportError{Call: callGet, Err: httpx.Clean(err, secrets...)}
-	}
-	return nil
 }
 
 type listObjectsAnswer struct {
@@ -296,7 +271,7 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 // says until when, if the store tells.
 func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 	var lock error
-	is, err := b.look(ctx, f.Name, version(&f), func(h http.Header) { lock = lockedBy(h) })
+	is, err := b.stat(ctx, f.Name, version(&f), func(h http.Header) { lock = lockedBy(h) })
 	if err == nil && is.ETag != f.ETag {
 		err = sluice.ErrReplaced
 	}

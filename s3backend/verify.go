@@ -227,9 +227,8 @@ func (b *Backend) verify(ctx context.Context, file sluice.File, asked, told http
 func (b *Backend) headersOf(ctx context.Context, file sluice.File) (http.Header, error) {
 	var shown http.Header
 	for _, query := range []url.Values{nil, {"versionId": {file.ID}}} {
-		k := b.about(file.Name, http.MethodHead, "HeadObject")
+		k := b.headCall(file.Name, func(h http.Header) error { shown = h; return nil })
 		k.query = query
-		k.read = func(h http.Header, _ io.Reader) error { shown = h; return nil }
 		if err := b.client.do(ctx, k); err != nil {
 			return nil, err
 		}
@@ -277,15 +276,6 @@ func hasNone(err error) bool {
 	return isUnusable(err)
 }
 
-// about is a call about a finished file.
-func (b *Backend) about(name, method, title string) *call {
-	k := &call{name: title, method: method, key: name, header: make(http.Header), secrets: b.options.Encryption.secrets()}
-	if method == http.MethodHead {
-		b.options.Encryption.setCustomer(k.header)
-	}
-	return k
-}
-
 // propertyAnswer is the answer to a question about retention, a legal hold or tags.
 type propertyAnswer struct {
 	Mode            string
@@ -320,9 +310,7 @@ func (b *Backend) verifyNew(ctx context.Context, name string) error {
 	if !b.options.CreateOnly || slices.Contains(b.options.Unverified, createOnly) {
 		return nil
 	}
-	k := b.about(name, http.MethodHead, "HeadObject")
-	k.read = func(http.Header, io.Reader) error { return nil }
-	err := b.client.do(ctx, k)
+	err := b.client.do(ctx, b.headCall(name, func(http.Header) error { return nil }))
 	if err == nil {
 		return fmt.Errorf("s3backend: %q is there already: %w", name, fs.ErrExist)
 	}

@@ -14,7 +14,7 @@ import (
 type conn struct{ net.Conn }
 
 // ReadFrom is what the transport calls with a limited reader around the request
-// body. The limit is the Content-Length, which [Send] makes the part's size, so
+// body. The limit is the Content-Length, which [Call.Send] makes the part's size, so
 // it does not cut.
 func (c conn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {

@@ -36,23 +36,29 @@ func RoundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) 
 	return resp, err
 }
 
-// Do is [Send] of a request without a part.
-func Do(rt http.RoundTripper, req *http.Request, a *retry.Attempt, read func(*http.Response) error) error {
-	return Send(rt, req, nil, a, read)
+// Call carries out the requests of one call, and makes its errors.
+type Call struct {
+	Name    string   // in errors
+	Secrets []string // cut from errors
+	// Refused returns the error that an answer is, nil if that is a success.
+	Refused func(*http.Response) error
 }
 
 // Send is [RoundTrip] with the part, unless that is nil, as the request body, in an
 // attempt of its own and with its length said. The Attempt is told once all of it
-// is out. read gets the answer and need not close its body, whose bytes count as
-// moved. Errors are cleaned by [Clean]. When Send returns, the answer's body is
-// drained (bounded) and closed, and the part's bytes are not touched any more.
+// is out. read gets a successful answer and need not close its body, whose bytes
+// count as moved. When Send returns, the answer's body is drained (bounded) and
+// closed, and the part's bytes are not touched any more.
+//
+// The error is that of Refused; an [*AnswerError] if read failed of an answer that
+// came whole, because it is not usable then; otherwise a [*TransportError].
 //
 // The transport may go on reading a request body after it returned an answer,
 // because the server may answer early. So the answer is drained and closed first,
 // which makes the transport give up the connection, and then the body is closed,
 // which waits for a read in progress. The other way round would wait for a server
 // that has stopped reading; not closing would be a data race on the pages.
-func Send(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Attempt, read func(*http.Response) error) error {
+func (c Call) Send(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Attempt, read func(*http.Response) error) error {
 	if p != nil {
 		body := p.Attempt()
 		defer body.Close()
@@ -66,16 +72,30 @@ func Send(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Atte
 	}
 	resp, err := RoundTrip(rt, req)
 	if err != nil {
-		return Clean(err)
+		return c.broken(err)
 	}
 	a.Moved()
 	answer := resp.Body
 	defer answer.Close()
 	resp.Body = &answerBody{ReadCloser: answer, attempt: a}
-	err = read(resp)
 	// A failed drain costs the connection and changes nothing about the answer.
-	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
-	return Clean(err)
+	defer func() { _, _ = io.CopyN(io.Discard, resp.Body, maxDrain) }()
+	if err := c.Refused(resp); err != nil {
+		return err
+	}
+	err = read(resp)
+	switch {
+	case err == nil:
+		return nil
+	case Broke(resp) == nil:
+		return &AnswerError{Call: c.Name, Detail: Present(err.Error(), c.Secrets...)}
+	default:
+		return c.broken(err)
+	}
+}
+
+func (c Call) broken(err error) error {
+	return &TransportError{Call: c.Name, Err: Clean(err, c.Secrets...)}
 }
 
 // Broke returns how reading the answer that Send passed to read failed, nil if it

@@ -33,7 +33,7 @@ func send(ctx context.Context, p retry.Policy, rt http.RoundTripper, url string,
 		if err != nil {
 			return err
 		}
-		return Send(rt, req, part, a, func(resp *http.Response) error {
+		return carry(rt, req, part, a, func(resp *http.Response) error {
 			status = resp.StatusCode
 			return nil
 		})
@@ -88,7 +88,7 @@ func TestSendTellsOnceTheWholeBodyIsOut(t *testing.T) {
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 				require.NoError(t, err)
 				require.False(t, a.WasSent())
-				err = Send(rt, req, sluice.NewPart(1, make([]byte, size), nil), a, func(*http.Response) error { return nil })
+				err = carry(rt, req, sluice.NewPart(1, make([]byte, size), nil), a, func(*http.Response) error { return nil })
 				require.Equal(t, want, a.WasSent(), "%d bytes", size)
 				return err
 			})
@@ -280,7 +280,7 @@ func TestAStalledExchangeIsGivenUp(t *testing.T) {
 				err := p.Do(t.Context(), retry.Call{Classify: func(error) retry.Verdict { return retry.Verdict{} }}, func(ctx context.Context, a *retry.Attempt) error {
 					req, err := http.NewRequestWithContext(ctx, http.MethodPost, testTarget, nil)
 					require.NoError(t, err)
-					return Send(rt, req, part, a, func(resp *http.Response) error {
+					return carry(rt, req, part, a, func(resp *http.Response) error {
 						_, err := io.ReadAll(resp.Body)
 						return err
 					})
@@ -347,7 +347,7 @@ func TestBroke_ReturnsHowReadingAnAnswerFailed(t *testing.T) {
 		})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, testTarget, nil)
 		require.NoError(t, err)
-		require.NoError(t, Do(rt, req, new(retry.Attempt), func(resp *http.Response) error {
+		require.NoError(t, carry(rt, req, nil, new(retry.Attempt), func(resp *http.Response) error {
 			_, _ = io.ReadAll(resp.Body)
 			require.Equal(t, want, Broke(resp))
 			return nil
@@ -399,4 +399,15 @@ func TestTheLastWriteSaysThatAllIsOut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.True(t, a.WasSent())
+}
+
+// carry sends a request of a call whose every answer is a success. A failure of
+// the connection is returned as it is.
+func carry(rt http.RoundTripper, req *http.Request, p *sluice.Part, a *retry.Attempt, read func(*http.Response) error) error {
+	c := Call{Name: "call", Refused: func(*http.Response) error { return nil }}
+	err := c.Send(rt, req, p, a, read)
+	if e, ok := err.(*TransportError); ok {
+		return e.Err
+	}
+	return err
 }
