@@ -17,7 +17,7 @@ func store(b *memorybackend.Backend) backendtest.Store {
 		Open:    func(name string) (io.ReadCloser, error) { return b.Open(name) },
 		Stat: func(name string) (sluice.FileSpec, error) {
 			f, _ := b.File(name)
-			return f.Spec, nil
+			return sluice.FileSpec{Name: f.Name, Size: f.Size, ContentType: f.ContentType, Metadata: f.Metadata}, nil
 		},
 		Size: 2500,
 	}

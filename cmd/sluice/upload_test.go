@@ -103,8 +103,8 @@ func TestContentTypeAndInfoReachTheStore(t *testing.T) {
 	require.Equal(t, exitDone, tr.run("--content-type", "application/x-tar", "--info", "host=a", "--info", "k=b=c", "mem://x"))
 	f, ok := tr.store.File("x")
 	require.True(t, ok)
-	require.Equal(t, "application/x-tar", f.Spec.ContentType)
-	require.Equal(t, map[string]string{"host": "a", "k": "b=c"}, f.Spec.Metadata)
+	require.Equal(t, "application/x-tar", f.ContentType)
+	require.Equal(t, map[string]string{"host": "a", "k": "b=c"}, f.Metadata)
 }
 
 func TestAFailedUploadExitsWith1AndCancels(t *testing.T) {

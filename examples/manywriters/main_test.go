@@ -47,7 +47,7 @@ func TestAllFilesAreStored(t *testing.T) {
 		f, err := store.Open(path)
 		require.NoError(t, err)
 		var data bytes.Buffer
-		_, err = f.WriteTo(&data)
+		_, err = data.ReadFrom(f)
 		require.NoError(t, err)
 		require.True(t, data.String() == contents[path], path)
 	}
