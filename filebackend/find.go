@@ -1,6 +1,7 @@
 package filebackend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,14 +96,7 @@ func (b *Backend) partsOf(u sluice.UnfinishedFile) ([]sluice.StoredPart, error) 
 		return nil, gone(err)
 	}
 	defer record.Close()
-	lines, err := readRecord(record)
-	if err != nil {
-		return nil, err
-	}
-	_, rest, ok, err := parseHeader(lines)
-	if err == nil && !ok {
-		err = errGone
-	}
+	_, rest, _, err := readRecord(record)
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +123,7 @@ func (f *largeFile) takeOver() (err error) {
 	if err := lock(record); err != nil {
 		return err
 	}
-	lines, err := readRecord(record)
-	if err != nil {
-		return err
-	}
-	head, rest, ok, err := parseHeader(lines)
-	if err == nil && !ok {
-		err = errGone // its start was cut short
-	}
+	head, rest, before, err := readRecord(record)
 	if err == nil {
 		err = differs(head.spec(path.Join(path.Dir(f.spec.Name), head.Name)), f.spec)
 	}
@@ -156,7 +143,7 @@ func (f *largeFile) takeOver() (err error) {
 	}
 	layout.cut(data.Size())
 	f.spec.Size = max(f.spec.Size, head.Size)
-	f.layout, f.size = layout, int64(len(lines)-len(rest))+size
+	f.layout, f.size = layout, before+size
 	f.info.Stored = layout.receipts()
 	if err := record.Truncate(f.size); err != nil { // a line that was cut short
 		return err
@@ -211,33 +198,20 @@ func (b *Backend) unfinished(data, name string) (fs.FileInfo, bool, error) {
 // error, which comes after all that it can.
 func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
-		none := sluice.UnfinishedFile{Spec: sluice.FileSpec{Size: sluice.UnknownSize}}
-		dir := "."
-		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-			dir = prefix[:i]
-		}
-		if !fs.ValidPath(dir) {
-			return // no name begins so
-		}
-		fail := func(err error) {
-			yield(none, fmt.Errorf("filebackend: listing unfinished files in %s: %w", b.root.Name(), err))
-		}
-		found, damaged, err := b.search(ctx, dir, true)
-		if err != nil {
-			fail(err)
-			return
-		}
+		found, damaged, err := b.search(ctx, folderOf(prefix), true)
+		err = cmp.Or(err, damaged)
 		for _, u := range found {
-			if err := ctx.Err(); err != nil {
-				yield(none, retry.Ended(ctx, nil))
-				return
+			if ctx.Err() != nil {
+				err = retry.Ended(ctx, nil)
+				break
 			}
 			if strings.HasPrefix(u.Spec.Name, prefix) && !yield(u, nil) {
 				return
 			}
 		}
-		if damaged != nil {
-			fail(damaged)
+		if err != nil {
+			none := sluice.UnfinishedFile{Spec: sluice.FileSpec{Size: sluice.UnknownSize}}
+			yield(none, fmt.Errorf("filebackend: listing unfinished files in %s: %w", b.root.Name(), err))
 		}
 	}
 }
@@ -246,15 +220,8 @@ func (b *Backend) Unfinished(ctx context.Context, prefix string) iter.Seq2[sluic
 // oldest first. damaged names the records that cannot be read: what they are
 // about is not known.
 func (b *Backend) search(ctx context.Context, dir string, below bool) (found []sluice.UnfinishedFile, damaged, err error) {
-	err = fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case ctx.Err() != nil:
-			return retry.Ended(ctx, nil)
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
-			return nil
-		case err != nil:
-			return err
-		case entry.IsDir() && name != dir && !below:
+	err = b.walk(ctx, dir, func(name string, entry fs.DirEntry) error {
+		if entry.IsDir() && name != dir && !below {
 			return fs.SkipDir
 		}
 		u, ok, err := b.look(name)
@@ -268,8 +235,11 @@ func (b *Backend) search(ctx context.Context, dir string, below bool) (found []s
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, nil, err
+	}
 	slices.SortFunc(found, func(x, y sluice.UnfinishedFile) int { return strings.Compare(x.ID, y.ID) })
-	return found, damaged, err
+	return found, damaged, nil
 }
 
 // look reads what the record of that name is about. It is false if the file is
@@ -291,16 +261,12 @@ func (b *Backend) look(name string) (u sluice.UnfinishedFile, ok bool, err error
 		return u, false, err
 	}
 	defer record.Close()
-	lines, err := readRecord(record)
-	var head header
-	if err == nil {
-		head, _, ok, err = parseHeader(lines)
+	head, _, _, err := readRecord(record)
+	if err == errGone {
+		return u, false, nil
 	}
 	if err != nil {
 		return u, false, fmt.Errorf("%s: %w", printable.Text(name), err)
-	}
-	if !ok {
-		return u, false, nil
 	}
 	spec := head.spec(path.Join(dir, head.Name))
 	if _, ok, err = b.unfinished(dataName(dir, id), spec.Name); !ok || err != nil {

@@ -55,23 +55,31 @@ func storedEvent(e extent) event {
 	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum), Stored: e.stored}
 }
 
-// maxRecord is the largest record that is read, in bytes: of 100,000 parts it has
-// some fifteen million.
-const maxRecord = 64 << 20
-
-// readRecord returns what a record says.
-func readRecord(f *os.File) ([]byte, error) {
-	record, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
-	if err == nil && len(record) > maxRecord {
-		err = fmt.Errorf("the record has more than %d bytes", maxRecord)
-	}
-	return record, err
-}
-
 // encode makes a line.
 func encode(v any) ([]byte, error) {
 	line, err := json.Marshal(v)
 	return append(line, '\n'), err
+}
+
+// maxRecord is the largest record that is read, in bytes: of 100,000 parts it has
+// some fifteen million.
+const maxRecord = 64 << 20
+
+// readRecord reads a record: the first line, which has size bytes, and the lines
+// after it. The error is errGone if the start of the file was cut short.
+func readRecord(f *os.File) (h header, rest []byte, size int64, err error) {
+	record, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	if err == nil && len(record) > maxRecord {
+		err = fmt.Errorf("the record has more than %d bytes", maxRecord)
+	}
+	ok := false
+	if err == nil {
+		h, rest, ok, err = parseHeader(record)
+	}
+	if err == nil && !ok {
+		err = errGone
+	}
+	return h, rest, int64(len(record) - len(rest)), err
 }
 
 // parseHeader reads the first line. It is false if a crash has cut that short.

@@ -129,44 +129,26 @@ func (p *pausing) Read(q []byte) (int, error) {
 // follows no symbolic links, and passes over folders that it may not read.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.StoredFile, error] {
 	return func(yield func(sluice.StoredFile, error) bool) {
-		if ctx.Err() != nil {
-			yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
-			return
-		}
 		found, err := b.list(ctx, prefix)
-		if err != nil {
-			yield(sluice.StoredFile{}, fmt.Errorf("filebackend: listing files in %s: %w", b.root.Name(), err))
-			return
-		}
 		for _, f := range found {
 			if ctx.Err() != nil {
-				yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
-				return
+				err = retry.Ended(ctx, nil)
+				break
 			}
 			if !yield(f, nil) {
 				return
 			}
 		}
+		if err != nil {
+			yield(sluice.StoredFile{}, fmt.Errorf("filebackend: listing files in %s: %w", b.root.Name(), err))
+		}
 	}
 }
 
 func (b *Backend) list(ctx context.Context, begins string) ([]sluice.StoredFile, error) {
-	dir := "."
-	if i := strings.LastIndexByte(begins, '/'); i >= 0 {
-		dir = begins[:i]
-	}
-	if !fs.ValidPath(dir) {
-		return nil, nil // no name begins so
-	}
 	var found []sluice.StoredFile
-	err := fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+	err := b.walk(ctx, folderOf(begins), func(name string, entry fs.DirEntry) error {
 		switch {
-		case ctx.Err() != nil:
-			return retry.Ended(ctx, nil)
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
-			return nil
-		case err != nil:
-			return err
 		case strings.HasPrefix(path.Base(name), prefix):
 			if entry.IsDir() {
 				return fs.SkipDir
@@ -184,8 +166,38 @@ func (b *Backend) list(ctx context.Context, begins string) ([]sluice.StoredFile,
 		}
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(found, func(x, y sluice.StoredFile) int { return cmp.Compare(x.Name, y.Name) })
-	return found, err
+	return found, nil
+}
+
+// folderOf returns the folder that names with the prefix can lie in, or below.
+func folderOf(prefix string) string {
+	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+		return prefix[:i]
+	}
+	return "."
+}
+
+// walk visits a folder and all below it. It passes over what is gone meanwhile,
+// and over folders below that may not be read.
+func (b *Backend) walk(ctx context.Context, dir string, visit func(name string, entry fs.DirEntry) error) error {
+	if !fs.ValidPath(dir) {
+		return nil // no name begins so
+	}
+	return fs.WalkDir(b.root.FS(), dir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return retry.Ended(ctx, nil)
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && name != dir:
+			return nil
+		case err != nil:
+			return err
+		}
+		return visit(name, entry)
+	})
 }
 
 // Remove removes the file that f describes. If that was changed or replaced
