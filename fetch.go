@@ -254,7 +254,7 @@ func (f *fetcher) fetch(r *Range) {
 		f.mu.Lock()
 		delete(f.active, r.part.Number)
 		f.mu.Unlock()
-		if r.started {
+		if r.part.started {
 			m.partsInFlight.Add(-1)
 		}
 		if failed == nil {
@@ -268,10 +268,10 @@ func (f *fetcher) fetch(r *Range) {
 		failed = err
 		return
 	}
-	if !r.started {
-		r.started = true
+	if !r.part.started {
+		r.part.started = true
 		m.partsInFlight.Add(1)
-		m.hooks.partStarted(&r.part)
+		m.hooks.PartStarted(r.part.event())
 	}
 	op, err := f.fill(ctx, r)
 	if why := f.queue.returned(&r.part); why != nil && err != nil && f.reader.ctx.Err() == nil {
@@ -283,7 +283,7 @@ func (f *fetcher) fetch(r *Range) {
 	if err != nil {
 		err = &opError{op, err}
 	}
-	m.hooks.partDone(&r.part, errors.Unwrap(err))
+	m.hooks.PartDone(r.part.event(), errors.Unwrap(err))
 	failed = err
 }
 

@@ -255,7 +255,7 @@ func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 		return File{}, u.error("upload", p, err)
 	}
 	u.meter.hashed.Add(p.Size)
-	u.meter.hooks.partStarted(p)
+	u.meter.hooks.PartStarted(p.event())
 	f, err := u.backend.UploadFile(ctx, spec, p)
 	if err == nil {
 		err = agreeFile(f, p.Size, p.Digests)
@@ -263,7 +263,7 @@ func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	if err == nil {
 		u.meter.acknowledge(p)
 	}
-	u.meter.hooks.partDone(p, err)
+	u.meter.hooks.PartDone(p.event(), err)
 	if err != nil {
 		return File{}, u.error("upload", p, err)
 	}

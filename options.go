@@ -119,27 +119,18 @@ const maxConcurrency = 1 << 16
 
 // check refuses what is wrong whatever the pool.
 func (o *Options) check(l Limits) error {
-	for _, v := range []struct {
-		name string
-		n    int64
-	}{
+	err := checkNumbers("Options", o.Concurrency, []number{
 		{"Size", o.Size},
 		{"MaxSize", o.MaxSize},
 		{"PartSize", o.PartSize},
-		{"Concurrency", int64(o.Concurrency)},
 		{"MaxRate", o.MaxRate},
 		{"MemoryLimit", o.MemoryLimit},
 		{"PageSize", int64(o.PageSize)},
 		{"CleanupTimeout", int64(o.CleanupTimeout)},
-	} {
-		if v.n < 0 {
-			return fmt.Errorf("negative Options.%s: %d", v.name, v.n)
-		}
-	}
-	if o.Concurrency > maxConcurrency {
-		return fmt.Errorf("concurrency %d (Options.Concurrency) is over %d", o.Concurrency, maxConcurrency)
-	}
+	})
 	switch {
+	case err != nil:
+		return err
 	case o.Pool != nil && (o.MemoryLimit != 0 || o.PageSize != 0 || o.BufferDir != ""):
 		return errors.New("a Pool has its own memory limit, page size and folder: leave Options.MemoryLimit, PageSize and BufferDir empty")
 	case o.MaxSize > 0 && o.Size > o.MaxSize:
@@ -153,9 +144,33 @@ func (o *Options) check(l Limits) error {
 	case l.MinParts > 2 || l.MinParts == 2 && l.MaxSingle == 0:
 		return fmt.Errorf("backend's Limits are inconsistent: MinParts %d, MaxSingle %d", l.MinParts, l.MaxSingle)
 	}
-	for _, a := range o.Digests {
+	return checkAlgorithms("Options.Digests", o.Digests)
+}
+
+// number is a field of options.
+type number struct {
+	name  string
+	value int64
+}
+
+// checkNumbers rejects what is negative, and more concurrency than there is use
+// for.
+func checkNumbers(options string, concurrency int, numbers []number) error {
+	for _, n := range append(numbers, number{"Concurrency", int64(concurrency)}) {
+		if n.value < 0 {
+			return fmt.Errorf("negative %s.%s: %d", options, n.name, n.value)
+		}
+	}
+	if concurrency > maxConcurrency {
+		return fmt.Errorf("concurrency %d (%s.Concurrency) is over %d", concurrency, options, maxConcurrency)
+	}
+	return nil
+}
+
+func checkAlgorithms(field string, list []Algorithm) error {
+	for _, a := range list {
 		if a.Name == "" || a.New == nil {
-			return fmt.Errorf("Options.Digests: algorithm %q lacks a name or a constructor", a.Name)
+			return fmt.Errorf("%s: algorithm %q lacks a name or a constructor", field, a.Name)
 		}
 	}
 	return nil
@@ -226,34 +241,18 @@ type ReadOptions struct {
 
 // check rejects what is wrong whatever the source.
 func (o *ReadOptions) check() error {
-	for _, v := range []struct {
-		name string
-		n    int64
-	}{
-		{"RangeSize", o.RangeSize},
-		{"Concurrency", int64(o.Concurrency)},
-		{"MemoryLimit", o.MemoryLimit},
-		{"PageSize", int64(o.PageSize)},
-	} {
-		if v.n < 0 {
-			return fmt.Errorf("negative ReadOptions.%s: %d", v.name, v.n)
-		}
-	}
-	if o.Concurrency > maxConcurrency {
-		return fmt.Errorf("concurrency %d (ReadOptions.Concurrency) is over %d", o.Concurrency, maxConcurrency)
-	}
-	if o.Pool != nil && (o.MemoryLimit != 0 || o.PageSize != 0) {
+	err := checkNumbers("ReadOptions", o.Concurrency, []number{
+		{"RangeSize", o.RangeSize}, {"MemoryLimit", o.MemoryLimit}, {"PageSize", int64(o.PageSize)},
+	})
+	switch {
+	case err != nil:
+		return err
+	case o.Pool != nil && (o.MemoryLimit != 0 || o.PageSize != 0):
 		return errors.New("a Pool has its own memory limit and page size: leave ReadOptions.MemoryLimit and PageSize empty")
-	}
-	if o.Pool != nil && o.Pool.buffer != nil {
+	case o.Pool != nil && o.Pool.buffer != nil:
 		return errors.New("a file pool serves no readers: give ReadOptions a Pool of memory")
 	}
-	for _, a := range slices.Concat(o.Digests, o.Algorithms) {
-		if a.Name == "" || a.New == nil {
-			return fmt.Errorf("ReadOptions.Digests or Algorithms: algorithm %q lacks a name or a constructor", a.Name)
-		}
-	}
-	return nil
+	return checkAlgorithms("ReadOptions.Digests or Algorithms", slices.Concat(o.Digests, o.Algorithms))
 }
 
 // find returns the version to read.

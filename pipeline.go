@@ -112,7 +112,7 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 	if p.resumed != nil {
 		u.store.large = p.resumed.large
 		close(u.store.done)
-		m.hooks.largeFileStarted(u.store.large.Info())
+		m.hooks.LargeFileStarted(u.store.large.Info())
 	}
 	return u
 }
@@ -174,7 +174,7 @@ func (u *pipeline) start() {
 	large, err := u.backend.StartLargeFile(u.ctx, u.plan.spec)
 	if err == nil {
 		u.store.large = large
-		u.meter.hooks.largeFileStarted(large.Info())
+		u.meter.hooks.LargeFileStarted(large.Info())
 		err = u.plan.accepts(large.Info().PartSizes)
 	}
 	failed = err
@@ -342,7 +342,7 @@ func (u *pipeline) uploadPart(ctx context.Context, p *Part) (ended bool) {
 	}
 	if !p.started {
 		p.started = true
-		u.meter.hooks.partStarted(p)
+		u.meter.hooks.PartStarted(p.event())
 	}
 	r, err := u.store.large.UploadPart(ctx, p)
 	why := u.queue.returned(p)
@@ -358,7 +358,7 @@ func (u *pipeline) uploadPart(ctx context.Context, p *Part) (ended bool) {
 		u.store.receipts.file(p, r.ETag)
 		u.meter.acknowledge(p)
 	}
-	u.meter.hooks.partDone(p, err)
+	u.meter.hooks.PartDone(p.event(), err)
 	failed = err
 	return why != nil
 }
@@ -371,11 +371,11 @@ func (u *pipeline) reuse(p *Part, tag string) {
 		u.done(p)
 	}()
 	u.queue.skip(p.Number)
-	u.meter.hooks.partStarted(p)
+	u.meter.hooks.PartStarted(p.event())
 	u.store.receipts.file(p, tag)
 	u.meter.reused.Add(p.Size)
 	u.meter.acknowledge(p)
-	u.meter.hooks.partDone(p, nil)
+	u.meter.hooks.PartDone(p.event(), nil)
 	failed = nil
 }
 

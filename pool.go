@@ -148,19 +148,39 @@ func (p *Pool) pagesFor(n int64) int {
 	return int((n + int64(p.pageSize) - 1) / int64(p.pageSize))
 }
 
+// share is what a writer has by claims, or a reader, and what it awaits.
+type share struct {
+	held  int           // pages; under pool.mu
+	want  int           // pages that it awaits, 0 for none; under pool.mu
+	ready chan struct{} // capacity 1: the grant
+}
+
+// hold adds to the pages that s holds, sets what it awaits, and keeps count of the
+// pages and the shares of its kind.
+func (s *share) hold(add, want int, pages, shares *int) {
+	before := s.held+s.want > 0
+	s.held += add
+	s.want = want
+	*pages += add
+	switch after := s.held+s.want > 0; {
+	case after && !before:
+		*shares++
+	case before && !after:
+		*shares--
+	}
+}
+
 // account is one writer's standing with its Pool. One goroutine at a time asks
 // and waits on it (the one whose turn it is), so the waiter is part of it and
 // waiting allocates nothing. Giving back may be done by any goroutine.
 type account struct {
-	pool    *Pool
-	held    int           // pages of this writer's claims; under pool.mu
-	want    int           // pages of the claim it awaits, 0 for none; under pool.mu
-	served  uint64        // pool.served at its last claim, 0 before the first; under pool.mu
-	granted atomic.Int64  // pages of first page and claims together; written under pool.mu
-	ready   chan struct{} // capacity 1: the grant
-	waiting func(bool)    // told before and after a wait that blocks
-	stalled atomic.Bool   // it waits
-	timer   *time.Timer   // of its waits; nil before the first
+	pool *Pool
+	share
+	served  uint64       // pool.served at its last claim, 0 before the first; under pool.mu
+	granted atomic.Int64 // pages of first page and claims together; written under pool.mu
+	waiting func(bool)   // told before and after a wait that blocks
+	stalled atomic.Bool  // it waits
+	timer   *time.Timer  // of its waits; nil before the first
 	// activity returns the bytes that the writer has accepted, and reports
 	// whether parts of it are on their way, or a call other than a wait for
 	// memory is under way.
@@ -168,7 +188,7 @@ type account struct {
 }
 
 func (p *Pool) account(waiting func(bool), activity func() (int64, bool)) *account {
-	return &account{pool: p, ready: make(chan struct{}, 1), waiting: waiting, activity: activity}
+	return &account{pool: p, share: share{ready: make(chan struct{}, 1)}, waiting: waiting, activity: activity}
 }
 
 // grants changes the number of pages that a holds.
@@ -260,12 +280,8 @@ func (a *account) wait(ctx context.Context, q *[]*account, undo func(want int)) 
 	case <-a.ready: // granted in between
 		undo(want)
 	default:
-		for i, w := range *q {
-			if w == a {
-				*q = append((*q)[:i], (*q)[i+1:]...)
-				break
-			}
-		}
+		i := slices.Index(*q, a)
+		*q = slices.Delete(*q, i, i+1)
 		p.hold(a, 0, 0)
 	}
 	p.grant()
@@ -311,12 +327,16 @@ const poolPatience = time.Hour
 
 // memory hands out a page that a grant already paid for; it never waits.
 func (a *account) memory() []byte {
-	p := a.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		b := p.free[n-1]
-		p.free = p.free[:n-1]
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	return a.pool.page()
+}
+
+// page returns the memory of a page.
+func (p *Pool) page() []byte {
+	if last := len(p.free) - 1; last >= 0 {
+		b := p.free[last]
+		p.free = p.free[:last]
 		return b
 	}
 	return make([]byte, p.pageSize)
@@ -350,20 +370,10 @@ func (a *account) release(pages []page, n int) {
 	p.grant()
 }
 
-// hold adds to a's claims, sets what it awaits, and keeps count of the sharers.
+// hold adds to a's claims, and sets what it awaits.
 func (p *Pool) hold(a *account, add, want int) {
-	before := a.held+a.want > 0
-	a.held += add
-	a.want = want
-	p.claimed += add
+	a.share.hold(add, want, &p.claimed, &p.sharers)
 	a.grants(add)
-	if after := a.held+a.want > 0; after != before {
-		if after {
-			p.sharers++
-		} else {
-			p.sharers--
-		}
-	}
 }
 
 // moveLast puts a after all others.

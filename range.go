@@ -28,7 +28,6 @@ type Range struct {
 	own      bool // the memory is the reader's own, not the Pool's
 	whole    bool // it is made of whole parts, whose digests are verified before delivery
 	held     bool // nothing is delivered before all of it is fetched
-	started  bool // a hook was told
 	onDisk   bool // the bytes are those that a partial file has
 	filled   int64
 	visible  atomic.Int64  // bytes that may be delivered

@@ -1,17 +1,17 @@
 package sluice
 
+import "slices"
+
 // readAccount is one reader's standing with its Pool. A reader asks for the
 // pages of one range at a time, and does not wait: ready has a token once they
 // are granted. One goroutine asks; pages may be released by any.
 type readAccount struct {
-	pool  *Pool
-	held  int           // pages; under pool.mu
-	want  int           // pages it awaits, 0 for none; under pool.mu
-	ready chan struct{} // capacity 1: the grant
+	pool *Pool
+	share
 }
 
 func (p *Pool) readAccount() *readAccount {
-	return &readAccount{pool: p, ready: make(chan struct{}, 1)}
+	return &readAccount{p, share{ready: make(chan struct{}, 1)}}
 }
 
 // readersOnly lets readers have all pages. No writer may use the Pool.
@@ -34,11 +34,7 @@ func (a *readAccount) take(n int) [][]byte {
 	defer p.mu.Unlock()
 	pages := make([][]byte, n)
 	for i := range pages {
-		if last := len(p.free) - 1; last >= 0 {
-			pages[i], p.free = p.free[last], p.free[:last]
-		} else {
-			pages[i] = make([]byte, p.pageSize)
-		}
+		pages[i] = p.page()
 	}
 	return pages
 }
@@ -64,31 +60,16 @@ func (a *readAccount) withdraw(n int) {
 	case <-a.ready:
 		p.holdRead(a, -n, 0)
 	default:
-		for i, r := range p.reads {
-			if r == a {
-				p.reads = append(p.reads[:i], p.reads[i+1:]...)
-				break
-			}
-		}
+		i := slices.Index(p.reads, a)
+		p.reads = slices.Delete(p.reads, i, i+1)
 		p.holdRead(a, 0, 0)
 	}
 	p.grant()
 }
 
-// holdRead adds to a's pages, sets what it awaits, and keeps count of the
-// readers.
+// holdRead adds to a's pages, and sets what it awaits.
 func (p *Pool) holdRead(a *readAccount, add, want int) {
-	before := a.held+a.want > 0
-	a.held += add
-	a.want = want
-	p.reading += add
-	if after := a.held+a.want > 0; after != before {
-		if after {
-			p.readers++
-		} else {
-			p.readers--
-		}
-	}
+	a.hold(add, want, &p.reading, &p.readers)
 }
 
 // grantReads serves the readers in order until the next one does not fit, and

@@ -125,7 +125,7 @@ func (r *resumption) mismatch(format string, args ...any) error {
 // as long is finished.
 func (p *plan) restart(why error, hooks *Hooks) {
 	p.replaced, p.resumed = p.resumed, nil
-	hooks.restarted(why)
+	hooks.Restarted(why)
 }
 
 // restart has the stream start anew because it does not match what is stored,
@@ -293,7 +293,7 @@ func (w *LargeFileWriter) startAnew(failure Error) *Error {
 		failure.LargeFile, failure.Cleanup = w.pipeline.id(), err
 		return &failure
 	}
-	w.meter.hooks.largeFileStarted(large.Info())
+	w.meter.hooks.LargeFileStarted(large.Info())
 	failure.LargeFile = large.Info().ID
 	return &failure
 }

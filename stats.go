@@ -62,10 +62,7 @@ type meter struct {
 }
 
 func newMeter(hooks *Hooks) *meter {
-	if hooks == nil {
-		hooks = new(Hooks)
-	}
-	return &meter{hooks: hooks, start: time.Now()}
+	return &meter{hooks: hooks.complete(), start: time.Now()}
 }
 
 // clock adds up the time that one goroutine at a time spends waiting.
@@ -96,12 +93,12 @@ func (c *clock) read(now int64) time.Duration {
 
 func (m *meter) retrying(p *Part, err error, wait time.Duration) {
 	m.retries.Add(1)
-	m.hooks.partRetrying(p, err, wait)
+	m.hooks.PartRetrying(p.event(), err, wait)
 }
 
 func (m *meter) restarting(p *Part, why error) {
 	m.restarts.Add(1)
-	m.hooks.partRetrying(p, why, 0)
+	m.hooks.PartRetrying(p.event(), why, 0)
 }
 
 func (m *meter) sending(fresh, again int64) {
@@ -179,34 +176,28 @@ func (p *Part) event() PartEvent {
 	return PartEvent{Number: p.Number, Offset: p.Offset, Size: p.Size, Attempt: p.tried.number()}
 }
 
-func (h *Hooks) largeFileStarted(i LargeFileInfo) {
-	if h.LargeFileStarted != nil {
-		h.LargeFileStarted(i)
+// complete returns a copy of h, which may be nil, in which no hook is nil.
+func (h *Hooks) complete() *Hooks {
+	c := new(Hooks)
+	if h != nil {
+		*c = *h
 	}
-}
-
-func (h *Hooks) restarted(why error) {
-	if h.Restarted != nil {
-		h.Restarted(why)
+	if c.LargeFileStarted == nil {
+		c.LargeFileStarted = func(LargeFileInfo) {}
 	}
-}
-
-func (h *Hooks) partStarted(p *Part) {
-	if h.PartStarted != nil {
-		h.PartStarted(p.event())
+	if c.Restarted == nil {
+		c.Restarted = func(error) {}
 	}
-}
-
-func (h *Hooks) partRetrying(p *Part, err error, wait time.Duration) {
-	if h.PartRetrying != nil {
-		h.PartRetrying(p.event(), err, wait)
+	if c.PartStarted == nil {
+		c.PartStarted = func(PartEvent) {}
 	}
-}
-
-func (h *Hooks) partDone(p *Part, err error) {
-	if h.PartDone != nil {
-		h.PartDone(p.event(), err)
+	if c.PartRetrying == nil {
+		c.PartRetrying = func(PartEvent, error, time.Duration) {}
 	}
+	if c.PartDone == nil {
+		c.PartDone = func(PartEvent, error) {}
+	}
+	return c
 }
 
 // ReadStats is a snapshot of a restore. Received ≥ Delivered holds in every
