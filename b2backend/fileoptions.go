@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/customerkey"
 	"github.com/c1508ce4/sluice/internal/httpx"
+	"github.com/c1508ce4/sluice/internal/protect"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see
@@ -93,7 +93,7 @@ const (
 // the bucket. A customer's key is shown by no String, log or error.
 type Encryption struct {
 	mode string
-	key  customerkey.Key
+	key  protect.Key
 }
 
 const (
@@ -107,7 +107,7 @@ func EncryptB2() Encryption { return Encryption{mode: modeB2} }
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
 // AES-256. The service does not keep it: a file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
-	k, err := customerkey.New(key)
+	k, err := protect.NewKey(key)
 	if err != nil {
 		return Encryption{}, fmt.Errorf("b2backend: %w", err)
 	}
@@ -140,7 +140,7 @@ func (e Encryption) object() *encryptionObject {
 	if e.mode == "" {
 		return nil
 	}
-	o := &encryptionObject{Mode: e.mode, Algorithm: customerkey.Algorithm}
+	o := &encryptionObject{Mode: e.mode, Algorithm: protect.Algorithm}
 	if e.key.Given() {
 		o.CustomerKey, o.CustomerKeyMD5 = e.key.Base64()
 	}
@@ -161,24 +161,7 @@ func (o *FileOptions) validate() error {
 			return fmt.Errorf("LargeFileSHA1 %q is not 40 hexadecimal digits", o.LargeFileSHA1)
 		}
 	}
-	switch o.Retention.Mode {
-	case "":
-		if !o.Retention.Until.IsZero() {
-			return fmt.Errorf("Retention.Until is %v but Retention.Mode is empty", o.Retention.Until)
-		}
-	case Governance, Compliance:
-		if o.Retention.Until.IsZero() {
-			return fmt.Errorf("Retention.Mode is %q but Retention.Until is not set", o.Retention.Mode)
-		}
-	default:
-		return fmt.Errorf("Retention.Mode %q is neither %s nor %s", o.Retention.Mode, Governance, Compliance)
-	}
-	switch o.LegalHold {
-	case "", HoldOn, HoldOff:
-	default:
-		return fmt.Errorf("LegalHold %q is neither %s nor %s", o.LegalHold, HoldOn, HoldOff)
-	}
-	return nil
+	return protect.CheckLock(string(o.Retention.Mode), o.Retention.Until, string(o.LegalHold))
 }
 
 // retention is the option in JSON, nil if there is none.
@@ -254,7 +237,7 @@ func (o *FileOptions) setHeaders(h http.Header) {
 		h.Set("X-Bz-File-Legal-Hold", string(o.LegalHold))
 	}
 	if o.Encryption.mode == modeB2 {
-		h.Set("X-Bz-Server-Side-Encryption", customerkey.Algorithm)
+		h.Set("X-Bz-Server-Side-Encryption", protect.Algorithm)
 	}
 	o.Encryption.setCustomer(h)
 }

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/customerkey"
+	"github.com/c1508ce4/sluice/internal/protect"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see
@@ -94,7 +94,7 @@ const (
 type Encryption struct {
 	mode  string
 	kmsID string
-	key   customerkey.Key
+	key   protect.Key
 }
 
 const (
@@ -113,7 +113,7 @@ func EncryptKMS(keyID string) Encryption { return Encryption{mode: modeKMS, kmsI
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
 // AES-256. The store does not keep it: a file whose key is lost is lost.
 func EncryptCustomer(key []byte) (Encryption, error) {
-	k, err := customerkey.New(key)
+	k, err := protect.NewKey(key)
 	if err != nil {
 		return Encryption{}, fmt.Errorf("s3backend: %w", err)
 	}
@@ -145,7 +145,7 @@ func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) 
 func (e Encryption) setHeaders(h http.Header) {
 	switch e.mode {
 	case modeS3:
-		h.Set("X-Amz-Server-Side-Encryption", customerkey.Algorithm)
+		h.Set("X-Amz-Server-Side-Encryption", protect.Algorithm)
 	case modeKMS:
 		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
 		if e.kmsID != "" {
@@ -167,22 +167,8 @@ func (e Encryption) secrets() []string { return e.key.Secrets() }
 
 // validate refuses options that the store would.
 func (o *FileOptions) validate() error {
-	switch o.Retention.Mode {
-	case "":
-		if !o.Retention.Until.IsZero() {
-			return fmt.Errorf("Retention.Until is %v but Retention.Mode is empty", o.Retention.Until)
-		}
-	case Governance, Compliance:
-		if o.Retention.Until.IsZero() {
-			return fmt.Errorf("Retention.Mode is %q but Retention.Until is not set", o.Retention.Mode)
-		}
-	default:
-		return fmt.Errorf("Retention.Mode %q is neither %s nor %s", o.Retention.Mode, Governance, Compliance)
-	}
-	switch o.LegalHold {
-	case "", HoldOn, HoldOff:
-	default:
-		return fmt.Errorf("LegalHold %q is neither %s nor %s", o.LegalHold, HoldOn, HoldOff)
+	if err := protect.CheckLock(string(o.Retention.Mode), o.Retention.Until, string(o.LegalHold)); err != nil {
+		return err
 	}
 	for _, name := range o.Unverified {
 		if !verifiable(name) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/fips140"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/download"
 	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -182,69 +180,15 @@ func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range
 	})
 }
 
-type listObjectsAnswer struct {
-	XMLName               xml.Name `xml:"ListBucketResult"`
-	EncodingType          string
-	IsTruncated           bool
-	NextContinuationToken string
-	Contents              []struct {
-		Key          string
-		Size         decode.Number
-		ETag         string
-		LastModified decode.Time
-	}
-
-	ambiguous bool // see unescape
-}
-
-// settle decodes the keys of a page, and returns why it is not usable.
-func (a *listObjectsAnswer) settle(asked url.Values, pages *httpx.Pages) (err error) {
-	var keys []*string
-	for i := range a.Contents {
-		o := &a.Contents[i]
-		keys = append(keys, &o.Key)
-	}
-	if a.ambiguous, err = unescape(a.EncodingType, asked, keys...); err != nil || a.ambiguous || !a.IsTruncated {
-		return err
-	}
-	if a.NextContinuationToken == "" {
-		return errNoProgress
-	}
-	var last string
-	if n := len(a.Contents); n > 0 {
-		last = a.Contents[n-1].Key
-	}
-	return pages.Next(last, a.NextContinuationToken)
-}
-
 // List lists the newest versions of files by ListObjectsV2. Their IDs are their
 // ETags, also where the bucket keeps versions. It takes the permission
 // s3:ListBucket.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.StoredFile, error] {
 	return func(yield func(sluice.StoredFile, error) bool) {
-		if ctx.Err() != nil {
-			yield(sluice.StoredFile{}, retry.Ended(ctx, nil))
-			return
-		}
-		query := listQuery(prefix)
-		query.Set("list-type", "2")
-		var pages httpx.Pages
-		for {
-			var page listObjectsAnswer
-			k := &call{name: "ListObjectsV2", method: http.MethodGet, query: query}
-			k.read = func(h http.Header, body io.Reader) error {
-				if err := decoder(&page)(h, body); err != nil {
-					return err
-				}
-				return page.settle(query, &pages)
-			}
-			if err := b.client.do(ctx, k); err != nil {
+		for page, err := range b.pages(ctx, "ListObjectsV2", "ListBucketResult", prefix, url.Values{"list-type": {"2"}}) {
+			if err != nil {
 				yield(sluice.StoredFile{}, fmt.Errorf("s3backend: %w", err))
 				return
-			}
-			if page.ambiguous {
-				query.Del(encodingType)
-				continue
 			}
 			for _, o := range page.Contents {
 				tag := strongTag(o.ETag)
@@ -255,10 +199,6 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 					return
 				}
 			}
-			if !page.IsTruncated {
-				return
-			}
-			query.Set("continuation-token", page.NextContinuationToken)
 		}
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/c1508ce4/sluice"
-	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -88,25 +88,7 @@ func (b *Backend) gather(ctx context.Context, by, prefix string) ([]sluice.Unfin
 // uploads lists unfinished uploads in the store's order.
 func (b *Backend) uploads(ctx context.Context, prefix string) iter.Seq2[sluice.UnfinishedFile, error] {
 	return func(yield func(sluice.UnfinishedFile, error) bool) {
-		if ctx.Err() != nil {
-			yield(sluice.UnfinishedFile{}, retry.Ended(ctx, nil))
-			return
-		}
-		query := listQuery(prefix)
-		query.Set("uploads", "")
-		var pages httpx.Pages
-		for {
-			var page listUploadsAnswer
-			var now time.Time // the store's
-			k := &call{name: "ListMultipartUploads", method: http.MethodGet, query: query}
-			k.read = func(h http.Header, body io.Reader) error {
-				if err := decoder(&page)(h, body); err != nil {
-					return err
-				}
-				now = b.client.date(h)
-				return page.settle(query, &pages)
-			}
-			err := b.client.do(ctx, k)
+		for page, err := range b.pages(ctx, "ListMultipartUploads", "ListMultipartUploadsResult", prefix, url.Values{"uploads": {""}}) {
 			if hasCode(err, "NoSuchUpload") { // of a bucket that has none: gofakes3
 				return
 			}
@@ -114,27 +96,18 @@ func (b *Backend) uploads(ctx context.Context, prefix string) iter.Seq2[sluice.U
 				yield(sluice.UnfinishedFile{}, err)
 				return
 			}
-			if page.ambiguous {
-				query.Del(encodingType)
-				continue
-			}
 			for _, u := range page.Uploads {
 				f := sluice.UnfinishedFile{
 					ID: u.UploadID, Started: u.Initiated.Time,
 					Spec: sluice.FileSpec{Name: u.Key, Size: sluice.UnknownSize},
 				}
 				if !u.Initiated.IsZero() {
-					f.Age = max(0, now.Sub(f.Started)) // now is in whole seconds
+					f.Age = max(0, page.now.Sub(f.Started)) // now is in whole seconds
 				}
 				if !yield(f, nil) {
 					return
 				}
 			}
-			if !page.IsTruncated {
-				return
-			}
-			query.Set("key-marker", page.NextKeyMarker)
-			query.Set("upload-id-marker", page.NextUploadIDMarker)
 		}
 	}
 }

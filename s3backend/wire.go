@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/decode"
-	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
 // The XML of the API (S3 API reference: documented). Names are matched whatever
@@ -97,30 +95,6 @@ func (c *checksums) digests() sluice.Digests {
 	return list
 }
 
-type listUploadsAnswer struct {
-	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
-	EncodingType       string
-	IsTruncated        bool
-	NextKeyMarker      string
-	NextUploadIDMarker string `xml:"NextUploadIdMarker"`
-	Uploads            []struct {
-		Key       string
-		UploadID  string `xml:"UploadId"`
-		Initiated decode.Time
-	} `xml:"Upload"`
-
-	ambiguous bool // see unescape
-}
-
-// IDs are those of the uploads.
-func (a *listUploadsAnswer) IDs() []string {
-	var ids []string
-	for i := range a.Uploads {
-		ids = append(ids, a.Uploads[i].UploadID)
-	}
-	return ids
-}
-
 // decoder is a call's read for an answer in XML.
 func decoder[T any](answer *T) func(http.Header, io.Reader) error {
 	return func(_ http.Header, body io.Reader) error {
@@ -135,55 +109,6 @@ func decoder[T any](answer *T) func(http.Header, io.Reader) error {
 
 // errNoProgress means that a list goes round in circles.
 var errNoProgress = errors.New("the list goes on where it began")
-
-// encodingType is the parameter of a list that asks for escaped keys. XML has no
-// way to write some characters that other programs have put into names.
-const encodingType = "encoding-type"
-
-// listQuery is the query of a list by prefix.
-func listQuery(prefix string) url.Values {
-	query := url.Values{encodingType: {"url"}}
-	if prefix != "" {
-		query.Set("prefix", prefix)
-	}
-	return query
-}
-
-// unescape decodes the keys of a page. said is the page's EncodingType, and asked
-// the query. A store that leaves out the element may have escaped the keys all the
-// same, as Ceph does, or not know the parameter. Where that makes a difference the
-// page is ambiguous, and is to be asked for again without the parameter.
-func unescape(said string, asked url.Values, keys ...*string) (ambiguous bool, err error) {
-	for _, key := range keys {
-		if said == "url" {
-			if *key, err = url.QueryUnescape(*key); err != nil {
-				return false, errors.New("a key that is not escaped as was asked")
-			}
-		} else if asked.Has(encodingType) && strings.ContainsAny(*key, "%+") {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// settle decodes the keys of a page, and returns why it is not usable.
-func (a *listUploadsAnswer) settle(asked url.Values, pages *httpx.Pages) (err error) {
-	keys := []*string{&a.NextKeyMarker}
-	for i := range a.Uploads {
-		keys = append(keys, &a.Uploads[i].Key)
-	}
-	if a.ambiguous, err = unescape(a.EncodingType, asked, keys...); err != nil || a.ambiguous || !a.IsTruncated {
-		return err
-	}
-	if a.NextKeyMarker == "" {
-		return errNoProgress
-	}
-	var last string
-	if n := len(a.Uploads); n > 0 {
-		last = a.Uploads[n-1].Key + "\x00" + a.Uploads[n-1].UploadID
-	}
-	return pages.Next(last, a.NextKeyMarker+"\x00"+a.NextUploadIDMarker)
-}
 
 // maxTag is the longest ETag that is kept, in bytes. Those of the stores that
 // are known have some forty.

@@ -1,7 +1,7 @@
-// Package customerkey is the keys that callers encrypt files with at the server
-// (SSE-C), alike in all stores that have them: 32 bytes of AES-256, sent in
-// base64 with their MD5, and never shown.
-package customerkey
+// Package protect has what protects files alike in several stores: the keys that
+// callers encrypt files with at the server (SSE-C), 32 bytes of AES-256, sent in
+// base64 with their MD5, and never shown; and Object Lock.
+package protect
 
 import (
 	"crypto/fips140"
@@ -19,8 +19,8 @@ const Algorithm = "AES256"
 // Key is a customer's key. The zero value is none.
 type Key struct{ secret secret.Value[[32]byte] }
 
-// New keeps a copy of the key.
-func New(key []byte) (Key, error) {
+// NewKey keeps a copy of the key.
+func NewKey(key []byte) (Key, error) {
 	if len(key) != 32 {
 		return Key{}, fmt.Errorf("customer key of %d bytes; AES-256 takes 32", len(key))
 	}

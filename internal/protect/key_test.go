@@ -1,4 +1,4 @@
-package customerkey
+package protect
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 const canary = "canary-key-of-thirty-two-bytes!!"
 
 func TestAKeyIsSentWithItsMD5(t *testing.T) {
-	k, err := New([]byte(canary))
+	k, err := NewKey([]byte(canary))
 	require.NoError(t, err)
 	h := http.Header{}
 	k.Set(h, "X-Bz-")
@@ -34,7 +34,7 @@ func TestNoKeySendsNothing(t *testing.T) {
 
 func TestAKeyIsCopiedAndNeverShown(t *testing.T) {
 	given := []byte(canary)
-	k, err := New(given)
+	k, err := NewKey(given)
 	require.NoError(t, err)
 	clear(given)
 	key, _ := k.Base64()
@@ -50,7 +50,7 @@ func TestAKeyIsCopiedAndNeverShown(t *testing.T) {
 
 func TestAKeyHas32Bytes(t *testing.T) {
 	for _, n := range []int{0, 16, 31, 33} {
-		_, err := New(bytes.Repeat([]byte{1}, n))
+		_, err := NewKey(bytes.Repeat([]byte{1}, n))
 		require.EqualError(t, err, fmt.Sprintf("customer key of %d bytes; AES-256 takes 32", n))
 	}
 }
