@@ -8,7 +8,8 @@ import (
 	"github.com/c1508ce4/sluice/internal/size"
 )
 
-// Stats is a snapshot of a stream. Accepted ≥ Hashed ≥ Sent ≥ Acknowledged holds in every snapshot.
+// Stats is a snapshot of a stream. Accepted ≥ Hashed ≥ Sent ≥ Acknowledged holds
+// in every snapshot.
 type Stats struct {
 	Accepted     int64 // bytes taken from Write and ReadFrom
 	Hashed       int64 // bytes whose part digests are computed
