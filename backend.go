@@ -97,10 +97,10 @@ type LargeFile interface {
 
 	// Finish makes the file visible, whole, from the parts 1…len(parts) in order; no
 	// part of it is visible before. The File has an ID, the name, the size and the
-	// number of parts. It fails, and the large file stays unfinished, if there are
-	// no parts or fewer than Limits.MinParts, if a part or its receipt is missing, if
-	// a receipt has the ETag of another part, or if whole are not the digests of the
-	// file.
+	// number of parts. It fails if there are no parts or
+	// fewer than Limits.MinParts, if a part or its receipt is missing, if a receipt
+	// has the ETag of another part, or if whole are not the digests of the file. The
+	// large file then stays unfinished.
 	//
 	// If ctx is done before the call, nothing happens. Once the request is sent, ctx
 	// ends only the retries: the outcome is settled on a detached context of bounded

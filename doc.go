@@ -114,10 +114,10 @@
 // for a turn. Hooks run on the goroutine that does the work and must not
 // call Close or Abort.
 //
-// A stream's goroutines are at most [Options].Concurrency that upload, one for
-// each processor that hashes the next parts, one that opens the large file, one
-// that computes digests of the whole stream if any were asked for, and one that
-// watches the uploads. None is started for a stream that fits one part. All of
+// At most [Options].Concurrency goroutines of a stream upload, and one for each
+// processor hashes the next parts. One opens the large file, one watches the
+// uploads, and one computes digests of the whole stream if any were asked for.
+// None is started for a stream that fits one part. All of
 // them end when the stream ends, when it fails, or when the context given to
 // New ends. The pages of the part being filled are returned by Close or Abort.
 //

@@ -119,7 +119,7 @@ func ExampleLargeFileWriter_ReadFrom() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, _ = w.ReadFrom(source) // even if nobody looks
+	_, _ = w.ReadFrom(source) // even if its error is ignored
 	err = w.Close()
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF), backend.Names())

@@ -18,7 +18,7 @@ import (
 )
 
 // These tests are about code of others that ends its goroutine, as t.FailNow
-// does: in a hook, a hash or a backend. The stream has failed then, nobody
+// does: in a hook, a hash or a backend. The stream has failed then, no call
 // waits for ever, and every page comes home.
 
 const endedFromOutside = "a hook or the backend panicked, or ended its goroutine"
@@ -175,7 +175,7 @@ func TestADigestOfTheStreamThatEndsItsGoroutineFailsTheStream(t *testing.T) {
 	})
 }
 
-// Once the store was asked for the file, nobody knows what came of it if the call does not return.
+// Once the store was asked for the file, its outcome is unknown if the call does not return.
 func TestAFinishThatIsEndedIsOfUnknownOutcome(t *testing.T) {
 	for _, size := range []int{1, 3 * part} { // a single upload, a large file
 		for name, quit := range map[string]func(){"panic": func() { panic("no") }, "Goexit": runtime.Goexit} {

@@ -17,8 +17,9 @@ import (
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
-// These tests are about who may end a stream, when, and what is left then. They run in bubbles: a
-// goroutine that stays behind, or a call that never returns, fails them.
+// These tests are about which calls may end a stream, when, and what is left
+// then. They run in bubbles: a goroutine that stays behind, or a call that never
+// returns, fails them.
 
 // hang is a source that gives n bytes and then blocks in Read until it is released.
 type hang struct {

@@ -33,8 +33,8 @@ type Options struct {
 	// stream needs. 0: a sixteenth of the memory limit, not below the store's minimum.
 	PartSize int64
 	// Concurrency is how many parts are uploaded at once. If zero, concurrency
-	// adapts to the network and the store: it starts at 4, rises as far as the
-	// throughput does or parts are short, at most to what fits in memory, and
+	// adapts to the network and the store: it starts at 4, and rises as far as the
+	// throughput does or parts are short, at most to what fits in memory. It
 	// falls when the store asks to slow down, or when parts take more than a
 	// minute and fewer uploads are as fast.
 	Concurrency int

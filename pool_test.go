@@ -35,7 +35,7 @@ func checkPool(t testing.TB, p *Pool) {
 	}
 }
 
-// checkHome fails unless every page is given back and nobody waits.
+// checkHome fails unless every page is given back and nothing waits.
 func checkHome(t testing.TB, p *Pool) {
 	require.Zero(t, p.InUse())
 	require.Zero(t, p.sharers)

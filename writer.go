@@ -55,10 +55,10 @@ var (
 )
 
 // New returns a writer that streams into the file of that name. It checks the
-// name and the options against the store's limits, starts no goroutine (unless
-// ctx is of a type from outside package context, which that package has to
-// watch) and sends nothing (but with [Options].Resume it asks the store what it
-// holds). When ctx ends, the upload fails with its cause; cleaning up goes on
+// name and the options against the store's limits. It sends nothing, except that
+// with [Options].Resume it asks the store what it holds. It starts no goroutine,
+// unless ctx is of a type from outside package context, which that package has to
+// watch. When ctx ends, the upload fails with its cause; cleaning up goes on
 // without it. opts may be nil.
 func New(ctx context.Context, b Backend, name string, opts *Options) (*LargeFileWriter, error) {
 	if opts == nil {

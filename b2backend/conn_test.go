@@ -23,7 +23,7 @@ type piped struct {
 	*b2test.Server
 	network   pipenet.Network
 	transport *http.Transport
-	before    func(*http.Request) // is told of each request; nil is nobody
+	before    func(*http.Request) // is called with each request; may be nil
 	after     func(*http.Request, *http.Response)
 }
 

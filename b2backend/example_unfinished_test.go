@@ -22,8 +22,8 @@ func dialExample(ctx context.Context, server *b2test.Server) *b2backend.Backend 
 	return backend
 }
 
-// What a crash has left is listed with its parts. Somebody may be uploading it:
-// nothing is changed.
+// What a crash has left is listed with its parts. It may be an upload that still
+// runs: nothing is changed.
 func ExampleBackend_Unfinished() {
 	server := b2test.NewServer(nil)
 	defer server.Close()

@@ -20,7 +20,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
-// policies are who waits, and an unattended job.
+// policies are those of an interactive program and of an unattended job.
 var policies = map[string]sluice.Retry{"attempts": {}, "budget": {Budget: time.Hour}}
 
 // A token that is dead as soon as it is there is not a key that is refused: the

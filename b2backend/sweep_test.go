@@ -56,8 +56,8 @@ var fatal = []b2test.Fault{
 }
 
 // stage runs a test on a server where a fault is met. A stall needs virtual
-// time: on a real connection a slow machine looks like one to who gives up
-// soon.
+// time: on a real connection a slow machine looks like one to a policy
+// that gives up soon.
 func stage(t *testing.T, o b2test.Options, f b2test.Fault, run func(t *testing.T, s *b2test.Server, connect func() (*b2backend.Backend, error))) {
 	if f.Kind == b2test.Stall {
 		synctest.Test(t, func(t *testing.T) {

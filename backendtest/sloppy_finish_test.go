@@ -104,7 +104,7 @@ func (u *sloppyUpload) assemble(parts []sluice.Receipt, whole sluice.Digests) ([
 
 func (u *sloppyUpload) Cancel(ctx context.Context) error { return u.cancel(ctx, false) }
 
-// cancel is refused to who started what another handle has resumed.
+// cancel is refused to a handle whose large file another one has resumed.
 func (u *sloppyUpload) cancel(ctx context.Context, resumed bool) error {
 	s := u.store
 	if err := s.answer(ctx, "Cancel"); err != nil {

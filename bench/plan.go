@@ -65,8 +65,8 @@ func quick() settings {
 	return s
 }
 
-// newRow adds the raw limits: what nobody can do without who has these bytes
-// from that source and sends them there. They are taken once, hashed once and
+// newRow adds the raw limits: what no program can do without that has these
+// bytes from that source and sends them there. They are taken once, hashed once and
 // sent once. On this machine's own loopback client and server share the cores,
 // so the times add up; behind a slow link taking and hashing cost processor
 // time but no wall time.

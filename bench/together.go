@@ -8,7 +8,7 @@ import (
 )
 
 // together are streams on one Pool. How alike they fare is seen between two
-// moments, so that who came first and had the whole Pool is no faster for it:
+// moments, so that one that came first and had the whole Pool is no faster for it:
 // when the store has something of every stream, and when it has all of one.
 type together struct {
 	streams []*stream

@@ -51,8 +51,7 @@
 // The protocol is that of the public API reference and the public sample client; testdata
 // holds their examples. No part of this package was run against the real service: what
 // tests show, they show against bvtest, a server of this project. Three things are
-// assumed because nothing documents them: that the error code 5 (not found) from the
-// cancel call means that nothing is left to cancel, that the object store's errors are
-// XML with Code and Message, and that a download URL serves ranges, an ETag and the size
-// as HTTP has it.
+// assumed because nothing documents them. The error code 5 (not found) from the cancel
+// call means that nothing is left to cancel. The object store's errors are XML with Code
+// and Message. A download URL serves ranges, an ETag and the size as HTTP has it.
 package blendvisionbackend

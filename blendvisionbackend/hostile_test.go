@@ -17,7 +17,7 @@ import (
 	"github.com/c1508ce4/sluice/internal/hostile"
 )
 
-// Canaries: texts that stand for what nobody may see.
+// Canaries: texts that stand for what must not be shown.
 const (
 	tokenCanary     = "canary-token-3c9f"
 	orgCanary       = "canary-org-77aa"

@@ -83,7 +83,8 @@ func uploadSlowly(b *filebackend.Backend, size int) error {
 	return err
 }
 
-// announcing is a context that stops whoever looks at it for the fourth time, and says so.
+// announcing is a context that stops the goroutine that looks at it for the
+// fourth time, and says so.
 type announcing struct {
 	context.Context
 	looks int

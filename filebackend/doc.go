@@ -62,7 +62,7 @@
 // all parts that an earlier handle stored. Where that was damaged, Finish
 // fails, and the part is not stored any more: resume once more to send it. It
 // costs next to nothing beside a disk, and finds accidents: another dump, a bit
-// that fell over. It is no proof against somebody who makes bytes to fit;
+// that fell over. It does not protect against bytes that are made to fit;
 // nothing in a folder that others write to is.
 //
 // In a folder that others write to, only what is this user's own is gone on
@@ -72,9 +72,9 @@
 // or permissions of its own choice, what counts is that they are those of a file
 // that is made there.
 //
-// Who resumes a large file owns it: an earlier handle, in this process or in
+// Resuming a large file takes it over: an earlier handle, in this process or in
 // another one that still runs, is refused from then on. While parts are being
-// written nobody else can resume it; a lock sees to that, where the system has
+// written no other handle can resume it; a lock sees to that, where the system has
 // flock, and the file system locks.
 //
 // # Failures

@@ -175,7 +175,7 @@ func (f *largeFile) end(e extent, stored bool) error {
 	return errors.Join(err, f.leave())
 }
 
-// enter opens the files for a call, and makes sure that nobody else has taken
+// enter opens the files for a call, and makes sure that no other handle has taken
 // them over. With f.mu held.
 func (f *largeFile) enter() error {
 	if f.damaged != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/c1508ce4/sluice"
 )
 
-// Looking at a large file takes nothing away from whoever uploads it.
+// Looking at a large file takes nothing away from its upload.
 func TestPartsTellsWhatIsStoredAndWhenAndTakesNothingOver(t *testing.T) {
 	dir := t.TempDir()
 	f := start(t, open(t, dir, nil), "a/x")

@@ -1,8 +1,8 @@
 // Package httpcall makes the HTTP requests of a backend of your own. It retries
-// them, lends the bytes of a [sluice.Part] to the transport and takes them back
-// before the call returns, ends attempts that stall, bounds how much of an answer
-// is read to reuse a connection, follows no redirects, and returns errors without
-// the credentials that a URL or the header Authorization may carry.
+// them, and ends attempts that stall. It lends the bytes of a [sluice.Part] to
+// the transport and takes them back before the call returns. It follows no
+// redirects, and bounds how much of an answer is read to reuse a connection. Its
+// errors hold no credentials of a URL or of the header Authorization.
 //
 // examples/ownbackend shows a store that is reached by it.
 package httpcall

@@ -100,7 +100,7 @@ func TestDo_LeavesThePartAloneAfterIt(t *testing.T) {
 	for range 20 {
 		err := client.Do(t.Context(), sluice.NewPart(1, data, nil), to(address), nil)
 		require.Error(t, err)
-		clear(data) // the race detector sees who reads
+		clear(data) // the race detector sees a goroutine that still reads
 	}
 }
 

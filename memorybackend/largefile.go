@@ -259,7 +259,7 @@ func (u *upload) setState(s state) {
 	u.state = s
 }
 
-// dropParts frees the memory of parts that nobody can reach through this large file any more.
+// dropParts frees the memory of parts that cannot be reached through this large file any more.
 func (u *upload) dropParts() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -31,9 +31,8 @@ func (c *client) keys(ctx context.Context) (aws.Credentials, error) {
 	return keys, nil
 }
 
-// keysError is a failure to get credentials. Who has had some before has but
-// lost sight of who issues them; who has had none has forgotten to say where
-// they are.
+// keysError is a failure to get credentials. After earlier ones it is a passing
+// failure of their source; without, the configuration lacks them.
 type keysError struct {
 	again bool
 	err   error

@@ -29,7 +29,7 @@
 //
 // A bucket should have a lifecycle rule that removes incomplete multipart
 // uploads after some days. It is for machines that lose their power, and for
-// the one case that nobody can clean up otherwise: an upload whose start was
+// the one case that cannot be cleaned up otherwise: an upload whose start was
 // answered into the void.
 //
 // docs/S3.md shows how one machine becomes many, with the arithmetic of parts,

@@ -118,7 +118,8 @@ func TestRetriesAreReported(t *testing.T) {
 	require.EqualValues(t, 2, w.Stats().Retries)
 }
 
-// The start of an upload is answered into the void: nobody else's is touched, and the log says so.
+// The start of an upload is answered into the void: no other upload is touched,
+// and the log says so.
 func TestLostStartIsWarnedOf(t *testing.T) {
 	p := newProxy(t, false, &fault{calls: "CreateMultipartUpload", times: 1, strike: lose})
 	var log bytes.Buffer
@@ -164,7 +165,8 @@ func TestCancelLooksWhetherTheUploadIsGone(t *testing.T) {
 	require.Equal(t, 2, p.count("AbortMultipartUpload"), "a repeat asks nobody")
 }
 
-// Who may not look whether the upload is gone has cancelled it all the same.
+// Without the permission to look whether the upload is gone it is cancelled all
+// the same.
 func TestCancelWithoutThePermissionToLook(t *testing.T) {
 	for status, code := range map[int]string{http.StatusForbidden: "AccessDenied", http.StatusNotImplemented: "NotImplemented"} {
 		p := newProxy(t, false, &fault{calls: "ListParts", strike: answer(status, code)})

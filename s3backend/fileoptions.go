@@ -71,7 +71,8 @@ type Retention struct {
 	Until time.Time
 }
 
-// RetentionMode is who may end a retention before its time. "" is no retention.
+// RetentionMode says whether a retention may be ended before its time. "" is no
+// retention.
 type RetentionMode string
 
 // The values of RetentionMode: a key with a special permission, or no key at all.

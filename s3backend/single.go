@@ -53,7 +53,7 @@ func (b *Backend) put(ctx context.Context, spec sluice.FileSpec, p *sluice.Part,
 	k := &call{
 		name: "PutObject", method: http.MethodPut, key: spec.Name, header: h, secrets: b.options.Encryption.secrets(),
 		part: p, sum: payload,
-		// Somebody else was at work on the same name. A repeat tells whether
+		// Another client was at work on the same name. A repeat tells whether
 		// there is a file now. Of a large file its parts would have to be sent
 		// again (S3 API reference, PutObject and CompleteMultipartUpload:
 		// documented).

@@ -21,7 +21,7 @@
 //
 // Comments say how sure a behaviour is: "documented" is Backblaze's
 // documentation, "recorded" an exchange with the real service (testdata holds
-// twenty), "reported" what official clients and their users saw. What nobody
-// could confirm is marked uncertain; where it matters to a client it is a
+// twenty), "reported" what official clients and their users saw. What could
+// not be confirmed is marked uncertain; where it matters to a client it is a
 // switch in [Uncertain].
 package b2test

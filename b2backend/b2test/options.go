@@ -95,7 +95,7 @@ type Options struct {
 	// MaxUploadURLs is how many upload URLs in all [Server.Check] tolerates; 0 means any number.
 	MaxUploadURLs int
 
-	// Uncertain picks among behaviours that nobody could confirm.
+	// Uncertain picks among behaviours that could not be confirmed.
 	Uncertain Uncertain
 }
 

@@ -25,7 +25,7 @@ func (e entry) String() string { return e.group + "/" + e.program }
 // ours is the program that all others in a group are compared with.
 const ours = "sluice"
 
-// Conditions that are the same for all who are given them.
+// Conditions that are the same for all contenders that are given them.
 const (
 	samePart    = 16 << 20
 	sameUploads = 4

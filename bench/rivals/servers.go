@@ -15,7 +15,7 @@ const (
 	toVersity = "versitygw" // a real one that stores in a folder, over plain HTTP
 )
 
-// playVersity is the role of who runs the real S3 server, until stdin ends. It
+// playVersity is the role that runs the real S3 server, until stdin ends. It
 // is built if it has not been, which takes minutes.
 func playVersity(ctx context.Context, _ json.RawMessage) (any, error) {
 	server, err := engines.Start(ctx, engines.Versitygw)

@@ -8,8 +8,8 @@
 //
 // The API and the object store behind its presigned URLs are two listeners, so
 // that a client that mixes them up, or shows its credentials to the object
-// store, is refused. The server plans the parts, signs one URL for each, lets
-// the URLs expire by its own clock ([Options.Now], [Server.Advance]), and
+// store, is refused. The server plans the parts, signs one URL for each, and
+// lets the URLs expire by its own clock ([Options.Now], [Server.Advance]). It
 // completes a session only if the parts have the sizes the service allows, add
 // up to the declared size and have the SHA-1 the client claims.
 //

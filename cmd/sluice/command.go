@@ -150,7 +150,7 @@ func (c *command) hasExited() bool {
 }
 
 // renew gives the output of a command that exited well more time, because it may be the reader
-// who is slow: what was in the pipe is read however long that takes. A process left behind
+// that is slow: what was in the pipe is read however long that takes. A process left behind
 // that writes on and on is not.
 func (c *command) renew() {
 	if c.err == nil && (c.late <= pipeSize || time.Since(c.endedAt) <= c.delay) {

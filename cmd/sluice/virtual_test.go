@@ -239,7 +239,7 @@ func TestAnImpatientUploadFailsInAnOutage(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, v *virtual) {
 		v.file(noise(5_500_000))
 		outageOf(v, 20*time.Second, 30*time.Minute)
-		v.server.ExpectUnfinished("x") // nobody could cancel it
+		v.server.ExpectUnfinished("x") // it could not be cancelled
 		began := time.Now()
 		require.Equal(t, exitFailed, v.run("--json", "--rate", "100KB", "--memory", "16MiB", "--part-size", "1MiB", "b2://test-bucket/x"))
 		require.Less(t, time.Since(began), 30*time.Minute)

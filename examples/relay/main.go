@@ -1,8 +1,8 @@
 // Command relay is an HTTP server that passes request bodies on to a store as
 // they arrive, however large they are: nothing is kept on disk, and all
 // requests together take one fixed amount of memory. Take it as a pattern for
-// uploads by clients that shall not have the store's credentials. It asks
-// nobody who they are: put it behind something that does.
+// uploads by clients that shall not have the store's credentials. It
+// authenticates no client: put it behind something that does.
 //
 //	go run ./examples/relay -addr 127.0.0.1:8080 &
 //	curl -T movie.mp4 http://127.0.0.1:8080/movie.mp4

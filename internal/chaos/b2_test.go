@@ -204,7 +204,7 @@ func (s *b2Scenario) hideFinish() {
 
 // randomEvent is one that costs no attempt more than another one elsewhere.
 // Where the service works late no connection is broken: a finish whose
-// connection broke, and that nobody repeats, is looked for during half a minute
+// connection broke, and that is not repeated, is looked for during half a minute
 // only.
 func randomEvent(rng *rand.Rand, late bool) event {
 	happenings := []func(*service){

@@ -105,7 +105,7 @@ func (s *stream) breakOff(rng *rand.Rand) *faults.Injector {
 	return faults.Fail(nil, faults.Nth(1+rng.IntN(15)))
 }
 
-// cancelLeftovers cancels what is unfinished, as somebody does who starts anew.
+// cancelLeftovers cancels what is unfinished, as a user does before a new start.
 func cancelLeftovers(t *testing.T, b *memorybackend.Backend) {
 	for u, err := range b.Unfinished(t.Context(), "") {
 		require.NoError(t, err)

@@ -23,9 +23,9 @@ import (
 	"github.com/c1508ce4/sluice/b2backend/b2test"
 )
 
-// victim is a child that is killed once a server has read so many bytes, or a
-// certain one of its calls, or once the child has said of so many parts that
-// they are stored, or when it has been given so much of its input.
+// victim is a child that is killed: once a server has read so many bytes, or a
+// certain one of its calls; once the child has said of so many parts that they
+// are stored; or when it has been given so much of its input.
 type victim struct {
 	bytes int64  // 0: not by bytes
 	call  string // "": not by a call
@@ -224,7 +224,7 @@ func disturbed(said string) bool {
 	return strings.Contains(said, mismatch) || strings.Contains(said, "part_sha1_mismatch") || strings.Contains(said, "No active upload")
 }
 
-// cancel cancels what is unfinished, as somebody does who starts anew.
+// cancel cancels what is unfinished, as a user does before a new start.
 func (s *spec) cancel(t *testing.T) {
 	b, disconnect, err := s.connect(t.Context())
 	require.NoError(t, err)

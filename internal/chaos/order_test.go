@@ -20,7 +20,7 @@ type shuffler struct {
 	late      int // so many answers are kept for longer than a client waits
 	kept      []chan struct{}
 	reordered int // answers that later ones have overtaken
-	tooLate   int // answers that nobody took any more
+	tooLate   int // answers that came too late to be taken
 }
 
 func newShuffler(rng *rand.Rand, next http.RoundTripper) *shuffler {

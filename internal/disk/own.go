@@ -107,8 +107,8 @@ func (f *Folder) Replaced(name string) (fs.FileInfo, error) {
 }
 
 // Kept returns the permissions that a file takes over from the one it replaces,
-// which may be nil. It takes none from a file of another user, who could have
-// made it to be let into the new one.
+// which may be nil. It takes none from a file of another user, which may have
+// been made to be let into the new one.
 func (f *Folder) Kept(replaced fs.FileInfo) (mode fs.FileMode, ok bool) {
 	if replaced == nil || f.unlike(replaced, belongs) != "" {
 		return 0, false
@@ -129,7 +129,7 @@ func (f *Folder) unlike(info fs.FileInfo, compare func(fs.FileInfo, made) string
 	return why
 }
 
-// made is whom a file that was made just now belongs to, which others may write
+// made is the user that a file that was made just now belongs to, which others may write
 // to it, and how many names it has.
 type made struct {
 	uid      int

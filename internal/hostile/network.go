@@ -22,7 +22,7 @@ import (
 type Connect func(endpoint string, rt http.RoundTripper, plainHTTP bool) error
 
 // TestCertificates sees that nothing is sent to a server whose certificate
-// nobody vouches for, or that is another host's; and that it is sent to one
+// is untrusted, or that is another host's; and that it is sent to one
 // whose certificate is in order. Another attempt would not help.
 func TestCertificates(t *testing.T, connect Connect) {
 	var asked, connections atomic.Int64

@@ -31,7 +31,7 @@ type Subject struct {
 	CallOf func(*http.Request) string
 	// Hosts are those that the calls go to.
 	Hosts []string
-	// Secrets are what nobody may see, in each of the forms in which they travel.
+	// Secrets are what must not be shown, in each of the forms in which they travel.
 	Secrets []string
 	// Patterns are what secrets look like that are new each time.
 	Patterns []*regexp.Regexp

@@ -49,8 +49,8 @@ func answering(answer string) func(net.Conn) {
 	}
 }
 
-// nobody is an address that refuses connections.
-func nobody(t *testing.T) string {
+// refusing returns an address that refuses connections.
+func refusing(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
@@ -73,11 +73,11 @@ func TestClassify_KnowsWhetherAnythingWasSent(t *testing.T) {
 		target, proxy string
 		want          retry.Verdict
 	}{
-		"connection refused":             {"http://" + nobody(t), "", notDone},
+		"connection refused":             {"http://" + refusing(t), "", notDone},
 		"handshake cut":                  {"https://" + listen(t, closing), "", notDone},
 		"untrusted certificate":          {untrusted.URL, "", final},
-		"proxy refused":                  {"https://store.test", nobody(t), notDone},
-		"proxy refused, plain http":      {"http://store.test", nobody(t), notDone},
+		"proxy refused":                  {"https://store.test", refusing(t), notDone},
+		"proxy refused, plain http":      {"http://store.test", refusing(t), notDone},
 		"CONNECT cut":                    {"https://store.test", listen(t, closing), notDone},
 		"CONNECT answered 407":           {"https://store.test", listen(t, answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")), final},
 		"CONNECT answered 401":           {"https://store.test", listen(t, answering("HTTP/1.1 401 Unauthorized\r\n\r\n")), final},

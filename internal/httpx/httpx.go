@@ -149,7 +149,7 @@ func (b *partBody) moved(n int64) {
 const writeSize = 256 << 10
 
 // movingWriter writes in slices of writeSize and counts each, before the body's
-// Close can return: who has closed it knows whether all of it is out.
+// Close can return: after it the caller knows whether all of it is out.
 type movingWriter struct {
 	io.Writer
 	body *partBody

@@ -387,8 +387,8 @@ func TestWhoeverHasTheLastByteFindsThatItMayBeSent(t *testing.T) {
 	}
 }
 
-// The body's Close waits for the write of the last bytes, and for no more: who
-// has closed it must know by then.
+// The body's Close waits for the write of the last bytes, and for no more: its
+// caller must know by then.
 func TestTheLastWriteSaysThatAllIsOut(t *testing.T) {
 	a := new(retry.Attempt)
 	body := &partBody{Body: sluice.NewPart(1, make([]byte, 10), nil).Attempt(), attempt: a, left: 10}

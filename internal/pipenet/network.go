@@ -33,7 +33,7 @@ type Network struct {
 	conns     map[*conn]struct{}
 	breaks    []*Break
 	weather   Weather
-	changed   chan struct{} // closed when the weather changes; nil if nobody waits
+	changed   chan struct{} // closed when the weather changes; nil if nothing waits
 }
 
 // Listen is [net.Listen] in this network. Port 0 is a free one.

@@ -6,7 +6,7 @@
 //	go test -json -coverpkg=./... -coverprofile=cover.out ./... | go run ./internal/testreport -cover cover.out
 //
 // It judges nothing: whether the tests passed is the exit status of go test,
-// and who pipes sets pipefail.
+// and a shell that pipes sets pipefail.
 package main
 
 import (

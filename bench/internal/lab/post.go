@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// anySHA1 is a digest that nobody computed. The server believes it.
+// anySHA1 is a digest that was not computed. The server believes it.
 var anySHA1 = strings.Repeat("0", 40)
 
 // Post sends parts of these sizes in bytes over so many connections, each a

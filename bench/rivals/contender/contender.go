@@ -1,5 +1,5 @@
 // Package contender is what the programs that compete have in common: they read
-// a stream, of a size nobody tells them, and upload it.
+// a stream, whose size they are not told, and upload it.
 package contender
 
 import (
@@ -58,7 +58,7 @@ func run(upload func(context.Context, Task, io.Reader) error, download func(cont
 	if t.Restore {
 		return download(context.Background(), t)
 	}
-	// Nothing but Read is offered, so that nobody learns the length.
+	// Nothing but Read is offered, so that the length cannot be learned.
 	stream := struct{ io.Reader }{os.Stdin}
 	if t.Size > 0 {
 		stream.Reader = lab.NewSource(lab.NewPage(), t.Size, 0, nil)

@@ -34,7 +34,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binaries)
-	if err := os.Chmod(binaries, 0o755); err != nil { // for users who are not the tests'
+	if err := os.Chmod(binaries, 0o755); err != nil { // for other users than the tests'
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unprivileged makes a command one of a user who owns nothing but dir. Where the tests have no
+// unprivileged makes a command one of a user that owns nothing but dir. Where the tests have no
 // privileges they are that user.
 func unprivileged(t *testing.T, c *exec.Cmd, dir string) {
 	if os.Getuid() != 0 {

@@ -27,7 +27,7 @@ func run(sluice.Backend) error { return nil }
 
 func connect(address ...string) any { return address }
 
-// A store that somebody else writes.
+// A store by another author.
 type someStore struct{}
 
 func (someStore) URL() string                             { return "" }
