@@ -30,6 +30,7 @@ type job struct {
 	finishing atomic.Bool
 	stored    atomic.Pointer[sluice.File] // nil until it is whole
 	restarted atomic.Bool                 // the stream did not match what is stored
+	declared  bool                        // the size of a regular file on standard input is
 
 	recent recent // only supervise draws progress
 }
@@ -68,6 +69,7 @@ func (j *job) upload(ctx context.Context) result {
 			return failure(err)
 		}
 	}
+	j.declared = j.config.spool == "" && j.mustDeclare(ctx, dest)
 	options := j.options()
 	var whole *spooled
 	if j.config.spool != "" {
@@ -198,7 +200,7 @@ func (j *job) options() *sluice.Options {
 		Manifest:          c.manifest,
 		Hooks:             j.hooks(),
 	}
-	if o.Size == 0 && !c.transforms() {
+	if o.Size == 0 && j.declared {
 		o.Size = j.source.total
 	}
 	if c.sha256 {
@@ -211,6 +213,23 @@ func (j *job) options() *sluice.Options {
 		o.KeepOnFailure = true
 	}
 	return o
+}
+
+// mustDeclare reports whether the size of a regular file on standard input must be declared,
+// because the store needs it, or because a stream of unknown length would have parts that do not
+// carry so much. Otherwise it is not, since such a file may grow while it is read.
+func (j *job) mustDeclare(ctx context.Context, d *destination) bool {
+	if j.source.file == nil || j.source.total == 0 || j.config.transforms() {
+		return false
+	}
+	o := j.options()
+	o.Resume, o.ResumeID, o.RestartOnMismatch, o.Hooks = false, "", false, nil // New asks the store nothing then
+	w, err := sluice.New(ctx, d.backend, d.name, o)
+	if err != nil {
+		return errors.Is(err, sluice.ErrSizeRequired)
+	}
+	defer w.Abort(nil)
+	return w.Settings().MaxStreamSize < j.source.total
 }
 
 // contentType is what --content-type says, or else what compression and encryption make of the

@@ -63,7 +63,7 @@ func (p *program) putCommand() (*cobra.Command, *config) {
 	level := addValue(stream, "compress", "LEVEL", setLevel(&c.level), "compress as zstd does, at level 1 to 22, 3 if none is given, with all cores; zstd -d reads it. The levels stand for four speeds: 1-2, 3-5, 6-9, 10-22. Takes memory of its own: with 4 cores up to 150 MiB at level 3, and 470 MiB from 10 on")
 	level.Shorthand, level.NoOptDefVal = "z", strconv.Itoa(defaultLevel)
 	c.encryption.bind(stream)
-	addValue(stream, "size", "SIZE", setSize(&c.size), "exactly so many bytes will come: parts have equal sizes, the time left is known, and a stream of another length is not finished. A regular file on standard input has its size taken")
+	addValue(stream, "size", "SIZE", setSize(&c.size), "exactly so many bytes will come: parts have equal sizes, the time left is known, and a stream of another length is not finished. Not needed for a regular file on standard input, which may grow while it is read")
 	stream.BoolVar(&c.failIfEmpty, "fail-if-empty", false, "fail, and finish nothing, if no byte comes")
 	addValue(stream, "spool", "DIR", setText(&c.spool), "first store the whole stream in a temporary file in DIR, then upload it with its size: for bv://, which must know that")
 	addValue(stream, "ok-exit", "STATUS,...", setStatuses(&c.okExits), "exit statuses of CMD that count as success too, such as 1 of tar, which means that a file changed while it was read")

@@ -165,6 +165,9 @@ func describe(r result) string {
 
 // next says what can be done about what a failure left, "" if nothing is.
 func (j *job) next(r result) string {
+	if j.declared && errors.Is(r.err, sluice.ErrLongStream) {
+		return "standard input grew while it was read, and this store needs to know its size first: --spool DIR stores a copy, and uploads that"
+	}
 	s, _, err := findScheme(j.sys.schemes, j.config.dest)
 	if r.large == "" || err != nil || !slices.Contains(s.commands, "cancel") {
 		return ""

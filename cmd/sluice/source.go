@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
 )
@@ -15,7 +16,8 @@ type source struct {
 	command  *command // nil: standard input
 	reader   io.Reader
 	nonempty bool         // an end before the first byte is a failure
-	total    int64        // bytes that will come, 0 if unknown
+	total    int64        // bytes that are expected, 0 if unknown: those of a regular file may grow
+	file     fs.FileInfo  // of a regular file on standard input, at the start
 	count    atomic.Int64 // bytes that came
 }
 
@@ -51,22 +53,41 @@ func newSource(c *config) *source {
 		return s
 	}
 	if s.total = c.size; s.total == 0 {
-		s.total = remaining(c.sys.stdin)
+		s.total, s.file = remaining(c.sys.stdin)
 	}
 	return s
 }
 
 // remaining is how much of a regular file is left to read, 0 of anything else.
-func remaining(f *os.File) int64 {
+func remaining(f *os.File) (int64, fs.FileInfo) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return 0
+		return 0, nil
 	}
 	offset, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return 0
+		return 0, nil
 	}
-	return max(0, info.Size()-offset)
+	return max(0, info.Size()-offset), info
+}
+
+// checkEnd rejects the end of a regular file that comes before the size that the file had. Only
+// files that no disk holds, as in /sys, state a size that they do not have.
+func (s *source) checkEnd() error {
+	read := s.count.Load()
+	if s.file == nil || read >= s.total {
+		return nil
+	}
+	now, err := s.stdin.Stat()
+	switch {
+	case err != nil:
+		return err
+	case now.Size() < s.file.Size():
+		return fmt.Errorf("%w: standard input shrank from %d to %d bytes while it was read", errCut, s.file.Size(), now.Size())
+	case onDisk(now):
+		return fmt.Errorf("%w: standard input ended after %d of %d bytes", errCut, read, s.total)
+	}
+	return nil
 }
 
 func (s *source) start() error {
@@ -83,8 +104,14 @@ func (s *source) Read(p []byte) (int, error) {
 		// io.ErrUnexpectedEOF itself is the end to s2 and snappy
 		err = fmt.Errorf("%w: %v", errCut, err)
 	}
-	if s.count.Add(int64(n)) == 0 && s.nonempty && errors.Is(err, io.EOF) {
+	switch read := s.count.Add(int64(n)); {
+	case !errors.Is(err, io.EOF):
+	case read == 0 && s.nonempty:
 		return 0, errEmpty
+	default:
+		if cut := s.checkEnd(); cut != nil {
+			return n, cut
+		}
 	}
 	return n, err
 }

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,4 +29,11 @@ func closedAtStart(f *os.File) bool {
 	flags := 0
 	err = conn.Control(func(fd uintptr) { flags, _ = unix.FcntlInt(fd, unix.F_GETFL, 0) })
 	return err == nil && flags&unix.O_ACCMODE == unix.O_RDWR
+}
+
+// onDisk reports whether a file has blocks of a file system. Files that the kernel makes up have
+// none, nor have empty ones.
+func onDisk(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || stat.Blocks > 0
 }
