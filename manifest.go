@@ -63,8 +63,12 @@ func (d Digests) hex() map[string]string {
 	return sums
 }
 
-// text is the manifest with a line for each part.
+// text is the manifest with a line for each part. One that would not be read is
+// an error.
 func (m *manifest) text() ([]byte, error) {
+	if n := len(m.Parts); n > manifestLimits.List {
+		return nil, fmt.Errorf("the file has %d parts, and a manifest has %d at most; set a larger Options.PartSize", n, manifestLimits.List)
+	}
 	head := *m
 	head.Parts = []manifestPart{}
 	text, err := json.Marshal(head)
@@ -77,7 +81,13 @@ func (m *manifest) text() ([]byte, error) {
 		}
 		text = append(append(text, '\n'), line...)
 	}
-	return append(text, "\n]}\n"...), err
+	text = append(text, "\n]}\n"...)
+	if err == nil {
+		if _, err = parseManifest(bytes.NewReader(text)); err != nil {
+			err = fmt.Errorf("a restore could not read it: %w", err)
+		}
+	}
+	return text, err
 }
 
 // parseManifest reads a manifest whose sizes and digests are sound.

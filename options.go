@@ -64,7 +64,8 @@ type Options struct {
 	// takes one more request, and no byte is hashed again. A restore reads it
 	// where the store keeps no digests of the parts itself, and so can any
 	// program: docs/MANIFEST.md has the format. If the file is stored and its
-	// manifest is not, Close returns an error that matches [ErrNoManifest].
+	// manifest is not, Close returns an error that matches [ErrNoManifest]. A file
+	// of more than 100,000 parts gets none.
 	Manifest bool
 
 	// Resume resumes the newest unfinished large file of that name, if there is

@@ -63,6 +63,10 @@ func (d *jsonDecoder) value(v reflect.Value) error {
 	case json.Delim('['):
 		return d.list(v)
 	}
+	if s, ok := t.(string); ok && v.Kind() == reflect.String && !decodesItself(v) {
+		v.SetString(s) // nearly all that a large answer has
+		return nil
+	}
 	text, err := json.Marshal(t) // a string, number, bool or null
 	if err != nil {
 		return err
