@@ -31,6 +31,7 @@ type site struct {
 	args    []string
 	call    func(*http.Request) bool
 	refusal string // final
+	passed  bool   // the command does without the answer
 }
 
 const (
@@ -46,18 +47,28 @@ func sites() map[string]site {
 		}
 	}
 	every := func(*http.Request) bool { return true }
+	asks := func(what string) func(*http.Request) bool {
+		return func(r *http.Request) bool { return r.URL.Query().Has(what) }
+	}
 	list, parts := []string{"unfinished", "b2://bucket/"}, []string{"unfinished", "-parts", "b2://bucket/"}
 	upload := func(dest string, args ...string) []string { return append([]string{"-memory", "32MiB", dest}, args...) }
 	return map[string]site{
-		"b2_authorize_account":           {list, last("b2_authorize_account"), b2Refusal},
-		"b2_list_buckets":                {list, last("b2_list_buckets"), b2Refusal},
-		"b2_list_unfinished_large_files": {list, last("b2_list_unfinished_large_files"), b2Refusal},
-		"b2_list_parts":                  {parts, last("b2_list_parts"), b2Refusal},
-		"b2_get_upload_url":              {upload("b2://bucket/x"), last("b2_get_upload_url"), b2Refusal},
-		"ListMultipartUploads":           {[]string{"unfinished", "s3://bucket/"}, every, s3Refusal},
-		"ListParts":                      {upload("s3://bucket/x", "-resume-id", "u"), every, s3Refusal},
-		"files:upload":                   {upload("bv://x", "-size", "1MiB"), last("upload"), bvRefusal},
-		"download":                       {[]string{"get", "bv://x"}, last("download"), bvRefusal},
+		"b2_authorize_account":           {args: list, call: last("b2_authorize_account"), refusal: b2Refusal},
+		"b2_list_buckets":                {args: list, call: last("b2_list_buckets"), refusal: b2Refusal},
+		"b2_list_unfinished_large_files": {args: list, call: last("b2_list_unfinished_large_files"), refusal: b2Refusal},
+		"b2_list_parts":                  {args: parts, call: last("b2_list_parts"), refusal: b2Refusal},
+		"b2_get_upload_url":              {args: upload("b2://bucket/x"), call: last("b2_get_upload_url"), refusal: b2Refusal},
+		"ListMultipartUploads":           {args: []string{"unfinished", "s3://bucket/"}, call: every, refusal: s3Refusal},
+		"ListParts":                      {args: upload("s3://bucket/x", "-resume-id", "u"), call: every, refusal: s3Refusal},
+		"files:upload":                   {args: upload("bv://x", "-size", "1MiB"), call: last("upload"), refusal: bvRefusal},
+		"download":                       {args: []string{"get", "bv://x"}, call: last("download"), refusal: bvRefusal},
+		"b2_get_file_info":               {args: []string{"get", "--memory", "32MiB", "b2://bucket/x"}, call: last("b2_get_file_info"), refusal: b2Refusal},
+		"b2_list_file_names":             {args: []string{"ls", "b2://bucket/"}, call: last("b2_list_file_names"), refusal: b2Refusal},
+		"b2_delete_file_version":         {args: []string{"rm", "--yes", "b2://bucket/x"}, call: last("b2_delete_file_version"), refusal: b2Refusal},
+		"ListObjectsV2":                  {args: []string{"ls", "s3://bucket/"}, call: every, refusal: s3Refusal},
+		"GetObjectAttributes":            {[]string{"stat", "s3://bucket/x"}, asks("attributes"), s3Refusal, true},
+		"GetObjectAttributes of verify":  {[]string{"verify", "--memory", "32MiB", "s3://bucket/x"}, asks("attributes"), s3Refusal, true},
+		"DeleteObject":                   {[]string{"rm", "--yes", "s3://bucket/x"}, func(r *http.Request) bool { return r.Method == http.MethodDelete }, s3Refusal, true},
 	}
 }
 
@@ -74,12 +85,19 @@ func (s site) serve(t *testing.T, body func() io.Reader) string {
 			_, _ = io.WriteString(w, s.refusal)
 		case s.call(r):
 			_, _ = io.Copy(w, body())
+		case r.Method == http.MethodHead || r.Method == http.MethodGet && !strings.HasPrefix(call, "b2_"):
+			h := w.Header()
+			h.Set("X-Bz-File-Id", "f")
+			h.Set("ETag", `"t-2"`)
+			h.Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+			_, _ = io.WriteString(w, "bytes")
 		default:
 			answer := map[string]string{
 				"b2_authorize_account": `{"accountId":"a","authorizationToken":"t","apiInfo":{"storageApi":{"apiUrl":"%[1]s","downloadUrl":"%[1]s",` +
 					`"absoluteMinimumPartSize":5000000,"allowed":{"buckets":null}}}}`,
 				"b2_list_buckets":                `{"buckets":[{"bucketId":"b","bucketName":"bucket"}]}`,
 				"b2_list_unfinished_large_files": `{"files":[{"action":"start","fileId":"f","fileName":"x"}]}`,
+				"b2_get_file_info":               `{"fileId":"f","fileName":"x","action":"upload","contentLength":5}`,
 				"b2_get_upload_url":              `{"uploadUrl":"%[1]s/b2_upload_file","authorizationToken":"t"}`,
 			}[call]
 			_, _ = io.WriteString(w, strings.ReplaceAll(answer, "%[1]s", url))
@@ -126,7 +144,7 @@ func TestBombs_TakeNoMoreMemoryThanIsStated(t *testing.T) {
 				server := s.serve(t, func() io.Reader { return bomb.Reader(64 << 20) })
 				group.Go(func() error {
 					peak, out := measure(t, server, s.args)
-					if !strings.Contains(out, "403") || len(out) > 8<<10 || peak > mostMemory {
+					if !s.passed && !strings.Contains(out, "403") || len(out) > 8<<10 || peak > mostMemory {
 						return fmt.Errorf("a bomb of %s takes %d MiB, and sluice says: %.1000s", name, peak, out)
 					}
 					return nil
