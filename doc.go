@@ -60,10 +60,10 @@
 //
 // With a writer from New, a deferred Abort does the same; see [LargeFileWriter].
 //
-// Some code hides the error. The ReadFrom of s2.Writer (klauspost/compress, also
-// as snappy) takes [io.ErrUnexpectedEOF] for the end of the source, and this is
-// how the body of an HTTP request or answer ends that was cut off. io.Copy then
-// returns nil. Hide that method from it:
+// Some code hides the error. ReadFrom of s2.Writer (klauspost/compress, also as
+// snappy) and of lz4.Writer (pierrec/lz4) takes [io.ErrUnexpectedEOF] for the
+// end of the source, and this is how the body of an HTTP request or answer ends
+// that was cut off. io.Copy then returns nil. Hide that method from it:
 //
 //	_, err := io.Copy(struct{ io.Writer }{compressor}, source)
 //
