@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/protect"
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see
@@ -93,6 +93,7 @@ const (
 // Encryption is server-side encryption of a file. The zero value leaves it to
 // the bucket. A customer's key is shown by no String, log or error.
 type Encryption struct {
+	shown
 	mode string
 	key  protect.Key
 }
@@ -103,7 +104,7 @@ const (
 )
 
 // EncryptB2 encrypts with a key that the service manages (SSE-B2).
-func EncryptB2() Encryption { return Encryption{mode: modeB2} }
+func EncryptB2() Encryption { return Encryption{shown: secret.Named(modeB2), mode: modeB2} }
 
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
 // AES-256. The service does not keep it: a file whose key is lost is lost.
@@ -112,29 +113,8 @@ func EncryptCustomer(key []byte) (Encryption, error) {
 	if err != nil {
 		return Encryption{}, fmt.Errorf("b2backend: %w", err)
 	}
-	return Encryption{mode: modeCustomer, key: k}, nil
+	return Encryption{shown: secret.Named(modeCustomer + " (key redacted)"), mode: modeCustomer, key: k}, nil
 }
-
-// String is the mode.
-func (e Encryption) String() string {
-	switch e.mode {
-	case "":
-		return "bucket default"
-	case modeCustomer:
-		return modeCustomer + " (key redacted)"
-	default:
-		return e.mode
-	}
-}
-
-// Format prints [Encryption.String] for every verb.
-func (e Encryption) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
-
-// MarshalText returns [Encryption.String].
-func (e Encryption) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
-
-// LogValue is [Encryption.String].
-func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // object is the encryption in JSON, nil if it is the bucket's.
 func (e Encryption) object() *encryptionObject {

@@ -17,16 +17,22 @@ import (
 // the answers.
 const DefaultEndpoint = "https://api.backblazeb2.com"
 
+// shown has what is printed of credentials and encryption: a name.
+type shown = secret.Name
+
 // Credentials are an application key. The key is shown by no formatter,
 // encoder, log or error, wherever the Credentials are.
 type Credentials struct {
+	shown
 	keyID string
 	key   secret.Value[string]
 }
 
 // NewCredentials returns the credentials of an application key: its
 // applicationKeyId and applicationKey.
-func NewCredentials(keyID, key string) Credentials { return Credentials{keyID, secret.New(key)} }
+func NewCredentials(keyID, key string) Credentials {
+	return Credentials{secret.Named("b2 key " + keyID), keyID, secret.New(key)}
+}
 
 // check rejects what is empty, by its name.
 func (c Credentials) check() error {
@@ -38,18 +44,6 @@ func (c Credentials) check() error {
 	}
 	return nil
 }
-
-// String names the key by its id.
-func (c Credentials) String() string { return "b2 key " + c.keyID }
-
-// Format prints [Credentials.String] for every verb.
-func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
-
-// MarshalText returns [Credentials.String].
-func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// LogValue is [Credentials.String].
-func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Options are how a store is reached. The zero value, or nil, is the defaults.
 type Options struct {

@@ -48,7 +48,7 @@ func TestSecretsPrintRedacted(t *testing.T) {
 	require.Equal(t, "b2 key id", credentials.String())
 	require.Equal(t, "SSE-C (key redacted)", encryption.String())
 	require.Equal(t, "SSE-B2", b2backend.EncryptB2().String())
-	require.Equal(t, "bucket default", b2backend.Encryption{}.String())
+	require.Equal(t, "default", b2backend.Encryption{}.String())
 	_, err = b2backend.EncryptCustomer(customerKey[:31])
 	require.EqualError(t, err, "b2backend: customer key of 31 bytes; AES-256 takes 32")
 }

@@ -17,25 +17,19 @@ import (
 
 // Credentials are what every request to the API carries (documented). They are
 // shown by no formatter, encoder, log or error, wherever they are.
-type Credentials struct{ token, orgID secret.Value[string] }
+type Credentials struct {
+	shown
+	token, orgID secret.Value[string]
+}
+
+// shown has what is printed of credentials: a name.
+type shown = secret.Name
 
 // NewCredentials returns the credentials of an API token and the id of the
 // organization that it belongs to.
 func NewCredentials(token, orgID string) Credentials {
-	return Credentials{secret.New(token), secret.New(orgID)}
+	return Credentials{secret.Named("BlendVision credentials"), secret.New(token), secret.New(orgID)}
 }
-
-// String says nothing about the credentials.
-func (Credentials) String() string { return "BlendVision credentials" }
-
-// Format prints [Credentials.String] for every verb.
-func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
-
-// MarshalText returns [Credentials.String].
-func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// LogValue is [Credentials.String].
-func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // check refuses what no header carries.
 func (c Credentials) check() error {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/protect"
+	"github.com/c1508ce4/sluice/internal/secret"
 )
 
 // FileOptions are what this store keeps of a file beside its bytes; see
@@ -93,6 +93,7 @@ const (
 // Encryption is server-side encryption of a file. The zero value leaves it to
 // the bucket. A customer's key is shown by no String, log or error.
 type Encryption struct {
+	shown
 	mode  string
 	kmsID string
 	key   protect.Key
@@ -105,11 +106,13 @@ const (
 )
 
 // EncryptS3 encrypts with a key that the store manages (SSE-S3).
-func EncryptS3() Encryption { return Encryption{mode: modeS3} }
+func EncryptS3() Encryption { return Encryption{shown: secret.Named(modeS3), mode: modeS3} }
 
 // EncryptKMS encrypts with a key of the key management service (SSE-KMS), by
 // its ID, ARN or alias; "" is the account's default key for the store.
-func EncryptKMS(keyID string) Encryption { return Encryption{mode: modeKMS, kmsID: keyID} }
+func EncryptKMS(keyID string) Encryption {
+	return Encryption{shown: secret.Named(modeKMS), mode: modeKMS, kmsID: keyID}
+}
 
 // EncryptCustomer encrypts with a key of the caller's (SSE-C), 32 bytes of
 // AES-256. The store does not keep it: a file whose key is lost is lost.
@@ -118,29 +121,8 @@ func EncryptCustomer(key []byte) (Encryption, error) {
 	if err != nil {
 		return Encryption{}, fmt.Errorf("s3backend: %w", err)
 	}
-	return Encryption{mode: modeCustomer, key: k}, nil
+	return Encryption{shown: secret.Named(modeCustomer + " (key redacted)"), mode: modeCustomer, key: k}, nil
 }
-
-// String is the mode.
-func (e Encryption) String() string {
-	switch e.mode {
-	case "":
-		return "bucket default"
-	case modeCustomer:
-		return modeCustomer + " (key redacted)"
-	default:
-		return e.mode
-	}
-}
-
-// Format prints [Encryption.String] for every verb.
-func (e Encryption) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
-
-// MarshalText returns [Encryption.String].
-func (e Encryption) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
-
-// LogValue is [Encryption.String].
-func (e Encryption) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // setHeaders sets the headers of the call that begins a file.
 func (e Encryption) setHeaders(h http.Header) {

@@ -21,30 +21,22 @@ import (
 	"github.com/c1508ce4/sluice/internal/secret"
 )
 
+// shown has what is printed of credentials and encryption: a name.
+type shown = secret.Name
+
 // Credentials are what requests are signed with. They are shown by no formatter,
 // encoder, log or error, wherever they are. The zero value stands for the usual
 // chain of the AWS environment and files: variables, profile, web identity,
 // container, instance.
 type Credentials struct {
+	shown
 	provider secret.Value[aws.CredentialsProvider]
 }
 
 // NewCredentials returns the credentials that a provider issues.
 func NewCredentials(provider aws.CredentialsProvider) Credentials {
-	return Credentials{secret.New(provider)}
+	return Credentials{secret.Named("s3 credentials"), secret.New(provider)}
 }
-
-// String says nothing about the credentials.
-func (Credentials) String() string { return "s3 credentials" }
-
-// Format prints [Credentials.String] for every verb.
-func (c Credentials) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
-
-// MarshalText returns [Credentials.String].
-func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// LogValue is [Credentials.String].
-func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Options are how a store is reached. The zero value, or nil, is Amazon S3 with
 // what the usual AWS environment and files say.

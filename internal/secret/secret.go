@@ -2,6 +2,7 @@
 package secret
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,3 +39,22 @@ func (v Value[T]) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // LogValue returns [Redacted].
 func (v Value[T]) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// Name is what a value that holds secrets shows of itself to every formatter,
+// encoder and logger. It is embedded. The zero Name is "default".
+type Name struct{ text string }
+
+// Named returns a Name.
+func Named(text string) Name { return Name{text} }
+
+// String returns the name.
+func (n Name) String() string { return cmp.Or(n.text, "default") }
+
+// Format prints the name for every verb.
+func (n Name) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()) }
+
+// MarshalText returns the name.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// LogValue returns the name.
+func (n Name) LogValue() slog.Value { return slog.StringValue(n.String()) }
