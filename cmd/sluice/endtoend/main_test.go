@@ -62,6 +62,14 @@ func need(t *testing.T, program, debian string) {
 	t.Skip(text)
 }
 
+// readText returns the content of a file.
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(data)
+}
+
 // world is a server and the environment in which commands reach it.
 type world struct {
 	t      *testing.T
