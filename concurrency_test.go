@@ -200,16 +200,16 @@ func TestConcurrency_HalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newStub()
 		release := make(chan struct{})
-		var accepts atomic.Bool
+		var rejects atomic.Bool
 		b.uploadPart = func(ctx context.Context, p *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
 			time.Sleep(time.Second) // all of them are under way
-			if !accepts.Load() {
+			if rejects.Load() {
 				_ = p.Backoff(ctx, errors.Join(errors.New("429"), sluice.ErrSlowDown), 0)
-			}
-			select {
-			case <-release:
-			case <-ctx.Done():
-				return sluice.Receipt{}, ctx.Err()
+				select {
+				case <-release:
+				case <-ctx.Done():
+					return sluice.Receipt{}, ctx.Err()
+				}
 			}
 			return real()
 		}
@@ -217,11 +217,14 @@ func TestConcurrency_HalvesOnceForWhatWasUnderWayAndComesBack(t *testing.T) {
 		require.NoError(t, err)
 		defer w.Abort(nil)
 		require.Equal(t, 18, w.Settings().Concurrency)
-		require.Equal(t, 4, w.Stats().Concurrency)
-		mustWrite(t, w, 9*part) // four parts under way are rejected for the same reason
-		time.Sleep(2 * time.Second)
-		require.Equal(t, 2, w.Stats().Concurrency)
-		accepts.Store(true)
+		require.Equal(t, 1, w.Stats().Concurrency)
+		mustWrite(t, w, 200*part)
+		before := w.Stats().Concurrency
+		require.GreaterOrEqual(t, before, 12, "parts take a second")
+		rejects.Store(true) // for all parts under way the reason is the same
+		time.Sleep(3 * time.Second)
+		require.Equal(t, before/2, w.Stats().Concurrency)
+		rejects.Store(false)
 		close(release)
 		mustWrite(t, w, 200*part)
 		time.Sleep(time.Minute)

@@ -122,7 +122,7 @@
 // New ends. The pages of the part being filled are returned by Close or Abort.
 //
 // How many uploads run is decided as the stream goes on, unless
-// Options.Concurrency says it. A stream starts with four. More are added while
+// Options.Concurrency says it. A stream starts with one. More are added while
 // parts are short or the throughput rises; fewer run when the store asks to
 // slow down, when an attempt moves no byte or gets no answer in time, or when
 // parts take more than a minute and fewer uploads are as fast. An upload that

@@ -73,6 +73,7 @@ func (f *fetcher) init(r *LargeFileReader, s Source, pool *Pool, list *partList,
 	}
 	f.ranges = make(chan *Range, pool.readMax+1)
 	f.queue = newQueue(n, opts.Concurrency == 0, func() { f.group.Go(f.fetchAll) })
+	f.queue.limiter.restores()
 }
 
 // begin starts the planner and the watch.

@@ -5,17 +5,19 @@ import "time"
 // limiter decides how many transfers may run at once. It is a state machine
 // over numbers: it starts no goroutine, takes no lock and reads no clock.
 //
-// A fixed limit never changes. An adaptive one starts at 1 and follows two
+// A fixed limit never changes. An adaptive one starts low and follows two
 // rules, of which the stricter one holds.
 //
 // Throughput: as many transfers as each complete a part within freeTime may
 // always run, since even if they only share one bottleneck, little is lost
-// when the process dies. Beyond that the limit is doubled on trial, and stays
-// doubled only if the throughput rises by a tenth. On a shared slow line few
-// parts are therefore open and each one completes soon; where every
-// connection is capped, all of them are used. When parts take more than longPart,
-// fewer transfers are tried in the same way, and again when parts take twice as
-// long as they did then.
+// when the process dies. Beyond that more are tried: twice as many, or at first
+// as many as complete a part within longPart in any case. The limit stays raised
+// only if the throughput rises by a tenth, and only by as much as that takes. On
+// a shared slow line few parts are therefore open and each one completes soon;
+// where every connection is capped, all of them are used. When parts take more
+// than longPart, fewer transfers are tried in the same way, and again when parts
+// take twice as long as they did then. Where a rate cap is what bounds the
+// throughput, no more are tried.
 //
 // Congestion: when the store asks to slow down, or an attempt stalls, the
 // limit is halved. After a quiet stretch, as many acknowledged parts as
@@ -46,6 +48,7 @@ type limiter struct {
 	failed int           // trials in a row that brought nothing
 	shed   bool          // transfers over the limit are to be ended, if they have only begun
 	took   time.Duration // what a part took when fewer transfers were last found to be slower
+	cap    float64       // bytes per second that are known not to be exceeded; 0: none
 }
 
 // window is a stretch of time over which the throughput is measured. It
@@ -79,8 +82,12 @@ type sample struct {
 }
 
 const (
-	// startTransfers is what an adaptive limiter starts with.
-	startTransfers = 4
+	// startTransfers is what an adaptive limiter starts with: where parts take
+	// longer than longPart, those open at once take as many times as long.
+	startTransfers = 1
+	// startRanges is what an adaptive limiter of a restore starts with. A crash
+	// loses nothing of a range.
+	startRanges = 4
 	// freeTime is how long parts may take for more transfers to need no trial.
 	freeTime = 2 * time.Second
 	// longPart is how long a part should take at most, so that a crash loses
@@ -88,6 +95,8 @@ const (
 	longPart = time.Minute
 	// gain is by how much a doubled limit has to raise the throughput.
 	gain = 1.1
+	// clearGain is a rise of the throughput that ends a trial at once.
+	clearGain = 1.5
 	// forgiven is how many acknowledged parts forgive the first rejection of a
 	// part, and mostForgiven how many of these are forgiven in a row.
 	forgiven, mostForgiven = 6, 2
@@ -109,11 +118,10 @@ func newLimiter(n int, adaptive bool) limiter {
 	return l
 }
 
-// expect has an adaptive limiter start with as few transfers as complete a part
-// within freeTime at a rate that is known not to be exceeded.
-func (l *limiter) expect(perSecond, part int64) {
+// restores makes l, which is new, a limiter of ranges that are read.
+func (l *limiter) restores() {
 	if l.adaptive {
-		l.want = max(1, int(min(freeTime.Seconds()*float64(perSecond)/float64(part), float64(l.want))))
+		l.want = min(startRanges, l.max)
 		l.limit = l.want
 	}
 }
@@ -172,14 +180,12 @@ func (l *limiter) congested(epoch, rejections int) {
 	}
 	l.quiet, l.stepping = 0, false
 	l.epoch++
-	l.abandonTrial()
-	l.update()
-}
-
-func (l *limiter) abandonTrial() {
-	if l.trial.limit > 0 {
-		l.want, l.trial = l.trial.limit, trial{}
+	if t := l.trial.limit; l.ceiling <= t {
+		l.want, l.trial = t, trial{}
+	} else if t > 0 { // the trial goes on with fewer, or of fewer
+		l.want = min(l.want, l.ceiling)
 	}
+	l.update()
 }
 
 // observe takes a sample, changes the limit if that is due, and returns when
@@ -195,16 +201,18 @@ func (l *limiter) observe(s sample) time.Duration {
 	if s.running == 0 {
 		return never
 	}
-	if !w.open && l.settled(s) {
+	took := s.at - w.start.at
+	rate := float64(s.moved-w.start.moved) / max(took, 1).Seconds()
+	part := partTime(s.part, s.running, rate)
+	if !w.open && l.settled(s, part) {
 		w.open, w.start, w.idle = true, s, false
+		took = 0
 	}
 	enough := l.limit
 	if l.want > l.trial.limit && l.trial.limit > 0 {
 		enough = l.trial.limit + 1 // memory may not hold as many parts as are tried
 	}
 	w.idle = w.idle || s.running < enough && !s.waiting
-	took := s.at - w.start.at
-	rate := float64(s.moved-w.start.moved) / max(took, 1).Seconds()
 	// More than sockets' buffers can have taken.
 	if moved := s.moved - w.start.moved; took >= 50*time.Millisecond && moved > s.part/32*int64(s.running) {
 		free := int(min(freeTime.Seconds()*rate/float64(max(s.part, 1)), float64(2*l.want), float64(l.max)))
@@ -217,19 +225,19 @@ func (l *limiter) observe(s sample) time.Duration {
 	if !w.open {
 		return s.at + clamp(took/4, 20*time.Millisecond, time.Second)
 	}
-	part := partTime(s.part, s.running, rate)
-	full := max(clamp(part/8, time.Second, 4*time.Second), part/32)
-	if took < full && s.acked-w.start.acked < 2*s.running {
+	full := max(clamp(part/8, time.Second, 4*time.Second), part/64)
+	clear := l.want > l.trial.limit && l.trial.limit > 0 && rate >= clearGain*l.trial.rate && took > full/4
+	if took < full && s.acked-w.start.acked < 2*s.running && !clear {
 		return w.start.at + min(full, max(took*3/2, 50*time.Millisecond))
 	}
 	if s.moved-w.start.moved < s.part/128*int64(s.running) { // too few slices to tell
 		return s.at + clamp(took/4, 20*time.Millisecond, time.Minute)
 	}
-	// Of few transfers whose parts take longer than the window, one that ends
-	// or begins distorts the throughput by what its socket's buffer holds. A
-	// window as long as a part evens that out; another one is quicker if parts
-	// take long.
-	edge := s.running <= 4 && took < part && (s.edges > 0 || s.acked > w.start.acked)
+	// Where parts take longer than the window, one of few transfers that ends or
+	// begins, or most of many, distort the throughput by what their sockets'
+	// buffers hold. A window as long as a part evens that out; another one is
+	// quicker if parts take long.
+	edge := took < part && (2*s.edges > s.running || s.running <= 4 && (s.edges > 0 || s.acked > w.start.acked))
 	// Connections that a trial has opened begin slowly.
 	early := l.want > l.trial.limit && rate < gain*l.trial.rate && took < part
 	if (edge || early) && part <= 8*full {
@@ -243,13 +251,14 @@ func (l *limiter) observe(s sample) time.Duration {
 }
 
 // settled reports whether the transfers run as the last change of the limit
-// wants them to, and all of them are moving bytes.
-func (l *limiter) settled(s sample) bool {
+// wants them to, and all of them are moving bytes. One that stalls is not waited
+// for longer than sockets' buffers last where a part takes so long.
+func (l *limiter) settled(s sample, part time.Duration) bool {
 	if s.running > l.limit || s.running < l.limit && s.waiting {
 		return false
 	}
 	w := l.window
-	return s.edges == 0 || s.acked-w.start.acked >= s.running || s.at-w.changed > 20*time.Second
+	return s.edges == 0 || s.acked-w.start.acked >= 2*s.running || s.at-w.changed > max(time.Minute, part/8)
 }
 
 // partTime is how long a part of size bytes takes at that rate of all running
@@ -273,6 +282,15 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 		}
 		if useful { // of the two limits, the larger one
 			l.failed = 0
+			if up {
+				l.took = part
+				if n := int(float64(t.limit)*rate/t.rate + 0.5); part > longPart/2 && n < l.want-l.want/8 {
+					l.want = n
+					l.hold = s.at + max(10*time.Second, part)
+					l.update()
+					return
+				}
+			}
 		} else {
 			l.failed = min(l.failed+1, mostFailed)
 			l.hold = s.at + max(10*time.Second, part)<<(l.failed-1)
@@ -297,8 +315,12 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 			n = 1
 		}
 		l.try(s, rate, n)
-	case l.want < l.max && s.waiting && s.at >= l.hold:
-		l.try(s, rate, min(2*l.want, l.max))
+	case l.want < l.ceiling && s.waiting && s.at >= l.hold && (l.cap == 0 || gain*rate < l.cap):
+		n := 2 * l.want
+		if l.failed == 0 {
+			n = max(n, int(longPart.Seconds()*rate/float64(max(s.part, 1))))
+		}
+		l.try(s, rate, min(n, l.ceiling))
 	}
 }
 

@@ -1,7 +1,6 @@
 package sluice
 
 import (
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +39,7 @@ func (f *fluid) run(l *limiter, d time.Duration) {
 				open++
 			}
 		}
+		f.s.edges = f.s.running - int(open)
 		f.moved += min(f.shared, f.perConn*open) * tick.Seconds()
 		f.s.moved = int64(f.moved)
 		l.observe(f.s)
@@ -103,7 +103,6 @@ func TestLimiter_ForgetsHowLongPartsTookWhenTheyAreFast(t *testing.T) {
 func TestLimiter_WaitsForConnectionsThatBeginSlowly(t *testing.T) {
 	l := newLimiter(16, true)
 	f := &fluid{perConn: 2.5e6, shared: 1e9, opening: 1200 * time.Millisecond, s: sample{part: 8 << 20, waiting: true}}
-	f.conns = slices.Repeat([]time.Duration{-f.opening}, 4) // the first ones are open
 	f.run(&l, 10*time.Second)
 	require.Equal(t, 16, l.limit)
 }
@@ -111,6 +110,7 @@ func TestLimiter_WaitsForConnectionsThatBeginSlowly(t *testing.T) {
 // The first uploads start one after the other, while no part waits.
 func TestLimiter_MeasuresFromWhenAllTransfersMove(t *testing.T) {
 	l := newLimiter(16, true)
+	l.restores()
 	for at := range 4 {
 		l.observe(sample{at: time.Duration(at+1) * time.Millisecond, running: at, edges: at, part: 8 << 20})
 	}
@@ -124,18 +124,21 @@ func TestLimiter_EndsATrialThatMemoryCannotFill(t *testing.T) {
 	l := newLimiter(16, true)
 	f := &fluid{perConn: 1e9, shared: 12.5e6, memory: 6, s: sample{part: 64 << 20, waiting: true}}
 	f.run(&l, time.Minute)
-	require.Equal(t, 4, l.limit)
+	require.Equal(t, 1, l.limit)
 	require.Positive(t, l.failed)
 }
 
 func TestLimiter_RunsFewerTransfersWhenPartsGrow(t *testing.T) {
 	l := newLimiter(16, true)
-	f := &fluid{perConn: 1e9, shared: 12.5e6, s: sample{part: 64 << 20, waiting: true, acked: 1}}
+	f := &fluid{perConn: 1e9, shared: 12.5e6, s: sample{part: 1 << 20, waiting: true, acked: 1}}
+	f.run(&l, time.Minute)
+	require.Equal(t, 16, l.limit)
+	f.s.part = 64 << 20
 	f.run(&l, 10*time.Minute)
-	require.Contains(t, []int{4, 8}, l.limit, "a part takes 21 s; 8 is a trial")
+	require.Contains(t, []int{8, 16}, l.limit, "86 s with 16, which are a trial now")
 	f.s.part = 240 << 20
 	f.run(&l, 10*time.Minute)
-	require.Contains(t, []int{2, 4}, l.limit, "77 s with four")
+	require.Contains(t, []int{2, 4}, l.limit, "80 s with four")
 	l = newLimiter(16, true)
 	f = &fluid{perConn: 1.25e6, shared: 1e9, s: sample{part: 64 << 20, waiting: true}}
 	f.run(&l, 10*time.Minute)
@@ -145,20 +148,22 @@ func TestLimiter_RunsFewerTransfersWhenPartsGrow(t *testing.T) {
 	require.Equal(t, 16, l.limit, "fewer are slower")
 }
 
-func TestLimiter_BeginsWithFewTransfersUnderARateCap(t *testing.T) {
+func TestLimiter_TriesNoMoreWhereARateCapIsReached(t *testing.T) {
 	for _, c := range []struct {
-		perSecond, part int64
-		want            int
-	}{{20e3, 1 << 20, 1}, {10e6, 8 << 20, 2}, {100e6, 8 << 20, 4}, {1, 1 << 40, 1}} {
+		perSecond   float64
+		part        int64
+		least, most int
+	}{{20e3, 1 << 20, 1, 1}, {125e3, 8 << 20, 1, 1}, {10e6, 8 << 20, 2, 2}, {100e6, 8 << 20, 16, 16}} {
 		l := newLimiter(16, true)
-		l.expect(c.perSecond, c.part)
-		require.Equal(t, c.want, l.limit)
+		l.cap = c.perSecond
+		f := &fluid{perConn: 1e9, shared: c.perSecond, s: sample{part: c.part, waiting: true}}
+		f.run(&l, 20*time.Minute)
+		require.GreaterOrEqual(t, l.limit, c.least)
+		require.LessOrEqual(t, l.limit, c.most)
+		require.Zero(t, l.failed)
 	}
-	l := newLimiter(16, false)
-	l.expect(1, 1<<20)
-	require.Equal(t, 16, l.limit)
-	l = newLimiter(16, true)
-	l.expect(10e6, 64<<20)
+	l := newLimiter(16, true)
+	l.cap = 10e6
 	f := &fluid{perConn: 1e6, shared: 10e6, s: sample{part: 64 << 20, waiting: true}}
 	f.run(&l, 20*time.Minute)
 	require.GreaterOrEqual(t, l.limit, 8, "connections are slower than the cap")
@@ -168,7 +173,62 @@ func TestLimiter_AddsNothingWhileNoPartWaits(t *testing.T) {
 	l := newLimiter(16, true)
 	f := &fluid{perConn: 1e6, shared: 1e9, s: sample{part: 8 << 20}}
 	f.run(&l, time.Minute)
+	require.Equal(t, 1, l.limit)
+}
+
+// A part that is opened for a trial that brings nothing waits for the others.
+func TestLimiter_OpensFewPartsWhereEachTakesLong(t *testing.T) {
+	for name, c := range map[string]struct {
+		perConn, shared float64
+		most            int
+	}{
+		"a minute each":          {1e9, 125e3, 2},
+		"seven seconds each":     {1e9, 1.25e6, 8},
+		"six times a connection": {125e3, 6 * 125e3, 8},
+	} {
+		l := newLimiter(16, true)
+		f := &fluid{perConn: c.perConn, shared: c.shared, s: sample{part: 8 << 20, waiting: true}}
+		for range 600 {
+			f.run(&l, 100*time.Millisecond)
+			require.LessOrEqual(t, l.limit, c.most, name)
+		}
+	}
+}
+
+// More transfers than carry the throughput share it, and each takes longer.
+func TestLimiter_KeepsAsManyAsATrialBrought(t *testing.T) {
+	l := newLimiter(16, true)
+	f := &fluid{perConn: 125e3, shared: 6 * 125e3, s: sample{part: 8 << 20, waiting: true}}
+	f.run(&l, time.Minute)
+	require.Equal(t, 6, l.limit)
+}
+
+func TestLimiter_TriesNoMoreThanTheStoreTakes(t *testing.T) {
+	l := newLimiter(16, true)
+	l.credit = 0
+	f := &fluid{perConn: 125e3, shared: 1e9, s: sample{part: 8 << 20, waiting: true}}
+	for l.limit < 8 {
+		f.run(&l, time.Second)
+	}
+	l.congested(0, 1)
 	require.Equal(t, 4, l.limit)
+	f.run(&l, 20*time.Minute)
+	require.Equal(t, 4, l.limit)
+	require.Zero(t, l.failed)
+}
+
+// Rejections do not end a trial of more transfers than were tried before.
+func TestLimiter_GoesOnWithATrialThatIsRejected(t *testing.T) {
+	l := newLimiter(16, true)
+	l.credit = 0
+	l.try(sample{}, 1e6, 12)
+	l.congested(0, 1)
+	require.Equal(t, 6, l.limit)
+	require.Equal(t, 1, l.trial.limit)
+	l.congested(1, 1)
+	l.congested(2, 1)
+	require.Equal(t, 1, l.limit)
+	require.Zero(t, l.trial.limit)
 }
 
 func TestLimiter_NeverChangesAFixedLimit(t *testing.T) {
@@ -184,15 +244,15 @@ func TestLimiter_NeverChangesAFixedLimit(t *testing.T) {
 
 // wide is a limiter that throughput does not hold back, and that forgives nothing
 // yet.
-func wide(n int) *limiter {
-	l := newLimiter(n, true)
+func wide(n int, adaptive bool) *limiter {
+	l := newLimiter(n, adaptive)
 	l.want, l.credit = n, 0
 	l.update()
 	return &l
 }
 
 func TestLimiter_HalvesDownToOneAndNeverBelow(t *testing.T) {
-	l := wide(5)
+	l := wide(5, true)
 	for epoch, want := range []int{2, 1, 1, 1} {
 		l.congested(epoch, 1)
 		require.Equal(t, want, l.limit)
@@ -203,7 +263,7 @@ func TestLimiter_HalvesDownToOneAndNeverBelow(t *testing.T) {
 }
 
 func TestLimiter_RisesByOneAfterAQuietStretch(t *testing.T) {
-	l := wide(4)
+	l := wide(4, true)
 	l.congested(0, 1)
 	for i, want := range []int{2, 3, 3, 3, 4, 4, 4, 4} {
 		l.acknowledged()
@@ -212,7 +272,7 @@ func TestLimiter_RisesByOneAfterAQuietStretch(t *testing.T) {
 }
 
 func TestLimiter_TakesAStepBackThatIsRejectedAndWaitsLonger(t *testing.T) {
-	l := wide(16)
+	l := wide(16, true)
 	acknowledge := func(n int) {
 		for range n {
 			l.acknowledged()
@@ -234,7 +294,7 @@ func TestLimiter_TakesAStepBackThatIsRejectedAndWaitsLonger(t *testing.T) {
 
 // One of many servers is busy now and then, whatever the limit.
 func TestLimiter_ForgivesRejectionsThatAreFew(t *testing.T) {
-	l := wide(16)
+	l := wide(16, true)
 	for n := range 2000 {
 		if n%20 == 19 {
 			l.congested(l.epoch, 1)

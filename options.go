@@ -292,7 +292,7 @@ func (o *ReadOptions) rangeSize(total, memory, page int64) int64 {
 	case o.Concurrency > 0:
 		n = min(memory/int64(max(o.Concurrency+1, 8)), ceilDiv(max(total, 1), int64(o.Concurrency)))
 	default:
-		n = min(max(memory/32, min(memory/16, 4*page)), ceilDiv(max(total, 1), startTransfers))
+		n = min(max(memory/32, min(memory/16, 4*page)), ceilDiv(max(total, 1), startRanges))
 	}
 	return max(page, min(roundUp(max(n, 1), page), memory))
 }

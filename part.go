@@ -130,7 +130,7 @@ func (a *attempts) read(end int64) (fresh int64) {
 // buffered is how many of the bytes that an attempt has read are taken to lie
 // in the socket's buffer, which takes the first ones at once however slow the
 // network is.
-func (p *Part) buffered() int64 { return max(p.Size/64, p.size/4) }
+func (p *Part) buffered() int64 { return max(p.Size/256, p.size/4) }
 
 // moved is how many bytes of p have left the sockets' buffers, in all its
 // attempts. Those of a finished part all have.

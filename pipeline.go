@@ -102,7 +102,7 @@ func newPipeline(ctx context.Context, b Backend, p *plan, a *account, m *meter, 
 	}
 	u.queue = newQueue(min(p.settings.Concurrency, p.pool.pages), p.adaptive, func() { u.group.Go(u.uploadParts) })
 	if p.rate != nil {
-		u.queue.limiter.expect(p.rate.perSecond, p.settings.PartSize)
+		u.queue.limiter.cap = float64(p.rate.perSecond)
 	}
 	u.hashing = &stage{queue: make(chan *Part, ahead), work: u.hashParts, most: mostHashers(newHashers(p.limits.PartDigests))}
 	u.whole = newHashers(asked, p.limits.WholeDigests)

@@ -32,7 +32,7 @@ type world struct {
 func newWorld(parts, uploads, rejects int, adaptive bool) *world {
 	w := &world{parts: parts, offered: map[int]bool{}, rejects: rejects, cuts: 1}
 	w.q = newQueue(uploads, adaptive, func() { w.uploaders++ })
-	w.q.limiter.credit = 0 // every rejection counts
+	w.q.limiter = *wide(uploads, adaptive)
 	return w
 }
 
@@ -236,7 +236,7 @@ func isClosed(turn <-chan struct{}) bool {
 func newTestQueue(n int, adaptive bool) (q *queue, started *int) {
 	started = new(int)
 	q = newQueue(n, adaptive, func() { *started++ })
-	q.limiter.credit = 0
+	q.limiter = *wide(n, adaptive)
 	return q, started
 }
 
@@ -321,12 +321,12 @@ func TestQueue_CountsTheBytesOfAnUploadThatIsStartedAgainOnce(t *testing.T) {
 		p := &Part{Number: 1, Size: 6400}
 		q.offer(p)
 		admittedNow(q)
-		p.tried.read(3300)
+		p.tried.read(3225)
 		require.EqualValues(t, 3200, q.sample().moved, name)
 		again(q, p)
 		require.Equal(t, []*Part{p}, q.active, name)
 		require.EqualValues(t, 3200, q.sample().moved, name)
-		p.tried.read(1100)
+		p.tried.read(1025)
 		require.EqualValues(t, 4200, q.sample().moved, name)
 		q.done(p, true)
 		require.EqualValues(t, 3200+6400, q.sample().moved, name)
@@ -443,9 +443,9 @@ func TestPart_BackoffSlowsDownOnlyWhenAsked(t *testing.T) {
 	q.offer(p)
 	admittedNow(q)
 	require.NoError(t, p.Backoff(t.Context(), errors.New("connection reset"), 0))
+	require.Equal(t, 8, q.allowed())
+	require.NoError(t, p.Backoff(t.Context(), ErrSlowDown, 0))
 	require.Equal(t, 4, q.allowed())
 	require.NoError(t, p.Backoff(t.Context(), ErrSlowDown, 0))
-	require.Equal(t, 2, q.allowed())
-	require.NoError(t, p.Backoff(t.Context(), ErrSlowDown, 0))
-	require.Equal(t, 1, q.allowed(), "the retry began in the new epoch")
+	require.Equal(t, 2, q.allowed(), "the retry began in the new epoch")
 }
