@@ -162,7 +162,7 @@ func TestTerminal_ASessionLooksAsItShould(t *testing.T) {
 	require.NoError(t, err)
 	sc.until("2.5 MB in, 2 MB stored, ")
 	sc.until(" in flight")
-	require.Regexp(t, `^2\.5 MB in, 2 MB stored, [0-9.]+ [kM]?B/s now, [0-9.]+ [kM]?B/s mean, \d in flight$`, sc.last())
+	require.Regexp(t, `^2\.5 MB in, 2 MB stored, [0-9.]+ (bytes|[kM]B)/s now, [0-9.]+ (bytes|[kM]B)/s mean, \d in flight$`, sc.last())
 	_, err = source.Write(data[2_500_000:])
 	require.NoError(t, err)
 	require.NoError(t, source.Close())
@@ -203,7 +203,7 @@ func TestTerminal_ASessionLooksAsItShould(t *testing.T) {
 	question := `remove ` + dest + `, 3 MB, stored \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\? \[y/N\] `
 	want := []string{
 		`sluice: ` + dest + ` takes up to 1\.2 TB with 256 MiB of memory, in parts from 1 MiB to 128 MiB, up to \d+ at once`,
-		`sluice: ` + dest + ` is stored, 3 MB in 3 parts, \d+\.\d s, [0-9.]+ [kM]?B/s, ` + id,
+		`sluice: ` + dest + ` is stored, 3 MB in 3 parts, \d+\.\d s, [0-9.]+ (bytes|[kM]B)/s, ` + id,
 		`sluice: ` + dest + ` is read, 3 MB, \d+\.\d s, checked by its length, ` + id + `, sha256 ` + hexSHA256(data),
 		question + "n", "sluice: nothing was removed",
 		question, "sluice: nothing was removed",
