@@ -16,7 +16,6 @@ type hasher struct {
 	hash.Hash
 }
 
-// newHashers makes one hasher for every name in the lists.
 func newHashers(lists ...[]Algorithm) hashers {
 	var hs hashers
 	for _, list := range lists {
@@ -75,7 +74,6 @@ func (hs hashers) write(p *Part) error {
 	return nil
 }
 
-// sum computes the digests of p.
 func (hs hashers) sum(p *Part) error {
 	hs.reset()
 	if err := hs.write(p); err != nil {
@@ -102,7 +100,6 @@ func (hs hashers) file(p *Part) {
 	}
 }
 
-// sums returns the digests of all that was written.
 func (hs hashers) sums() Digests {
 	var ds Digests
 	for i := range hs {
@@ -111,7 +108,6 @@ func (hs hashers) sums() Digests {
 	return ds
 }
 
-// digestStream digests the parts in the order of the stream.
 func (u *pipeline) digestStream() {
 	defer u.giveBack()
 	for p := u.digesting.take(u.ctx); p != nil; p = u.digesting.take(u.ctx) {
@@ -303,7 +299,6 @@ func newBatch(algorithms []Algorithm) *batch {
 	return &batch{algorithms: algorithms, hashers: []hashers{newHashers(algorithms)}}
 }
 
-// sum computes the digests of the parts.
 func (b *batch) sum(parts []*Part) error {
 	if len(parts) < leastBatch {
 		for _, p := range parts {

@@ -76,7 +76,6 @@ func (f *fetcher) init(r *LargeFileReader, s Source, pool *Pool, list *partList,
 	f.queue.limiter.restores()
 }
 
-// begin starts the planner and the watch.
 func (f *fetcher) begin() {
 	f.group.Go(f.plan)
 	f.group.Go(func() { f.queue.watch(f.reader.ctx) })
@@ -100,7 +99,6 @@ func (f *fetcher) stop() {
 	}
 }
 
-// plan gets memory for one range after the other and queues them.
 func (f *fetcher) plan() {
 	defer f.queue.end()
 	asked := 0 // pages
@@ -191,7 +189,6 @@ func (r *Range) memorySize() int64 {
 	return int64(len(r.pages)) * r.pageSize
 }
 
-// releasePage gives back a page whose bytes were delivered.
 func (f *fetcher) releasePage(r *Range, page int) {
 	if r.own {
 		return
@@ -201,7 +198,6 @@ func (f *fetcher) releasePage(r *Range, page int) {
 	r.pages[page] = nil
 }
 
-// release gives back all pages of r from one on.
 func (f *fetcher) release(r *Range, from int64) {
 	for page := int(from); page < len(r.pages); page++ {
 		if r.pages[page] != nil {
@@ -222,7 +218,6 @@ func (f *fetcher) gone() {
 	}
 }
 
-// fetchAll fetches the ranges that the queue admits, until there are no more.
 func (f *fetcher) fetchAll() {
 	for {
 		select {
@@ -297,7 +292,6 @@ type opError struct {
 func (e *opError) Error() string { return e.err.Error() }
 func (e *opError) Unwrap() error { return e.err }
 
-// failed makes err the reader's failure.
 func (f *fetcher) failed(r *Range, err error) {
 	op := "read"
 	if o, ok := err.(*opError); ok {
@@ -333,7 +327,6 @@ func (f *fetcher) fill(ctx context.Context, r *Range) (op string, err error) {
 	}
 }
 
-// read reads and verifies the bytes of r.
 func (f *fetcher) read(ctx context.Context, r *Range) (op string, err error) {
 	if r.Missing() > 0 { // none is of a range whose fetch was ended after its last byte
 		if err := f.source.ReadRange(ctx, f.reader.file, r); err != nil {

@@ -50,7 +50,6 @@ func newBufferFile(dir string, pageSize int) (*bufferFile, error) {
 	return &bufferFile{dir: dir, pageSize: int64(pageSize)}, nil
 }
 
-// open returns the file, which it makes if there is none yet.
 func (b *bufferFile) open() (pageFile, error) {
 	if b.closed {
 		return nil, os.ErrClosed
@@ -110,7 +109,6 @@ func (b *bufferFile) release(at int64) {
 	b.free = append(b.free, at)
 }
 
-// takeScratch lends memory to read into; giveScratch takes it back.
 func (b *bufferFile) takeScratch() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

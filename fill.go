@@ -45,7 +45,6 @@ func (w *LargeFileWriter) write(p []byte) (n int, err error) {
 	}
 }
 
-// filled counts n bytes put into the room.
 func (w *LargeFileWriter) filled(n int) {
 	w.room = w.room[n:]
 	w.part.Size += int64(n)
@@ -111,7 +110,6 @@ func (w *LargeFileWriter) moveToFile() ([]byte, error) {
 	return mem, nil
 }
 
-// openPart begins the next part with a first page.
 func (w *LargeFileWriter) openPart() error {
 	want, err := w.nextSize()
 	if err != nil {
@@ -160,7 +158,6 @@ func (w *LargeFileWriter) claim(n int) error {
 	return nil
 }
 
-// handOver gives the part to the pipeline, which owns it from then on.
 func (w *LargeFileWriter) handOver() error {
 	p := w.part
 	if err := w.compareFirst(p); err != nil {

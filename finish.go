@@ -240,7 +240,6 @@ func matches(err, what, cause error) bool {
 	return false
 }
 
-// uploadFile stores p as the whole file, in one call.
 func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	p.refs.Store(1)
 	p.queue = nil // there are no others

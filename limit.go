@@ -62,7 +62,6 @@ type window struct {
 	idle    bool   // at some time too few parts were there to measure the limit
 }
 
-// trial is a limit under test. It is zero if there is none.
 type trial struct {
 	limit int     // to go back to
 	rate  float64 // bytes per second at that limit
@@ -324,7 +323,6 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 	}
 }
 
-// try begins a trial of the limit n.
 func (l *limiter) try(s sample, rate float64, n int) {
 	l.trial = trial{l.want, rate}
 	l.shed = n < l.want

@@ -44,7 +44,6 @@ type manifestPart struct {
 	Digests map[string]string `json:"digests"`
 }
 
-// newManifest describes a file that was stored in these parts.
 func newManifest(f File, parts []Receipt) *manifest {
 	m := &manifest{Format: 1, Name: f.Name, ID: f.ID, Size: f.Size, Created: time.Now().UTC().Truncate(time.Second), Digests: f.Digests.hex()}
 	var offset int64
@@ -136,7 +135,6 @@ func digestsOf(sums map[string]string) (Digests, error) {
 	return ds, nil
 }
 
-// storeManifest stores the manifest of the finished file.
 func (w *LargeFileWriter) storeManifest() {
 	w.result = w.error("manifest", fmt.Errorf("%w: %w", ErrNoManifest, errNotReturned))
 	text, err := newManifest(w.file, w.pipeline.store.receipts.list).text()
@@ -203,7 +201,6 @@ func (o *ReadOptions) addManifest(ctx context.Context, s Source, f *StoredFile) 
 	return doubt, nil
 }
 
-// readManifest reads and parses a stored manifest.
 func (o *ReadOptions) readManifest(ctx context.Context, s Source, stored StoredFile) (*manifest, error) {
 	if stored.Size > manifestLimits.Bytes {
 		return nil, fmt.Errorf("it has %d bytes, more than %d", stored.Size, manifestLimits.Bytes)
@@ -219,7 +216,6 @@ func (o *ReadOptions) readManifest(ctx context.Context, s Source, stored StoredF
 	return m, err
 }
 
-// mismatch is the error that m is not about f.
 func (m *manifest) mismatch(f, stored *StoredFile) error {
 	what := "the file is newer: it was replaced without a manifest"
 	switch {
@@ -233,7 +229,6 @@ func (m *manifest) mismatch(f, stored *StoredFile) error {
 		f.Size, f.ID, f.Modified.UTC().Format(time.RFC3339), what)
 }
 
-// matches reports whether m can be about f.
 func (m *manifest) matches(f *StoredFile) bool {
 	whole, _ := digestsOf(m.Digests)
 	for _, d := range whole {
@@ -244,7 +239,6 @@ func (m *manifest) matches(f *StoredFile) bool {
 	return m.Size == f.Size
 }
 
-// addTo adds the parts and digests to f.
 func (m *manifest) addTo(f *StoredFile) {
 	whole, _ := digestsOf(m.Digests)
 	f.Digests = slices.Clone(f.Digests)
@@ -260,12 +254,10 @@ func (m *manifest) addTo(f *StoredFile) {
 	}
 }
 
-// verifiable reports whether one of the digests can be computed.
 func (d Digests) verifiable(algorithms []Algorithm) bool {
 	return slices.ContainsFunc(algorithms, func(a Algorithm) bool { return d.Get(a.Name) != nil })
 }
 
-// partsVerifiable reports whether every part has a digest that can be computed.
 func (f *StoredFile) partsVerifiable() bool {
 	return len(f.Receipts) > 0 && !slices.ContainsFunc(f.Receipts, func(r Receipt) bool { return !r.Digests.verifiable(f.Algorithms) })
 }

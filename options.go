@@ -148,7 +148,6 @@ func (o *Options) check(l Limits) error {
 	return checkAlgorithms("Options.Digests", o.Digests)
 }
 
-// number is a field of options.
 type number struct {
 	name  string
 	value int64
@@ -256,7 +255,6 @@ func (o *ReadOptions) check() error {
 	return checkAlgorithms("ReadOptions.Digests or Algorithms", slices.Concat(o.Digests, o.Algorithms))
 }
 
-// find returns the version to read.
 func (o *ReadOptions) find(ctx context.Context, s Source, name string) (StoredFile, error) {
 	if o.Version == nil {
 		f, err := s.Stat(ctx, name)

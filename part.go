@@ -46,7 +46,6 @@ type Part struct {
 	resumes bool // an attempt resumes where the last one ended; of a range that is read
 }
 
-// attempts is what is known of a part's attempts.
 type attempts struct {
 	mu     sync.Mutex
 	made   int
@@ -60,7 +59,6 @@ type attempts struct {
 // seldom allocates.
 const bodiesAhead = 32
 
-// body is the next attempt's.
 func (p *Part) body() *Body {
 	a := &p.tried
 	a.mu.Lock()
@@ -85,7 +83,6 @@ func (p *Part) rewind() {
 	p.tried.offset = 0
 }
 
-// read is how many bytes the latest attempt has read.
 func (p *Part) read() int64 {
 	p.tried.mu.Lock()
 	defer p.tried.mu.Unlock()
@@ -99,17 +96,14 @@ func (p *Part) begin() {
 	p.rewind()
 }
 
-// reset forgets everything but the unused bodies.
 func (a *attempts) reset() { a.made, a.offset, a.sent, a.past = 0, 0, 0, 0 }
 
-// begin counts an attempt.
 func (a *attempts) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.made++
 }
 
-// number is how many attempts were made.
 func (a *attempts) number() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -154,7 +148,6 @@ func (p *Part) progress() (moved int64, edge bool) {
 	return a.past + max(0, a.offset-p.buffered()), a.offset <= p.buffered() || a.offset == p.Size
 }
 
-// held is the memory that a part holds.
 type held struct {
 	pages   []page       // the bytes in order; the last page may be longer than the part needs
 	size    int64        // of a page

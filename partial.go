@@ -113,7 +113,6 @@ func (p *partialFile) open(version partialVersion) error {
 	return errors.Join(p.write(version), p.syncFolder())
 }
 
-// path returns where a file of the folder is.
 func (p *partialFile) path(name string) string { return filepath.Join(p.folder.Name(), name) }
 
 // mode returns the permissions that the target is to have: those of the file
@@ -231,7 +230,6 @@ func (v partialVersion) isIn(line []byte) bool {
 	return of == v
 }
 
-// write appends lines to the record.
 func (p *partialFile) write(lines ...any) error {
 	var text []byte
 	for _, l := range lines {
@@ -271,7 +269,6 @@ func (p *partialFile) has(e extent) bool {
 	return p.done.cover(e)
 }
 
-// writeRange writes r, whose bytes are verified.
 func (p *partialFile) writeRange(r *Range) error {
 	if err := r.writeAt(p.data); err != nil {
 		return err
@@ -380,7 +377,6 @@ func (p *partialFile) close() error {
 	return errors.Join(err, p.folder.Close())
 }
 
-// extent is a run of bytes of a file.
 type extent struct {
 	Offset int64 `json:"offset"`
 	Size   int64 `json:"size"`
@@ -402,7 +398,6 @@ func (x *extents) add(e extent) {
 	*x = slices.Replace(*x, first, last, e)
 }
 
-// remove removes the bytes of e.
 func (x *extents) remove(e extent) {
 	first, last := x.touched(e)
 	var rest []extent
@@ -418,7 +413,6 @@ func (x *extents) remove(e extent) {
 	*x = slices.Replace(*x, first, last, rest...)
 }
 
-// cover reports whether all bytes of e are there.
 func (x extents) cover(e extent) bool {
 	first, last := x.touched(e)
 	return slices.ContainsFunc(x[first:last], func(o extent) bool { return o.Offset <= e.Offset && e.end() <= o.end() })

@@ -35,7 +35,6 @@ type pipeline struct {
 	store largeFile
 }
 
-// workers are the goroutines of a pipeline.
 type workers struct {
 	ctx     context.Context // the stream's
 	group   sync.WaitGroup
@@ -70,7 +69,6 @@ func (s *stage) take(ctx context.Context) *Part {
 	}
 }
 
-// poll returns a part that waits, nil if there is none.
 func (s *stage) poll() *Part {
 	select {
 	case p := <-s.queue:
@@ -159,13 +157,11 @@ func (u *pipeline) begin() {
 	}
 }
 
-// watch shows the limiter how the uploads do.
 func (u *pipeline) watch() {
 	defer u.giveBack()
 	u.queue.watch(u.ctx)
 }
 
-// start opens the large file.
 func (u *pipeline) start() {
 	defer u.giveBack()
 	failed := errNotReturned
@@ -295,7 +291,6 @@ func (u *pipeline) giveBack() {
 	}
 }
 
-// uploadParts sends the parts that the queue admits, until there are no more.
 func (u *pipeline) uploadParts() {
 	defer u.giveBack()
 	select {
@@ -379,7 +374,6 @@ func (u *pipeline) reuse(p *Part, tag string) {
 	failed = nil
 }
 
-// done ends a part that was taken from the queue.
 func (u *pipeline) done(p *Part) {
 	u.outstanding.Add(-1)
 	u.meter.partsInFlight.Add(-1)
@@ -394,7 +388,6 @@ func (u *pipeline) error(op string, p *Part, err error) *Error {
 	return e
 }
 
-// agreePart compares the store's answer to p with p.
 func agreePart(r Receipt, p *Part) error {
 	if r.Number != 0 && r.Number != p.Number {
 		return fmt.Errorf("the store says it received part %d, part %d was sent", r.Number, p.Number)

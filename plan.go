@@ -153,7 +153,6 @@ func (p *plan) equalPart(o *Options, base, top int64, maxParts int, stored int64
 	}
 }
 
-// accepts checks a store's plan against the declared size and the memory limit.
 func (p *plan) accepts(sizes []int64) error {
 	if !p.limits.ServerSizesParts {
 		return nil
@@ -175,7 +174,6 @@ func (p *plan) accepts(sizes []int64) error {
 	return nil
 }
 
-// bound is what bounds the largest part.
 type bound int
 
 const (
@@ -337,7 +335,6 @@ func (r *rateLimit) reserve(n int64) time.Duration {
 	return r.next.Sub(now)
 }
 
-// duration is how long n bytes take.
 func (r *rateLimit) duration(n int64) time.Duration {
 	return time.Duration(float64(n) / float64(r.perSecond) * float64(time.Second))
 }

@@ -143,7 +143,6 @@ func (p *Pool) InUse() int64 {
 	return int64(p.first+p.claimed+p.reading) * int64(p.pageSize)
 }
 
-// pagesFor is how many pages n bytes take.
 func (p *Pool) pagesFor(n int64) int {
 	return int((n + int64(p.pageSize) - 1) / int64(p.pageSize))
 }
@@ -191,7 +190,6 @@ func (p *Pool) account(waiting func(bool), activity func() (int64, bool)) *accou
 	return &account{pool: p, share: share{ready: make(chan struct{}, 1)}, waiting: waiting, activity: activity}
 }
 
-// grants changes the number of pages that a holds.
 func (a *account) grants(pages int) {
 	p := a.pool
 	switch after := a.granted.Add(int64(pages)); {
@@ -332,7 +330,6 @@ func (a *account) memory() []byte {
 	return a.pool.page()
 }
 
-// page returns the memory of a page.
 func (p *Pool) page() []byte {
 	if last := len(p.free) - 1; last >= 0 {
 		b := p.free[last]
@@ -370,13 +367,11 @@ func (a *account) release(pages []page, n int) {
 	p.grant()
 }
 
-// hold adds to a's claims, and sets what it awaits.
 func (p *Pool) hold(a *account, add, want int) {
 	a.share.hold(add, want, &p.claimed, &p.sharers)
 	a.grants(add)
 }
 
-// moveLast puts a after all others.
 func (p *Pool) moveLast(a *account) {
 	p.served++
 	a.served = p.served

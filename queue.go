@@ -66,14 +66,12 @@ func newQueue(n int, adaptive bool, start func()) *queue {
 	}
 }
 
-// allowed is how many uploads may run now.
 func (q *queue) allowed() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.limiter.limit
 }
 
-// busy reports whether every slot is taken.
 func (q *queue) busy() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -84,7 +82,6 @@ func (q *queue) room() bool {
 	return len(q.active) < q.limiter.limit && len(q.active)+q.resting < q.limiter.max
 }
 
-// offer queues a part that is hashed.
 func (q *queue) offer(p *Part) {
 	q.mu.Lock()
 	defer q.dispatch()
@@ -293,7 +290,6 @@ func (q *queue) left() []*Part {
 	}
 }
 
-// pause records that the next attempt at p begins after wait.
 func (q *queue) pause(p *Part, wait time.Duration) {
 	q.mu.Lock()
 	defer q.dispatch()
@@ -325,7 +321,6 @@ func (q *queue) reject(p *Part) {
 	q.limiter.congested(p.epoch, p.rejections)
 }
 
-// comeBack queues p, whose wait is over, for a slot.
 func (q *queue) comeBack(p *Part) *returning {
 	q.mu.Lock()
 	defer q.dispatch()
@@ -334,7 +329,6 @@ func (q *queue) comeBack(p *Part) *returning {
 	return r
 }
 
-// hurry gives r a slot at once, unless it has one.
 func (q *queue) hurry(r *returning) {
 	q.mu.Lock()
 	defer q.dispatch()
@@ -343,7 +337,6 @@ func (q *queue) hurry(r *returning) {
 	}
 }
 
-// resume gives r a slot.
 func (q *queue) resume(r *returning) {
 	q.returning = slices.DeleteFunc(q.returning, func(other *returning) bool { return other == r })
 	q.resting--
@@ -351,7 +344,6 @@ func (q *queue) resume(r *returning) {
 	close(r.turn)
 }
 
-// sample describes the uploads now.
 func (q *queue) sample() sample {
 	s := sample{at: q.inspected, moved: q.moved, acked: q.acked, running: len(q.active)}
 	for _, p := range q.active {
@@ -367,7 +359,6 @@ func (q *queue) sample() sample {
 	return s
 }
 
-// wake has watch look again.
 func (q *queue) wake() {
 	select {
 	case q.changed <- struct{}{}:

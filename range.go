@@ -115,7 +115,6 @@ func (r *Range) ReadFrom(src io.Reader) (int64, error) {
 	return total, nil
 }
 
-// room returns the free rest of the page being filled.
 func (r *Range) room() []byte {
 	if r.filled == r.Size {
 		return nil
@@ -143,7 +142,6 @@ func (r *Range) add(n int) {
 	}
 }
 
-// show lets the first n bytes be delivered.
 func (r *Range) show(n int64) {
 	r.visible.Store(n)
 	select {
@@ -185,7 +183,6 @@ type partList struct {
 	damaged    error // what a digest that differs means
 }
 
-// newPartList checks that the parts add up to the file.
 func newPartList(f *StoredFile) (*partList, error) {
 	l := &partList{algorithms: f.Algorithms, damaged: ErrDamaged}
 	if f.Size < 0 {
@@ -257,12 +254,10 @@ func (l *partList) verify(r *Range) error {
 	return nil
 }
 
-// hashersFor makes the hashers that can verify digests.
 func hashersFor(ds Digests, algorithms []Algorithm) hashers {
 	return newHashers(slices.DeleteFunc(slices.Clone(algorithms), func(a Algorithm) bool { return ds.Get(a.Name) == nil }))
 }
 
-// add writes b to all of them.
 func (hs hashers) add(b []byte) {
 	for i := range hs {
 		_, _ = hs[i].Write(b) // a hash never fails

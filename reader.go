@@ -68,7 +68,6 @@ func NewReader(ctx context.Context, s Source, name string, opts *ReadOptions) (*
 	return r, nil
 }
 
-// openReader returns a reader that has not begun.
 func openReader(ctx context.Context, s Source, name string, opts *ReadOptions) (*LargeFileReader, error) {
 	if opts == nil {
 		opts = new(ReadOptions)
@@ -288,7 +287,6 @@ func (r *LargeFileReader) fail(err *Error) error {
 	return r.failure()
 }
 
-// failure returns the reader's failure, nil while it lives.
 func (r *LargeFileReader) failure() error {
 	if r.ctx.Err() == nil {
 		return nil

@@ -17,7 +17,6 @@ func (p *Pool) readAccount() *readAccount {
 // readersOnly lets readers have all pages. No writer may use the Pool.
 func (p *Pool) readersOnly() { p.readMax = p.pages }
 
-// ask asks for n pages, at most readMax.
 func (a *readAccount) ask(n int) {
 	p := a.pool
 	p.mu.Lock()
@@ -27,7 +26,6 @@ func (a *readAccount) ask(n int) {
 	p.grant()
 }
 
-// take returns the memory of n pages that were granted.
 func (a *readAccount) take(n int) [][]byte {
 	p := a.pool
 	p.mu.Lock()
@@ -67,7 +65,6 @@ func (a *readAccount) withdraw(n int) {
 	p.grant()
 }
 
-// holdRead adds to a's pages, and sets what it awaits.
 func (p *Pool) holdRead(a *readAccount, add, want int) {
 	a.hold(add, want, &p.reading, &p.readers)
 }

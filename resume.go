@@ -82,7 +82,6 @@ func (r *resumption) id() string {
 	return r.large.Info().ID
 }
 
-// fits checks the stored parts against the memory limit and the options.
 func (p *plan) fits(o *Options) error {
 	r := p.resumed
 	var done int64
@@ -107,7 +106,6 @@ func (p *plan) fits(o *Options) error {
 	return p.reachAfter(o, done, len(r.run))
 }
 
-// holds returns an error if the memory limit does not allow a stored part's size.
 func (p *plan) holds(number int, n int64) error {
 	if n <= p.pool.MaxPart() {
 		return nil

@@ -14,7 +14,6 @@ type pace struct {
 	median float64 // of recent
 }
 
-// record adds a part of size bytes that has just been acknowledged.
 func (p *pace) record(size int64, begun time.Time) {
 	i := p.known % len(p.recent)
 	p.recent[i], p.begun[i] = float64(time.Since(begun))/float64(max(size, 1)), begun
@@ -48,7 +47,6 @@ func (p *pace) usual(size int64) time.Duration {
 	return time.Duration(min(p.median*float64(size), float64(never)))
 }
 
-// transfer is one upload under way.
 type transfer struct {
 	begun time.Time     // its attempt
 	age   time.Duration // since then; negative during a backoff

@@ -274,7 +274,6 @@ func (w *LargeFileWriter) activity() (accepted int64, busy bool) {
 	return w.meter.accepted.Load(), sending || len(w.turn) > 0 && !w.account.stalled.Load()
 }
 
-// noMemory is the failure of a wait for memory.
 func (w *LargeFileWriter) noMemory(why error) error {
 	if errors.Is(why, ErrPoolBlocked) {
 		return w.fail(w.error("write", why))
@@ -323,7 +322,6 @@ func Upload(ctx context.Context, b Backend, name string, opts *Options, fill fun
 // errFillPanicked is what a stream is aborted with when fill does not return.
 var errFillPanicked = errors.New("function did not return")
 
-// stream is a writer without its Close and Abort.
 type stream struct{ w *LargeFileWriter }
 
 func (s stream) Write(p []byte) (int, error)               { return s.w.Write(p) }

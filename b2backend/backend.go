@@ -163,7 +163,6 @@ func (b *Backend) Check(spec sluice.FileSpec) error {
 	return err
 }
 
-// description is a file in the service's terms.
 type description struct {
 	name        string
 	contentType string
@@ -198,7 +197,6 @@ func (b *Backend) describe(spec sluice.FileSpec) (*description, error) {
 	return d, nil
 }
 
-// checkKey rejects what the key may not do.
 func (b *Backend) checkKey() error {
 	for capability, needed := range map[string]bool{
 		"writeFiles":          true,
@@ -212,7 +210,6 @@ func (b *Backend) checkKey() error {
 	return nil
 }
 
-// checkTimestamp rejects a time in the future.
 func (b *Backend) checkTimestamp() error {
 	if at := b.options.UploadTimestamp; !at.IsZero() && at.After(b.client.session.now().Add(time.Minute)) {
 		return fmt.Errorf("UploadTimestamp %v is in the future", at)
@@ -220,7 +217,6 @@ func (b *Backend) checkTimestamp() error {
 	return nil
 }
 
-// checkPrefix rejects names that the key may not use.
 func (b *Backend) checkPrefix(name string) error {
 	if own := b.first.namePrefix; !strings.HasPrefix(name, own) {
 		return fmt.Errorf("file name %q does not begin with %q, to which the key is restricted", name, own)

@@ -18,7 +18,6 @@ const (
 	uploadEndpoint
 )
 
-// class is what a failure means.
 type class struct {
 	retry.Verdict
 	keepURL bool // the upload URL still works; every other failed upload ends it

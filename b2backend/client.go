@@ -24,7 +24,6 @@ const apiVersion = "/b2api/v4/"
 // bytes of name and metadata each.
 var answerLimits = decode.Limits{Bytes: 10 << 20, Elements: 1 << 18, List: filesPage}
 
-// method is a call of the API.
 type method struct {
 	name  string
 	needs string // the capability (documented)
@@ -127,7 +126,6 @@ func (c *client) logged(next retry.Backoff) retry.Backoff {
 	return retry.Logged(c.log, "b2: retrying", next)
 }
 
-// send makes one attempt of a call.
 func (c *client) send(ctx context.Context, k *call, try *retry.Attempt) error {
 	if !k.account.can(k.needs) {
 		return fmt.Errorf("%s: the key lacks the capability %s", k.name, k.needs)

@@ -69,7 +69,6 @@ func (s *session) key() Credentials {
 	return s.credentials
 }
 
-// renewed reads the credentials again.
 func (s *session) renewed(ctx context.Context) error {
 	credentials, err := s.renew(ctx)
 	if err == nil {
@@ -84,10 +83,8 @@ func (s *session) renewed(ctx context.Context) error {
 	return nil
 }
 
-// now is the service's time.
 func (s *session) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
-// login is one login that calls wait for.
 type login struct {
 	done    chan struct{}
 	account *account
@@ -137,7 +134,6 @@ func (c *client) account(ctx context.Context) (*account, error) {
 // errLoginAbandoned is in the error of a login whose caller left.
 var errLoginAbandoned = errors.New("b2backend: login abandoned")
 
-// logIn makes the login and publishes its outcome.
 func (c *client) logIn(ctx context.Context, flight *login, again bool) {
 	s := c.session
 	a, err := c.authorize(ctx, again)

@@ -116,7 +116,6 @@ func EncryptCustomer(key []byte) (Encryption, error) {
 	return Encryption{shown: secret.Named(modeCustomer + " (key redacted)"), mode: modeCustomer, key: k}, nil
 }
 
-// object is the encryption in JSON, nil if it is the bucket's.
 func (e Encryption) object() *encryptionObject {
 	if e.mode == "" {
 		return nil
@@ -132,10 +131,8 @@ func (e Encryption) object() *encryptionObject {
 // carries.
 func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Bz-") }
 
-// secrets are what must be cut from errors.
 func (e Encryption) secrets() []string { return e.key.Secrets() }
 
-// validate rejects options that the service would.
 func (o *FileOptions) validate() error {
 	if o.LargeFileSHA1 != "" {
 		if sum, err := hex.DecodeString(o.LargeFileSHA1); err != nil || len(sum) != 20 {
@@ -145,7 +142,6 @@ func (o *FileOptions) validate() error {
 	return protect.CheckLock(string(o.Retention.Mode), o.Retention.Until, string(o.LegalHold))
 }
 
-// retention is the option in JSON, nil if there is none.
 func (o *FileOptions) retention() *retentionObject {
 	if o.Retention.Mode == "" {
 		return nil
@@ -299,7 +295,6 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// headerBytes is what counts towards maxHeaders.
 func headerBytes(name string, info map[string]string) int {
 	n := len(name)
 	for key, value := range info {
@@ -327,7 +322,6 @@ func checkContentType(contentType string) error {
 	return nil
 }
 
-// checkSize rejects a declared size that no file can have.
 func checkSize(size int64) error {
 	switch {
 	case size < 0 && size != sluice.UnknownSize:

@@ -33,7 +33,6 @@ var headerGrammar = func() map[string]*regexp.Regexp {
 
 var printable = regexp.MustCompile(`^[ -~]*$`)
 
-// headerValue reports whether value may be that of the reserved info key.
 func headerValue(key, value string) bool {
 	if grammar, ok := headerGrammar[key]; ok {
 		return printable.MatchString(value) && grammar.MatchString(value)

@@ -86,7 +86,6 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	return b.open(started.FileID, d, nil), nil
 }
 
-// startRequest is the request of b2_start_large_file.
 func (b *Backend) startRequest(d *description) startRequest {
 	return startRequest{
 		BucketID: b.bucket.ID, FileName: d.name, ContentType: d.contentType, FileInfo: d.tagged(),
@@ -106,7 +105,6 @@ func (b *Backend) cannotFind(d *description) error {
 	return nil
 }
 
-// findStarted lists the unfinished large files that carry the tag of d.
 func (b *Backend) findStarted(ctx context.Context, d *description) ([]fileObject, error) {
 	if err := b.cannotFind(d); err != nil {
 		return nil, err
@@ -139,7 +137,6 @@ func (b *Backend) cancelStarted(ctx context.Context, d *description, but string)
 	return errors.Join(errs...)
 }
 
-// open returns the handle of an unfinished large file.
 func (b *Backend) open(id string, d *description, stored []sluice.Receipt) *LargeFile {
 	return &LargeFile{
 		backend: b, file: d, state: uploadstate.Tracker{Name: "b2backend: large file " + id},
@@ -188,7 +185,6 @@ func (f *LargeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	return stored.receipt(), nil
 }
 
-// checkNumber rejects a number that no part has.
 func checkNumber(number int) error {
 	if number < 1 || number > maxParts {
 		return fmt.Errorf("b2backend: part number %d is not in 1 to %d", number, maxParts)

@@ -81,7 +81,6 @@ func (a *listFilesAnswer) IDs() []string {
 
 func (a *listFilesAnswer) last() bool { return a.NextFileID == "" && a.NextFileName == "" }
 
-// check returns why a page of a list is not usable.
 func (a *listFilesAnswer) check(pages *httpx.Pages) error {
 	if a.last() {
 		return nil

@@ -34,7 +34,6 @@ func NewCredentials(keyID, key string) Credentials {
 	return Credentials{secret.Named("b2 key " + keyID), keyID, secret.New(key)}
 }
 
-// check rejects what is empty, by its name.
 func (c Credentials) check() error {
 	switch {
 	case c.keyID == "":
@@ -86,7 +85,6 @@ type Options struct {
 	Retry sluice.Retry
 }
 
-// resolve fills the defaults and validates.
 func (o *Options) resolve() (Options, error) {
 	var r Options
 	if o != nil {

@@ -66,7 +66,6 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	}, nil
 }
 
-// check returns why the answer to an upload is not usable.
 func (f *fileObject) check(size int64, sum string) error {
 	switch {
 	case int64(f.ContentLength) != size:

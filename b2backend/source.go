@@ -58,7 +58,6 @@ func (b *Backend) stat(ctx context.Context, name string) (sluice.StoredFile, err
 	return f.stored(), nil
 }
 
-// checkStored returns why an answer about a finished file is not usable.
 func (f *fileObject) checkStored() error {
 	if f.ContentLength < 0 {
 		return fmt.Errorf("a file of %d bytes", f.ContentLength)
@@ -122,7 +121,6 @@ func (b *Backend) head(ctx context.Context, a *account, try *retry.Attempt, meth
 
 const fileIDHeader = "X-Bz-File-Id"
 
-// downloadRequest is a request at the host that files are read from.
 func (b *Backend) downloadRequest(ctx context.Context, a *account, method, path string) (*http.Request, error) {
 	if !a.can("readFiles") {
 		return nil, errors.New("the key lacks the capability readFiles")
@@ -173,7 +171,6 @@ func (b *Backend) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.
 	return nil
 }
 
-// get makes one attempt at filling r.
 func (b *Backend) get(ctx context.Context, a *account, try *retry.Attempt, f *sluice.StoredFile, r *sluice.Range) error {
 	const name = "b2_download_file_by_id"
 	req, err := b.downloadRequest(ctx, a, http.MethodGet, apiVersion+name+"?fileId="+url.QueryEscape(f.ID))

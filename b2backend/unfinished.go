@@ -119,7 +119,6 @@ func (b *Backend) Parts(ctx context.Context, f sluice.UnfinishedFile) ([]sluice.
 	return parts, nil
 }
 
-// parts lists the parts of an unfinished large file by rising number.
 func (b *Backend) parts(ctx context.Context, id string) ([]sluice.StoredPart, error) {
 	var parts []sluice.StoredPart
 	request := listPartsRequest{FileID: id, MaxPartCount: partsPage}

@@ -15,7 +15,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/secret"
 )
 
-// upload is a call of b2_upload_file or b2_upload_part.
 type upload struct {
 	name    string
 	urls    *urlList
@@ -29,7 +28,6 @@ type upload struct {
 	unauthorized bool // the last attempt was
 }
 
-// sha1Of is the part's digest in hex.
 func sha1Of(p *sluice.Part) (string, error) {
 	sum := p.Digests.Get("sha1")
 	if len(sum) != 20 {
@@ -38,7 +36,6 @@ func sha1Of(p *sluice.Part) (string, error) {
 	return hex.EncodeToString(sum), nil
 }
 
-// retries returns how it is repeated.
 func (u *upload) retries() retry.Call {
 	return retry.Call{
 		Prepare: func(ctx context.Context) (err error) {
@@ -72,7 +69,6 @@ func (u *upload) release() {
 	}
 }
 
-// send makes one attempt.
 func (u *upload) send(ctx context.Context, try *retry.Attempt) error {
 	u.held = false
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.at.url, nil)
@@ -130,7 +126,6 @@ func (l *urlList) take(ctx context.Context, backoff retry.Backoff) (uploadURL, e
 	return uploadURL{url: answer.UploadURL, token: secret.New(answer.AuthorizationToken), fetched: time.Now()}, nil
 }
 
-// pop returns a free URL that is not too old.
 func (l *urlList) pop() (uploadURL, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,7 +139,6 @@ func (l *urlList) pop() (uploadURL, bool) {
 	return uploadURL{}, false
 }
 
-// keep gives back a URL that works.
 func (l *urlList) keep(u uploadURL) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -57,7 +57,6 @@ func (b *Backend) ignored(f *fileObject, d *description) error {
 	return nil
 }
 
-// checkSHA1 rejects a file whose SHA-1 is not the one asked for.
 func (d *description) checkSHA1(sum string) error {
 	if want, ok := d.info[largeFileSHA1Key]; ok && !strings.EqualFold(want, sum) {
 		return fmt.Errorf("b2backend: the SHA-1 of %q is %s, but large_file_sha1 says %q", d.name, sum, want)

@@ -47,7 +47,6 @@ func notFound(err error) error {
 	return err
 }
 
-// unauthenticated reports whether the API refused the token.
 func unauthenticated(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Status == http.StatusUnauthorized && e.Code != ""

@@ -83,12 +83,10 @@ func (c *client) commit(
 	return policy.Commit(ctx, how)
 }
 
-// repeated is how a call is repeated.
 func (c *client) repeated() retry.Call {
 	return retry.Call{Classify: c.keys.classify, Backoff: retry.Logged(c.log, retrying, nil)}
 }
 
-// post makes one attempt at a call.
 func (c *client) post(ctx context.Context, try *retry.Attempt, call, fileID string, request, answer any) error {
 	body, err := json.Marshal(request)
 	if err != nil {

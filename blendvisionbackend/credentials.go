@@ -51,14 +51,12 @@ func (k *keys) refuse(c *Credentials) {
 	}
 }
 
-// secrets are those of the last credentials.
 func (k *keys) secrets() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.current.secrets()
 }
 
-// classify classifies a failure of a call to the API.
 func (k *keys) classify(err error) retry.Verdict {
 	v := classify(err)
 	if k.renew != nil && unauthenticated(err) {

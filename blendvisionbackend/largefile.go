@@ -15,7 +15,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
 
-// largeFile is an upload session.
 type largeFile struct {
 	client   *client
 	spec     sluice.FileSpec

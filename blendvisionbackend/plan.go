@@ -8,7 +8,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
-// target is where one part goes.
 type target struct {
 	number int64    // the server's own, echoed when the upload is completed
 	url    *url.URL // presigned: its query is a credential

@@ -122,7 +122,6 @@ func readStat(f *sluice.StoredFile, resp *http.Response) (err error) {
 	return download.CheckBytes(resp, 0, 1, f.Size)
 }
 
-// locate asks once where a finished file can be downloaded.
 func (c *client) locate(ctx context.Context, try *retry.Attempt, id string) (downloadAnswer, error) {
 	var answer downloadAnswer
 	err := c.post(ctx, try, callDownload, id, struct{}{}, &answer)

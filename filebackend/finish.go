@@ -86,7 +86,6 @@ func (f *largeFile) compare(ctx context.Context) error {
 	return errors.Join(err, unreadable)
 }
 
-// single writes the whole file and makes it visible.
 func (f *largeFile) single(ctx context.Context, p *sluice.Part) (sluice.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

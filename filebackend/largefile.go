@@ -279,7 +279,6 @@ func write(ctx context.Context, data *os.File, p *sluice.Part) (uint32, error) {
 	return sum.Sum32(), agree(p.Digests, sum.Sum32())
 }
 
-// read returns the sum of a part's data.
 func read(ctx context.Context, data *os.File, e extent) (uint32, error) {
 	sum := newCRC()
 	n, err := io.CopyBuffer(&pieces{ctx: ctx, to: io.Discard, sum: sum}, io.NewSectionReader(data, e.offset, e.size), make([]byte, 1<<20))

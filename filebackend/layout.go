@@ -86,7 +86,6 @@ func (l *layout) store(e extent) {
 	l.offsets[e.number] = e.offset
 }
 
-// cut drops the parts that reach beyond the file's size.
 func (l *layout) cut(size int64) {
 	var beyond []int
 	for _, e := range l.stored {
@@ -107,7 +106,6 @@ func (l *layout) parts() []sluice.StoredPart {
 	return list
 }
 
-// receipts are those of the stored parts, by rising number.
 func (l *layout) receipts() []sluice.Receipt {
 	var list []sluice.Receipt
 	for _, p := range l.parts() {

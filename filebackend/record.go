@@ -22,7 +22,6 @@ import (
 // version is of the form of records.
 const version = 1
 
-// header is the first line.
 type header struct {
 	Version int `json:"sluice"`
 	// the last element; the folder is where the record lies
@@ -55,7 +54,6 @@ func storedEvent(e extent) event {
 	return event{Part: e.number, Offset: e.offset, Size: e.size, CRC32C: fmt.Sprintf("%08x", e.sum), Stored: e.stored}
 }
 
-// encode makes a line.
 func encode(v any) ([]byte, error) {
 	line, err := json.Marshal(v)
 	return append(line, '\n'), err

@@ -40,7 +40,6 @@ func (b *Backend) failed(doing, name string, err error) error {
 	return fmt.Errorf("filebackend: %s %q in %s: %w", doing, name, b.root.Name(), err)
 }
 
-// lstat returns the regular file of that name.
 func (b *Backend) lstat(name string) (fs.FileInfo, error) {
 	if err := b.Check(sluice.FileSpec{Name: name, Size: sluice.UnknownSize}); err != nil {
 		return nil, err

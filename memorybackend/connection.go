@@ -57,7 +57,6 @@ func complete(n int64, p *sluice.Part, err error) error {
 	return err
 }
 
-// connection is the store's end of one call.
 type connection struct {
 	ctx       context.Context // of the call, which ends before the connection does
 	bandwidth int64

@@ -74,7 +74,6 @@ func visible(name string, b *Backend) bool {
 	return true
 }
 
-// folder is a folder opened for listing.
 type folder struct {
 	info    folderInfo
 	name    string

@@ -120,7 +120,6 @@ func (f *largeFile) checkPart(p *sluice.Part) error {
 	return nil
 }
 
-// expect returns an error if the large file is in another state.
 func (u *upload) expect(want state) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

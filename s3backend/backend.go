@@ -107,7 +107,6 @@ func (b *Backend) head(ctx context.Context, name string, sum checksum) (object, 
 	return o, err
 }
 
-// headCall asks for the headers of a finished file.
 func (b *Backend) headCall(name string, read func(http.Header) error) *call {
 	k := b.about(name, http.MethodHead, "HeadObject")
 	b.options.Encryption.setCustomer(k.header)
@@ -115,7 +114,6 @@ func (b *Backend) headCall(name string, read func(http.Header) error) *call {
 	return k
 }
 
-// about is a call about a finished file.
 func (b *Backend) about(name, method, title string) *call {
 	return &call{name: title, method: method, key: name, header: make(http.Header), secrets: b.options.Encryption.secrets()}
 }

@@ -159,7 +159,6 @@ func joinCRC(first, second uint64, n int64) uint64 {
 	return multiply(first, factor) ^ second
 }
 
-// multiply multiplies polynomials modulo the NVME polynomial.
 func multiply(a, b uint64) uint64 {
 	var product uint64
 	for ; a != 0; a <<= 1 {

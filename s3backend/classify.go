@@ -10,7 +10,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
-// decision is what follows from a failed attempt.
 type decision string
 
 const (
@@ -94,7 +93,6 @@ func classify(err error) (d decision, v retry.Verdict) {
 	return d, v
 }
 
-// hasCode tells whether the store answered with one of the codes.
 func hasCode(err error, codes ...string) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -145,7 +145,6 @@ func (c *client) commitAfter(ctx context.Context, before retry.Result, k *call, 
 	return result, err
 }
 
-// retries says how a call is repeated.
 func (c *client) retries(k *call) retry.Call {
 	var backoff retry.Backoff
 	if k.part != nil {

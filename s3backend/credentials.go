@@ -16,7 +16,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/httpx"
 )
 
-// keys returns the credentials to sign with.
 func (c *client) keys(ctx context.Context) (aws.Credentials, error) {
 	keys, err := c.credentials.Retrieve(ctx)
 	switch {
@@ -42,7 +41,6 @@ func (e *keysError) Error() string { return "credentials: " + e.err.Error() }
 
 func (e *keysError) Unwrap() error { return e.err }
 
-// expire has the credentials fetched anew.
 func (c *client) expire() {
 	if cache, ok := c.credentials.(invalidator); ok {
 		cache.Invalidate()
@@ -53,7 +51,6 @@ func (c *client) expire() {
 // of no use any more.
 type invalidator interface{ Invalidate() }
 
-// environment reads the AWS environment and files.
 func environment(ctx context.Context) (aws.Config, error) {
 	said, err := config.LoadDefaultConfig(ctx)
 	if err == nil && aws.IsCredentialsProvider(said.Credentials, (*ec2rolecreds.Provider)(nil)) {

@@ -124,7 +124,6 @@ func EncryptCustomer(key []byte) (Encryption, error) {
 	return Encryption{shown: secret.Named(modeCustomer + " (key redacted)"), mode: modeCustomer, key: k}, nil
 }
 
-// setHeaders sets the headers of the call that begins a file.
 func (e Encryption) setHeaders(h http.Header) {
 	switch e.mode {
 	case modeS3:
@@ -145,10 +144,8 @@ func (e Encryption) setCustomer(h http.Header) { e.key.Set(h, "X-Amz-") }
 // Object: documented).
 func (e Encryption) hidesMD5() bool { return e.mode == modeKMS || e.mode == modeCustomer }
 
-// secrets are what must be cut from errors.
 func (e Encryption) secrets() []string { return e.key.Secrets() }
 
-// validate refuses options that the store would.
 func (o *FileOptions) validate() error {
 	if err := protect.CheckLock(string(o.Retention.Mode), o.Retention.Until, string(o.LegalHold)); err != nil {
 		return err
@@ -181,7 +178,6 @@ func (o *FileOptions) validate() error {
 	return nil
 }
 
-// setHeaders sets the headers of the call that begins a file.
 func (o *FileOptions) setHeaders(h http.Header) {
 	for name, value := range map[string]string{
 		"Cache-Control":       o.CacheControl,
@@ -214,7 +210,6 @@ func (o *FileOptions) setHeaders(h http.Header) {
 // for one.
 func tagging(tags url.Values) string { return strings.ReplaceAll(tags.Encode(), "+", "%20") }
 
-// setCondition sets the header of the call that makes a file visible.
 func (o *FileOptions) setCondition(h http.Header) {
 	if o.CreateOnly {
 		h.Set("If-None-Match", "*")
@@ -296,7 +291,6 @@ func checkHeaderText(name, value string) error {
 	return nil
 }
 
-// checkSize refuses a size that no file has.
 func checkSize(size, most int64) error {
 	switch {
 	case size < sluice.UnknownSize:

@@ -76,7 +76,6 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 	return file, nil
 }
 
-// completion is one Finish.
 type completion struct {
 	*largeFile
 	call  *call

@@ -18,7 +18,6 @@ import (
 	"github.com/c1508ce4/sluice/internal/uploadstate"
 )
 
-// largeFile is a multipart upload.
 type largeFile struct {
 	backend *Backend
 	name    string
@@ -108,7 +107,6 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	return nil, err
 }
 
-// open returns the handle of an unfinished upload.
 func (b *Backend) open(id, name string, asked http.Header) *largeFile {
 	asked = asked.Clone()
 	asked.Del("X-Amz-Server-Side-Encryption-Customer-Key") // of which no value keeps a copy
@@ -124,7 +122,6 @@ func (f *largeFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "s3 u
 // Info is the upload's ID and, of a resumed one, the parts that are stored.
 func (f *largeFile) Info() sluice.LargeFileInfo { return f.info }
 
-// call is a call about the upload.
 func (f *largeFile) call(name, method string, query url.Values) *call {
 	k := &call{
 		name: name, method: method, key: f.name, query: url.Values{"uploadId": {f.info.ID}}, header: make(http.Header),
@@ -182,7 +179,6 @@ func (f *largeFile) UploadPart(ctx context.Context, p *sluice.Part) (sluice.Rece
 	return sluice.Receipt{Number: p.Number, Size: p.Size, Digests: said.digests, ETag: said.tag}, nil
 }
 
-// sent is what parts are sent with.
 func (f *largeFile) sent() checksum {
 	if f.bare.Load() {
 		return noChecksum

@@ -207,7 +207,6 @@ func (o *Options) ask(ctx context.Context) error {
 // hostLabel is a bucket name that can stand before a host name and be covered by its certificate.
 var hostLabel = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 
-// place works out where the bucket is.
 func (c *client) place(endpoint *url.URL, pathStyle bool) {
 	c.base = url.URL{Scheme: endpoint.Scheme, Host: endpoint.Host, Path: strings.TrimSuffix(endpoint.Path, "/")}
 	host := endpoint.Hostname()

@@ -85,13 +85,11 @@ func (p *protection) index(sum checksum) int {
 	return slices.IndexFunc(p.list, func(c checksum) bool { return c.name == sum.name })
 }
 
-// confirms reports whether the store is known to compute sum.
 func (p *protection) confirms(sum checksum) bool {
 	i := p.index(sum)
 	return i >= 0 && p.confirmed[i].Load()
 }
 
-// confirm records that the store computes sum.
 func (p *protection) confirm(sum checksum) {
 	if i := p.index(sum); i >= 0 {
 		p.confirmed[i].Store(true)

@@ -150,7 +150,6 @@ func (b *Backend) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.
 	return nil
 }
 
-// get makes one attempt at filling r.
 func (b *Backend) get(ctx context.Context, f *sluice.StoredFile, r *sluice.Range, try *retry.Attempt) error {
 	k := b.about(f.Name, http.MethodGet, "GetObject")
 	k.query = versionQuery(version(f))

@@ -67,7 +67,6 @@ type promise struct {
 	same     func(asked, told string) bool
 }
 
-// unusual reports whether some stores do not implement the option.
 func (p *promise) unusual() bool {
 	return p.protects || p.option == "StorageClass" || p.option == "Tags"
 }
@@ -107,7 +106,6 @@ func sameKey(asked, told string) bool {
 	return told == "" || strings.Contains(asked, "alias/") || ends(asked, told) || ends(told, asked)
 }
 
-// verifiable reports whether an option has that name.
 func verifiable(name string) bool {
 	return name == createOnly || name == "Metadata" || slices.ContainsFunc(promises, func(p promise) bool { return p.option == name })
 }
@@ -144,7 +142,6 @@ func (p *promise) toldBy(told http.Header) string {
 	return p.missing
 }
 
-// optionsError reports promises that are not kept.
 func optionsError(file sluice.File, list []promise, asked, told http.Header, err error) error {
 	e := &OptionsError{File: file, Err: err}
 	for _, p := range list {

@@ -134,7 +134,6 @@ func (a *listPartsAnswer) check(last, most int) error {
 	return nil
 }
 
-// stored is what the answer to bytes says of them.
 type stored struct {
 	tag     string
 	version string

@@ -30,7 +30,6 @@ func Clean(err error, secrets ...string) error {
 	return &cleanError{text: clean, err: err}
 }
 
-// redact replaces the secrets in text.
 func redact(text string, secrets ...string) string {
 	for _, s := range secrets {
 		if s != "" {

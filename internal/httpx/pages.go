@@ -49,7 +49,6 @@ func (p *Pages) Next(last, from string) error {
 	return nil
 }
 
-// add reports whether text is new.
 func (p *Pages) add(set map[uint64]struct{}, text string) bool {
 	sum, before := maphash.String(p.seed, text), len(set)
 	set[sum] = struct{}{}

@@ -116,7 +116,6 @@ func (p Policy) Commit(ctx context.Context, c Commit) (Result, error) {
 	}
 }
 
-// commitRun is one run of a Commit.
 type commitRun struct {
 	Commit
 	policy   Policy

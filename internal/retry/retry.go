@@ -181,7 +181,6 @@ func (p Policy) Do(ctx context.Context, c Call, try func(context.Context, *Attem
 	}
 }
 
-// series is the attempts of one call.
 type series struct {
 	Policy
 	Call

@@ -122,7 +122,6 @@ func (g *group) step() bool {
 	return true
 }
 
-// rest ends the lanes.
 func (g *group) rest() {
 	for i, d := range g.digests[:g.n] {
 		d.load(g.data[i])
@@ -145,7 +144,6 @@ func (d *digest) word(i int) uint32 { return binary.BigEndian.Uint32(d.state[wor
 
 func (d *digest) setWord(i int, w uint32) { binary.BigEndian.PutUint32(d.state[wordsAt+4*i:], w) }
 
-// advance adds n bytes to the length saved.
 func (d *digest) advance(n int) {
 	length := d.state[lengthAt:]
 	binary.BigEndian.PutUint64(length, binary.BigEndian.Uint64(length)+uint64(n))
