@@ -102,6 +102,9 @@ func parseManifest(text io.Reader) (*manifest, error) {
 	if m.Format != 1 {
 		return nil, fmt.Errorf("it has format %d, and only format 1 is known: %w", m.Format, errors.ErrUnsupported)
 	}
+	if m.Size < 0 {
+		return nil, fmt.Errorf("it is about a file of %d bytes", m.Size)
+	}
 	if _, err := digestsOf(m.Digests); err != nil {
 		return nil, err
 	}
