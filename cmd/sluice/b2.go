@@ -24,8 +24,11 @@ func b2Scheme() scheme {
 			flagContentLanguage, flagContentEncoding, flagLargeFileSHA1, flagSSE, flagSSEKeyFile, flagRetention, flagLegalHold, flagPlainHTTP,
 		},
 		commands: allCommands,
-		secrets:  []string{"B2_APPLICATION_KEY", "B2_SSE_C_KEY"},
-		open:     openB2,
+		variables: []string{
+			"B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY", b2KeyIDFile, b2KeyFile, "B2_ENDPOINT", "B2_SSE_C_KEY",
+		},
+		secrets: []string{"B2_APPLICATION_KEY", "B2_SSE_C_KEY"},
+		open:    openB2,
 	}
 }
 

@@ -14,13 +14,14 @@ import (
 // bvScheme is a BlendVision One library. It must know the size of a file before its first byte.
 func bvScheme() scheme {
 	return scheme{
-		name:     "bv",
-		form:     "bv://NAME",
-		about:    "a BlendVision One library; needs the size (put --spool); get bv://ID",
-		flags:    []string{flagInfo, flagPatient, flagBVType, flagBVSource, flagPlainHTTP},
-		commands: []string{"get", "verify", "stat"},
-		secrets:  []string{"BV_API_TOKEN"},
-		open:     openBV,
+		name:      "bv",
+		form:      "bv://NAME",
+		about:     "a BlendVision One library; needs the size (put --spool); get bv://ID",
+		flags:     []string{flagInfo, flagPatient, flagBVType, flagBVSource, flagPlainHTTP},
+		commands:  []string{"get", "verify", "stat"},
+		variables: []string{"BV_API_TOKEN", bvTokenFile, "BV_ORG_ID", "BV_ENDPOINT"},
+		secrets:   []string{"BV_API_TOKEN"},
+		open:      openBV,
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 
 // program makes the commands. Each has a file of its own.
 type program struct {
-	sys     system
-	console *console
-	now     time.Time
+	sys      system
+	console  *console
+	now      time.Time
+	settings settings
 }
 
 // root returns the program's commands, below one that only has help.
@@ -32,6 +33,7 @@ func (p *program) root() *cobra.Command {
 		// The command completion writes the scripts.
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.PersistentPreRunE = p.configure
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(p.sys.stdout)
 	root.SetErr(p.sys.stderr)

@@ -63,7 +63,7 @@ func newCommand(args, withheld []string, sys system) *command {
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.cmd = exec.CommandContext(c.ctx, args[0], args[1:]...)
 	c.cmd.Stdin, c.cmd.Stderr = sys.stdin, sys.stderr
-	c.cmd.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+	c.cmd.Env = slices.DeleteFunc(slices.Clone(sys.environ), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return slices.Contains(withheld, name)
 	})

@@ -89,7 +89,7 @@ func TestCommand_HasNoKeysOfTheDestination(t *testing.T) {
 		for _, pass := range []bool{false, true} {
 			tr := newTrial(t)
 			tr.sys.schemes = destinations()
-			s := newSource(&config{session: &session{sys: tr.sys, dest: name + "://bucket/x"}, passKeys: pass, command: []string{"env"}})
+			s := newSource(&config{session: &session{sys: tr.sys, url: name + "://bucket/x"}, passKeys: pass, command: []string{"env"}})
 			require.NoError(t, s.start())
 			env, err := io.ReadAll(s)
 			require.NoError(t, err)

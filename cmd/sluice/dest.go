@@ -22,6 +22,9 @@ type scheme struct {
 	flags []string
 	// commands are the subcommands that it has.
 	commands []string
+	// variables are those of the environment that say how it is reached, which the
+	// table of a destination may have instead.
+	variables []string
 	// secrets are the environment variables that hold its keys. CMD is run without
 	// them, so that no crash report or log of CMD shows them.
 	secrets []string

@@ -41,6 +41,7 @@ func (p *program) topics() (topics []*cobra.Command) {
 	}
 	for _, t := range []struct{ name, short, text string }{
 		{"destinations", "how DEST is written, and dates in names", strings.Replace(destinationsText, "{destinations}\n", rows.String(), 1)},
+		{"config", "destinations by name, and defaults of flags", configText},
 		{"environment", "credentials, and what CMD sees of them", environmentText},
 		{"output", "what is printed, and the JSON of --json", outputText},
 		{"retention", "removing older files", retentionText},

@@ -65,7 +65,7 @@ func (j *job) upload(ctx context.Context) result {
 	}
 	var older *pruning
 	if j.keepFiles.given() {
-		if older, err = j.keepFiles.newPruning(dest, j.given, j.config.dest, j.showOlder); err != nil {
+		if older, err = j.keepFiles.newPruning(dest, j.settings.url(j.given), j.url, j.showOlder); err != nil {
 			return failure(err)
 		}
 	}

@@ -47,7 +47,7 @@ func (p *program) ls() *cobra.Command {
 // list lists the files whose names begin with that of DEST, and of those in folders below it
 // once the folder.
 func (l *listing) list(ctx context.Context, d *destination) error {
-	base, folder := d.base(l.dest), ""
+	base, folder := d.base(l.url), ""
 	for f, err := range d.source.List(ctx, d.name) {
 		if err != nil {
 			return err
@@ -75,9 +75,9 @@ func (l *listing) list(ctx context.Context, d *destination) error {
 }
 
 func (l *listing) show(base string, f sluice.StoredFile) (err error) {
-	switch name := printable.Text(base + f.Name); {
+	switch name := printable.Text(l.settings.shown(base + f.Name)); {
 	case l.json:
-		err = writeJSON(l.sys.stdout, describeFile(base, f))
+		err = writeJSON(l.sys.stdout, describeFile(l.settings.shown(base+f.Name), f))
 	case l.long:
 		_, err = fmt.Fprintf(l.sys.stdout, "%13d  %-20s  %s\n", f.Size, moment(printable.Time(f.Modified)), name)
 	default:
@@ -93,13 +93,13 @@ type listedFolder struct {
 }
 
 func (l *listing) showFolder(base, name string) (err error) {
-	switch shown := printable.Text(base + name); {
+	switch dest := l.settings.shown(base + name); {
 	case l.json:
-		err = writeJSON(l.sys.stdout, listedFolder{base + name, name})
+		err = writeJSON(l.sys.stdout, listedFolder{dest, name})
 	case l.long:
-		_, err = fmt.Fprintf(l.sys.stdout, "%13s  %-20s  %s\n", "-", "-", shown)
+		_, err = fmt.Fprintf(l.sys.stdout, "%13s  %-20s  %s\n", "-", "-", printable.Text(dest))
 	default:
-		_, err = fmt.Fprintln(l.sys.stdout, shown)
+		_, err = fmt.Fprintln(l.sys.stdout, printable.Text(dest))
 	}
 	return err
 }

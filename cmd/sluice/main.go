@@ -33,6 +33,7 @@ type system struct {
 	stdout io.Writer
 	stderr *os.File // the command's too
 
+	environ        []string         // of CMD, before the keys of DEST are taken out
 	now            func() time.Time // of the start, by which dates in names go
 	signals        <-chan os.Signal
 	tick           func(time.Duration) <-chan time.Time
@@ -64,6 +65,7 @@ func processSystem() system {
 
 // run is the whole program and returns its exit code.
 func run(args []string, sys system) int {
+	sys.environ = os.Environ() // which the file of settings adds to
 	p := &program{sys: sys, console: newConsole(sys.stderr), now: sys.now()}
 	root := p.root()
 	args, err := arguments(root, args)
@@ -71,6 +73,9 @@ func run(args []string, sys system) int {
 	if err == nil {
 		root.SetArgs(args)
 		running, err = root.ExecuteC()
+	}
+	if p.settings.restore != nil {
+		p.settings.restore()
 	}
 	var code exit
 	var usage usageError

@@ -23,6 +23,8 @@ import (
 const asVariable = "PIPE_TEST_AS"
 
 func TestMain(m *testing.M) {
+	// The settings of the user who runs the tests are none of theirs.
+	_ = os.Setenv("XDG_CONFIG_HOME", "/nonexistent")
 	switch os.Getenv(asVariable) {
 	case "sluice":
 		os.Exit(run(os.Args[1:], processSystem()))
@@ -100,6 +102,7 @@ func newTrial(t *testing.T, injectors ...*faults.Injector) *trial {
 	t.Cleanup(func() { stderr.Close() })
 	tr.sys = system{
 		stdin:          tr.stdin(nil),
+		environ:        os.Environ(),
 		now:            time.Now,
 		stdout:         &tr.stdout,
 		stderr:         stderr,

@@ -36,15 +36,16 @@ func (p *program) prune() *cobra.Command {
 			return usagef("%s needs --%s or --%s", cmd.CommandPath(), flagKeepLast, flagKeepWithin)
 		}
 		return s.run(cmd, dest, unwatched{}, func(ctx context.Context, d *destination) error {
-			base := d.base(dest)
+			base := d.base(s.url)
 			show := func(f sluice.StoredFile) error {
+				dest := s.settings.shown(base + f.Name)
 				if s.json {
-					return writeJSON(s.sys.stdout, describeFile(base, f))
+					return writeJSON(s.sys.stdout, describeFile(dest, f))
 				}
-				_, err := fmt.Fprintln(s.sys.stdout, printable.Text(base+f.Name))
+				_, err := fmt.Fprintln(s.sys.stdout, printable.Text(dest))
 				return err
 			}
-			run, err := keep.newPruning(d, args[0], dest, show)
+			run, err := keep.newPruning(d, s.settings.url(args[0]), s.url, show)
 			if err != nil {
 				return err
 			}

@@ -180,6 +180,11 @@ func (p *program) completeDest(cmd *cobra.Command, args []string, begun string) 
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var forms []cobra.Completion
+	for _, name := range p.destinationNames(cmd) {
+		if strings.HasPrefix(name, begun) {
+			forms = append(forms, name+":")
+		}
+	}
 	for _, s := range p.sys.schemes {
 		if strings.HasPrefix(s.name, begun) {
 			forms = append(forms, cobra.CompletionWithDesc(s.name+"://", s.about))

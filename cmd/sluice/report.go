@@ -168,7 +168,7 @@ func (j *job) next(r result) string {
 	if j.declared && errors.Is(r.err, sluice.ErrLongStream) {
 		return "standard input grew while it was read, and this store needs to know its size first: --spool DIR stores a copy, and uploads that"
 	}
-	s, _, err := findScheme(j.sys.schemes, j.config.dest)
+	s, _, err := findScheme(j.sys.schemes, j.url)
 	if r.large == "" || err != nil || !slices.Contains(s.commands, "cancel") {
 		return ""
 	}
@@ -176,7 +176,7 @@ func (j *job) next(r result) string {
 	if strings.HasPrefix(r.large, "-") { // else it would be a flag
 		id = "-- " + id
 	}
-	access := j.config.store.access()
+	access := j.access()
 	remove := fmt.Sprintf("to remove it: sluice cancel%s %s %s", access, dest, id)
 	switch {
 	case r.code == exitUnknown:

@@ -74,7 +74,7 @@ func TestAFailureThatLeavesALargeFileSaysWhatCanBeDone(t *testing.T) {
 	id := tr.object()["large_file"].(string)
 	require.Contains(t, tr.stderr(), `sluice: to resume it, with the same stream and flags: sluice put --resume-id `+id+` 'b2://test-bucket/it'\''s'; `+
 		`to remove it: sluice cancel 'b2://test-bucket/it'\''s' `+id+"\n")
-	j := newJob(&config{session: &session{sys: tr.sys, dest: "b2://b/x"}})
+	j := newJob(&config{session: &session{sys: tr.sys, dest: "b2://b/x", url: "b2://b/x"}})
 	require.Equal(t, "to see what became of it: sluice stat b2://b/x; sluice unfinished b2://b/x", j.next(result{code: exitUnknown, large: id}))
 	require.Empty(t, j.next(result{code: exitFailed}), "nothing is left")
 }

@@ -65,7 +65,7 @@ func (r *removal) remove(ctx context.Context, d *destination) error {
 		return err
 	}
 	if r.json {
-		return writeJSON(r.sys.stdout, describeFile(d.base(r.dest), f))
+		return writeJSON(r.sys.stdout, describeFile(r.dest, f))
 	}
 	if !r.quiet {
 		r.console.printf("sluice: %s is removed, %s, id %s", r.dest, size.Decimal(f.Size), f.ID)

@@ -22,8 +22,12 @@ func s3Scheme() scheme {
 			flagChecksum, flagPlainHTTP, flagEqualParts, flagOpaqueETags, flagMaxParts, flagMaxFile,
 		},
 		commands: allCommands,
-		secrets:  []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SSE_C_KEY"},
-		open:     openS3,
+		variables: []string{
+			"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL_S3",
+			"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "S3_SSE_C_KEY",
+		},
+		secrets: []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_SSE_C_KEY"},
+		open:    openS3,
 	}
 }
 

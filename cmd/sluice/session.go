@@ -14,17 +14,22 @@ import (
 
 // session is one run of a command that reaches a store.
 type session struct {
-	sys     system
-	console *console
-	outage  *outage
-	dest    string // DEST, its time patterns replaced
+	sys      system
+	console  *console
+	outage   *outage
+	dest     string // DEST, its time patterns replaced
+	url      string // the same, with the URL of the destination that it names
+	settings *settings
 
 	timeout              time.Duration
 	json, quiet, verbose bool
+	config               string
 	store                storeFlags
 }
 
-func (p *program) newSession() *session { return &session{sys: p.sys, console: p.console} }
+func (p *program) newSession() *session {
+	return &session{sys: p.sys, console: p.console, settings: &p.settings}
+}
 
 // bind adds the flags that all such commands have, and the named ones of storeFlags.
 func (s *session) bind(cmd *cobra.Command, now time.Time, names ...string) {
@@ -33,6 +38,7 @@ func (s *session) bind(cmd *cobra.Command, now time.Time, names ...string) {
 	addValue(failures, "timeout", "DURATION", setAge(&s.timeout), "give up after 90s, 45m, 8h")
 	addFlags(cmd, "Failures", failures)
 	output := pflag.NewFlagSet("", pflag.ContinueOnError)
+	addValue(output, flagConfig, "FILE", setText(&s.config), "the file of named destinations and defaults; see sluice help config")
 	output.BoolVar(&s.json, "json", false, "report in JSON; see sluice help output")
 	output.BoolVarP(&s.quiet, "quiet", "q", false, "report errors only")
 	output.BoolVarP(&s.verbose, "verbose", "v", false, "report every part and retry")
@@ -54,7 +60,7 @@ func (s *session) begin(dest string) error {
 	if s.quiet && s.verbose {
 		return usagef("-q and -v contradict each other")
 	}
-	s.dest = dest
+	s.dest, s.url = dest, s.settings.url(dest)
 	s.console.verbose, s.console.dest = s.verbose, dest
 	s.outage = newOutage(s.console, s.quiet, s.store.patient)
 	return nil
@@ -62,7 +68,7 @@ func (s *session) begin(dest string) error {
 
 // open opens DEST.
 func (s *session) open(ctx context.Context) (*destination, error) {
-	return openDest(ctx, s.sys.schemes, s.dest, opening{
+	return openDest(ctx, s.sys.schemes, s.url, opening{
 		flags: &s.store, log: logger(s.console, s.outage), transport: s.sys.transport,
 	})
 }
@@ -88,7 +94,7 @@ func (s *session) run(cmd *cobra.Command, dest string, w watched, work func(cont
 	if err := s.begin(dest); err != nil {
 		return err
 	}
-	row, _, err := findScheme(s.sys.schemes, dest)
+	row, _, err := findScheme(s.sys.schemes, s.url)
 	if err != nil {
 		return err
 	}

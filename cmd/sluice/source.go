@@ -43,7 +43,7 @@ func newSource(c *config) *source {
 	if c.command != nil {
 		var withheld []string
 		// with an error CMD is not started
-		if scheme, _, err := findScheme(c.sys.schemes, c.dest); err == nil && !c.passKeys {
+		if scheme, _, err := findScheme(c.sys.schemes, c.url); err == nil && !c.passKeys {
 			withheld = scheme.secrets
 		}
 		s.command = newCommand(c.command, withheld, c.sys)

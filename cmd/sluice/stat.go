@@ -31,10 +31,10 @@ type described struct {
 	Parts       []storedPart      `json:"parts,omitempty"`
 }
 
-// describeFile describes a file below base, which is DEST without a name.
-func describeFile(base string, f sluice.StoredFile) described {
+// describeFile describes the file that dest names.
+func describeFile(dest string, f sluice.StoredFile) described {
 	o := described{
-		Destination: base + f.Name, Name: f.Name, ID: f.ID, Size: f.Size, Modified: printable.Time(f.Modified),
+		Destination: dest, Name: f.Name, ID: f.ID, Size: f.Size, Modified: printable.Time(f.Modified),
 		ContentType: f.ContentType, Metadata: f.Metadata, ETag: f.ETag,
 	}
 	if len(f.Digests) > 0 {
@@ -71,7 +71,7 @@ func (p *program) stat() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o := describeFile(d.base(s.dest), f)
+			o := describeFile(s.dest, f)
 			if s.json {
 				return writeJSON(s.sys.stdout, o)
 			}

@@ -202,8 +202,12 @@ func (f *storeFlags) check(s scheme) (err error) {
 
 // access returns the given flags that say where the store is, as a shell takes them, each after a
 // space.
-func (f *storeFlags) access() string {
+func (s *session) access() string {
 	var text strings.Builder
+	if s.config != "" {
+		text.WriteString(" --" + flagConfig + " " + shellQuote(s.config))
+	}
+	f := &s.store
 	for _, set := range f.bound {
 		set.VisitAll(func(given *pflag.Flag) {
 			switch {

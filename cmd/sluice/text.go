@@ -158,6 +158,9 @@ const destinationsText = `DEST is one of:
 Secrets come from the environment (sluice help environment) or from files, never
 from arguments, which every user of the machine can read.
 
+DEST may also be NAME:PATH, where a file has what NAME: stands for: sluice help
+config.
+
 In DEST {time:LAYOUT} becomes the time of the start in the local time zone (TZ
 sets it), in a layout of Go's package time:
 
@@ -177,7 +180,57 @@ s3:// takes credentials, region and endpoint from the usual AWS environment and
 files: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3 and so on; see also
 --endpoint.`
 
-const environmentText = `Variables that are read:
+const configText = `A file in TOML has destinations by name, and defaults of flags. It is
+sluice/config.toml in the user's folder of configuration, on Linux
+~/.config/sluice/config.toml, or the one of --config or SLUICE_CONFIG:
+
+    memory = "512MiB"                # for every command that has --memory
+
+    [offsite]
+    dest = "b2://backups/web1"       # what offsite: stands for
+    B2_APPLICATION_KEY_ID = "0021397f7875a6e0000000001"
+    B2_APPLICATION_KEY = "K002..."
+    patient = true                   # for this destination only
+
+    [store]
+    dest = "s3://backups"
+    endpoint = "https://s3.example.com"
+    path-style = true
+    AWS_PROFILE = "backup"
+
+DEST may then be NAME:PATH, as with rclone:
+
+    sluice put offsite:db-{time:%Y-%m-%d}.dump -- pg_dump -Fc db
+    sluice get offsite:db-2026-11-20.dump | pg_restore -d db
+    sluice ls offsite:
+
+stores b2://backups/web1/db-2026-11-20.dump and so on. Outside a table a key is
+the name of a flag, without its dashes. In the table of a destination it is dest,
+a flag, or a variable of its store. A flag that may be given several times takes
+an array. The variables are
+
+    b2://  B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY, B2_APPLICATION_KEY_ID_FILE,
+           B2_APPLICATION_KEY_FILE, B2_ENDPOINT, B2_SSE_C_KEY
+    s3://  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE,
+           AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CONFIG_FILE,
+           AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE, S3_SSE_C_KEY
+    bv://  BV_API_TOKEN, BV_API_TOKEN_FILE, BV_ORG_ID, BV_ENDPOINT
+
+A flag on the command line is before its environment variable, that before the
+table of the destination, and that before the keys outside tables. If a table has
+any variable of its store, those of the environment are not read for it: so no key
+goes with another one's secret or endpoint.
+
+A key that is unknown is wrong usage, and so is a file that belongs to another
+user, that others may write to, or that has a secret and others may read. CMD sees
+nothing of the file.`
+
+const environmentText = `Every flag has a variable, of which it takes its value if it is not given:
+SLUICE_ and its name in capitals with _ for -, such as SLUICE_PART_SIZE=64MiB for
+--part-size, and SLUICE_QUIET=true for -q. One that is empty counts as not set,
+and one of a flag that the command has not is not read. No flag has a secret.
+
+Variables of the stores:
 
     B2_APPLICATION_KEY_ID, B2_APPLICATION_KEY            the key for b2://
     B2_APPLICATION_KEY_ID_FILE, B2_APPLICATION_KEY_FILE  the same in files, which are read
@@ -186,6 +239,8 @@ const environmentText = `Variables that are read:
     B2_SSE_C_KEY, S3_SSE_C_KEY  for --sse c, without --sse-key-file
     AWS_...         for s3://, as the AWS tools read them
     BV_API_TOKEN (or BV_API_TOKEN_FILE), BV_ORG_ID, BV_ENDPOINT  for bv://
+
+They may be in a file instead, by the name of the destination: sluice help config.
 
 CMD has this environment too, but without the keys of DEST: B2_APPLICATION_KEY
 and B2_SSE_C_KEY for b2://; AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and
