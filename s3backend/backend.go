@@ -3,6 +3,7 @@ package s3backend
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -96,6 +97,26 @@ func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 	}
 	b.options.setHeaders(h)
 	return h, nil
+}
+
+// Look asks for the bucket, so that a wrong name, region or endpoint shows before
+// the first byte is sent. Credentials that may only write are not told whether
+// there is a bucket, and nil is returned for them.
+func (b *Backend) Look(ctx context.Context) error {
+	k := &call{name: "HeadBucket", method: http.MethodHead, read: func(http.Header, io.Reader) error { return nil }}
+	err := b.client.do(ctx, k)
+	e, answered := errors.AsType[*Error](err)
+	switch {
+	case !answered || e.Status/100 == 5 || e.Status/100 == 3 || e.Status == http.StatusBadRequest || e.Status == http.StatusTooManyRequests:
+	case e.Status == http.StatusNotFound:
+		err = fmt.Errorf("there is no bucket %q: %w", b.client.bucket, err)
+	default:
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("s3backend: %w", err)
+	}
+	return nil
 }
 
 // head asks once for the finished file of that name, which was sent with sum. It

@@ -205,10 +205,17 @@ func (c *client) signed(ctx context.Context, k *call) (*http.Request, *httpx.Cal
 // host name, because the bucket is in the host name.
 func (c *client) hintPathStyle(err error) error {
 	e, unknownHost := errors.AsType[*net.DNSError](err)
-	if c.inHost && (unknownHost && e.IsNotFound || hasCode(err, "NoSuchBucket")) {
+	if c.inHost && (unknownHost && e.IsNotFound || noBucket(err)) {
 		return fmt.Errorf("%w (if the store wants the bucket in the path, set Options.PathStyle)", err)
 	}
 	return err
+}
+
+// noBucket reports whether the store answered that there is no such bucket. The
+// answer to HEAD has no code.
+func noBucket(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return hasCode(err, "NoSuchBucket") || ok && e.Call == "HeadBucket" && e.Status == http.StatusNotFound
 }
 
 // request is a call signed by Signature Version 4, with the digest of its payload known in advance.

@@ -1,14 +1,15 @@
 package s3backend
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -42,8 +43,12 @@ func NewCredentials(provider aws.CredentialsProvider) Credentials {
 // what the usual AWS environment and files say.
 type Options struct {
 	// Endpoint is the URL of the store, without the bucket. "" is
-	// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url, and
-	// without any of them Amazon S3 in the region.
+	// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the endpoint_url of s3 in the
+	// profile's services or that of the profile, unless
+	// AWS_IGNORE_CONFIGURED_ENDPOINT_URLS or the profile says to ignore them, and
+	// without any of them Amazon S3 in the region: its FIPS or dual-stack endpoint
+	// where AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT or the profile asks for
+	// it. Together with an endpoint these two are an error.
 	Endpoint string
 	// Region is what requests are signed for. "" is what the AWS environment
 	// and files say, and for an endpoint given where they say nothing
@@ -83,8 +88,10 @@ type Options struct {
 
 	// Transport carries the requests. nil is one of the Backend's own:
 	// HTTP/1.1, so that each upload has a connection to itself, with as many
-	// idle connections as there are uploads. Of an [http.Client] give the
-	// Transport: redirects are not followed and no cookies are kept.
+	// idle connections as there are uploads. It trusts the certificates of
+	// AWS_CA_BUNDLE, or of the profile's ca_bundle, in place of the machine's. Of an
+	// [http.Client] give the Transport: redirects are not followed and no cookies
+	// are kept.
 	Transport http.RoundTripper
 
 	// UserAgent is put before the package's own.
@@ -128,7 +135,8 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	if err := retry.Of(r.Retry).Validate(); err != nil {
 		return nil, r, fmt.Errorf("s3backend: %w", err)
 	}
-	if err := r.ask(ctx); err != nil {
+	roots, err := r.ask(ctx)
+	if err != nil {
 		return nil, r, err
 	}
 	endpoint, err := httpx.CheckEndpoint(r.Endpoint, r.AllowPlainHTTP)
@@ -141,7 +149,11 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 		return nil, r, fmt.Errorf("s3backend: %w", err)
 	}
 	if r.Transport == nil {
-		r.Transport = httpx.NewTransport()
+		transport := httpx.NewTransport()
+		if roots != nil {
+			transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+		}
+		r.Transport = transport
 	}
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)
@@ -161,47 +173,33 @@ func (o *Options) resolve(ctx context.Context, bucket string) (*client, Options,
 	return c, r, nil
 }
 
-// ask fills what is not said from the AWS environment and files, if anything is missing.
-func (o *Options) ask(ctx context.Context) error {
-	if o.Endpoint == "" {
-		o.Endpoint = os.Getenv("AWS_ENDPOINT_URL_S3")
-	}
+// ask fills what is not said from the AWS environment and files, if anything is
+// missing. It returns the certificates that they say to trust, or nil.
+func (o *Options) ask(ctx context.Context) (roots *x509.CertPool, err error) {
 	provider := o.Credentials.provider.Reveal()
 	if o.Endpoint == "" || o.Region == "" || provider == nil {
 		said, err := environment(ctx)
 		if err != nil {
-			return fmt.Errorf("s3backend: reading the AWS environment and files: %w", err)
+			return nil, fmt.Errorf("s3backend: reading the AWS environment and files: %w", err)
 		}
-		if o.Endpoint == "" {
-			o.Endpoint = aws.ToString(said.BaseEndpoint)
+		o.Region = cmp.Or(o.Region, said.Region)
+		if err := o.findEndpoint(ctx, said); err != nil {
+			return nil, err
 		}
-		if o.Region == "" {
-			o.Region = said.Region
-		}
+		roots = trusted(said)
 		if provider == nil {
 			if err := checkEnvironment(); err != nil {
-				return err
+				return nil, err
 			}
 			provider = &chain{provider: said.Credentials}
 		}
 	}
-	if o.Region == "" && o.Endpoint == "" {
-		return errors.New("s3backend: no region: set Options.Region, AWS_REGION, or region in the AWS profile")
-	}
-	if o.Region == "" {
-		o.Region = "us-east-1"
-	}
-	if o.Endpoint == "" {
-		o.Endpoint = "https://s3." + o.Region + ".amazonaws.com"
-		if strings.HasPrefix(o.Region, "cn-") {
-			o.Endpoint += ".cn"
-		}
-	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
 	if _, cached := provider.(invalidator); !cached {
 		provider = aws.NewCredentialsCache(provider)
 	}
 	o.Credentials = NewCredentials(provider)
-	return nil
+	return roots, nil
 }
 
 // hostLabel is a bucket name that can stand before a host name and be covered by its certificate.

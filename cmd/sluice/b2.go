@@ -22,6 +22,7 @@ func b2Scheme() scheme {
 		flags: []string{
 			flagContentType, flagInfo, flagResume, flagResumeID, flagRestart, flagPatient, flagLastModified, flagExpires, flagCacheControl, flagContentDisposition,
 			flagContentLanguage, flagContentEncoding, flagLargeFileSHA1, flagSSE, flagSSEKeyFile, flagRetention, flagLegalHold, flagPlainHTTP,
+			flagUploadTimestamp, flagDomain, flagOmitSluiceID,
 		},
 		commands: allCommands,
 		variables: []string{
@@ -57,7 +58,7 @@ func openB2(ctx context.Context, rest string, o opening) (*destination, error) {
 func b2Access(o opening) *b2backend.Options {
 	options := &b2backend.Options{
 		Endpoint: os.Getenv("B2_ENDPOINT"), UserAgent: "sluice", Logger: o.log, Transport: o.transport, Retry: o.retry(),
-		AllowPlainHTTP: o.flags.plainHTTP,
+		AllowPlainHTTP: o.flags.plainHTTP, Domains: o.flags.domains,
 	}
 	if os.Getenv(b2KeyIDFile) != "" || os.Getenv(b2KeyFile) != "" {
 		options.Renew = func(context.Context) (b2backend.Credentials, error) { return b2Credentials() }
@@ -127,6 +128,8 @@ func b2FileOptions(f *storeFlags) (b2backend.FileOptions, error) {
 		Expires:            f.expires,
 		Retention:          b2backend.Retention{Mode: b2backend.RetentionMode(f.retentionMode), Until: f.retentionUntil},
 		LegalHold:          b2backend.LegalHold(f.legalHold),
+		UploadTimestamp:    f.uploadTimestamp,
+		OmitSluiceID:       f.omitSluiceID,
 	}
 	var err error
 	if sum, ok := f.info["large_file_sha1"]; ok && !isSHA1.MatchString(sum) {

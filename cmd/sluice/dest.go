@@ -51,7 +51,7 @@ func destinations() []scheme {
 			name:     "file",
 			form:     "file://PATH",
 			about:    "a file, in the working folder if PATH has no / in front",
-			flags:    []string{flagMode, flagResume, flagResumeID, flagRestart},
+			flags:    []string{flagMode, flagCreateOnly, flagResume, flagResumeID, flagRestart},
 			commands: allCommands,
 			open:     openFile,
 		},
@@ -73,6 +73,9 @@ type destination struct {
 	source sluice.Source
 	// remove removes a file, nil where the scheme has no command rm.
 	remove func(context.Context, sluice.StoredFile) error
+	// look asks whether the store can be written to, as far as that can be known. It
+	// is nil where opening has asked.
+	look func(context.Context) error
 	// parts lists those of an unfinished large file, nil where the scheme has no subcommand
 	// unfinished.
 	parts func(context.Context, sluice.UnfinishedFile) ([]sluice.StoredPart, error)
@@ -140,7 +143,7 @@ func openFile(_ context.Context, rest string, o opening) (*destination, error) {
 	if folder == "" {
 		folder = "."
 	}
-	b, err := filebackend.New(folder, &filebackend.Options{Mode: o.flags.mode, Logger: o.log})
+	b, err := filebackend.New(folder, &filebackend.Options{Mode: o.flags.mode, NoOverwrite: o.flags.createOnly, Logger: o.log})
 	if err != nil {
 		return nil, err
 	}

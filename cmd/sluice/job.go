@@ -63,6 +63,11 @@ func (j *job) upload(ctx context.Context) result {
 	if err := dest.named(j.config.dest); err != nil {
 		return failure(err)
 	}
+	if dest.look != nil {
+		if err := dest.look(ctx); err != nil {
+			return failure(err)
+		}
+	}
 	var older *pruning
 	if j.keepFiles.given() {
 		if older, err = j.keepFiles.newPruning(dest, j.settings.url(j.given), j.url, j.showOlder); err != nil {

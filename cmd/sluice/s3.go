@@ -19,7 +19,7 @@ func s3Scheme() scheme {
 			flagContentType, flagInfo, flagResume, flagResumeID, flagRestart, flagPatient, flagEndpoint, flagPathStyle,
 			flagCacheControl, flagContentDisposition, flagContentLanguage, flagContentEncoding, flagSSE, flagSSEKeyFile, flagSSEKMSKey,
 			flagStorageClass, flagTag, flagRetention, flagLegalHold, flagCreateOnly, flagVerifyOptions, flagTrustOption, flagRegion,
-			flagChecksum, flagPlainHTTP, flagEqualParts, flagOpaqueETags, flagMaxParts, flagMaxFile,
+			flagChecksum, flagPlainHTTP, flagEqualParts, flagOpaqueETags, flagMaxParts, flagMaxFile, flagOmitSluiceID,
 		},
 		commands: allCommands,
 		variables: []string{
@@ -52,7 +52,7 @@ func openS3(ctx context.Context, rest string, asked opening) (*destination, erro
 		return nil, usageError{err}
 	}
 	b = b.With(file)
-	return &destination{backend: b, name: name, source: b, remove: b.Remove, parts: b.Parts}, nil
+	return &destination{backend: b, name: name, source: b, remove: b.Remove, look: b.Look, parts: b.Parts}, nil
 }
 
 // s3FileOptions are what the flags say of the file.
@@ -69,6 +69,7 @@ func s3FileOptions(f *storeFlags) (s3backend.FileOptions, error) {
 		CreateOnly:         f.createOnly,
 		Verify:             f.verified,
 		Unverified:         f.trusted,
+		OmitSluiceID:       f.omitSluiceID,
 	}
 	var err error
 	switch f.sse {

@@ -52,6 +52,10 @@ type storeFlags struct {
 	plainHTTP, equalParts, ownETag bool
 	maxParts                       int
 	maxFile                        int64
+
+	uploadTimestamp time.Time
+	domains         []string
+	omitSluiceID    bool
 }
 
 // The names of these flags.
@@ -91,6 +95,9 @@ const (
 	flagOpaqueETags        = "opaque-etags"
 	flagMaxParts           = "max-parts"
 	flagMaxFile            = "max-file"
+	flagUploadTimestamp    = "upload-timestamp"
+	flagDomain             = "domain"
+	flagOmitSluiceID       = "omit-sluice-id"
 )
 
 // bind adds the flags of the names to a command. Times of retention count from now.
@@ -115,13 +122,13 @@ var uploadFlags = slices.Concat(
 		flagResume, flagResumeID, flagRestart, flagContentType, flagInfo, flagLastModified, flagExpires, flagCacheControl, flagContentDisposition,
 		flagContentLanguage, flagContentEncoding, flagLargeFileSHA1, flagStorageClass, flagTag, flagRetention, flagLegalHold, flagCreateOnly,
 		flagVerifyOptions, flagTrustOption, flagMode, flagBVType, flagBVSource, flagSSEKMSKey, flagChecksum, flagEqualParts, flagOpaqueETags,
-		flagMaxParts, flagMaxFile,
+		flagMaxParts, flagMaxFile, flagUploadTimestamp, flagOmitSluiceID,
 	}, accessFlags, encryptionFlags)
 
 // accessFlags are for every command that reaches a store, encryptionFlags for those that read or
 // write a file.
 var (
-	accessFlags     = []string{flagPatient, flagEndpoint, flagRegion, flagPathStyle, flagPlainHTTP}
+	accessFlags     = []string{flagPatient, flagEndpoint, flagRegion, flagPathStyle, flagPlainHTTP, flagDomain}
 	encryptionFlags = []string{flagSSE, flagSSEKeyFile}
 )
 
@@ -149,7 +156,9 @@ func (f *storeFlags) fileFlags(now time.Time) *pflag.FlagSet {
 	addValue(fs, flagTag, "KEY=VALUE", setPair(f.tags), "of s3://: a tag; may be given several times")
 	addValue(fs, flagRetention, "MODE:UNTIL", f.setRetention(now), "keep the file from being deleted before UNTIL, a time or an age such as 30d; MODE is governance or compliance")
 	addValue(fs, flagLegalHold, "on|off", setChoice(&f.legalHold, "on|off"), "keep the file from being deleted while it is on")
-	fs.BoolVar(&f.createOnly, flagCreateOnly, false, "of s3://: fail if there is a file of that name")
+	fs.BoolVar(&f.createOnly, flagCreateOnly, false, "of s3:// and file://: fail if there is a file of that name")
+	addValue(fs, flagUploadTimestamp, "TIME", setMoment(&f.uploadTimestamp), "of b2://: the time of the upload that the store shall keep, which it must have enabled for the account")
+	fs.BoolVar(&f.omitSluiceID, flagOmitSluiceID, false, "of b2:// and s3://: leave out the metadata key sluice-id, a random value by which an upload is found whose answer was lost")
 	fs.BoolVar(&f.verified, flagVerifyOptions, false, "of s3://: look at the file after it is stored, and fail if the store did not do all that was asked for; without it, only what protects the file is looked at")
 	addValue(fs, flagTrustOption, "OPTION", func(s string) error {
 		f.trusted = append(f.trusted, s)
@@ -166,6 +175,7 @@ func (f *storeFlags) accessFlags() *pflag.FlagSet {
 	addValue(fs, flagEndpoint, "URL", setText(&f.endpoint), "of s3://: the address of a store that is not Amazon's")
 	addValue(fs, flagRegion, "REGION", setText(&f.region), "of s3://: the region; without it that of the AWS environment and files")
 	fs.BoolVar(&f.plainHTTP, flagPlainHTTP, false, "permit http:// to other machines, as inside a cluster: data, signatures and keys can then be read on the network")
+	addValue(fs, flagDomain, "DOMAIN", setMore(&f.domains), "of b2://: a domain that the store's answers may name hosts of, which get the token, the data and keys; may be given several times. Without it backblazeb2.com and backblaze.com, and with B2_ENDPOINT any")
 	fs.BoolVar(&f.pathStyle, flagPathStyle, false, "of s3://: put the bucket into the path, as some stores need it")
 	addValue(fs, flagSSE, "b2|s3|kms|c", setChoice(&f.sse, "b2|s3|kms|c"), "encryption by the server: with the key of b2:// or of s3://, with one of AWS KMS, or with yours (c)")
 	addValue(fs, flagSSEKMSKey, "ID", setText(&f.sseKMSKey), "the key for --sse kms; without it the bucket's or the account's")
@@ -211,7 +221,9 @@ func (s *session) access() string {
 	for _, set := range f.bound {
 		set.VisitAll(func(given *pflag.Flag) {
 			switch {
-			case !given.Changed || !slices.Contains([]string{flagEndpoint, flagRegion, flagPathStyle, flagPlainHTTP}, given.Name):
+			case !given.Changed || !slices.Contains([]string{flagEndpoint, flagRegion, flagPathStyle, flagPlainHTTP, flagDomain}, given.Name):
+			case given.Name == flagDomain: // each of them
+				text.WriteString(" --" + given.Name + " " + strings.Join(f.domains, " --"+given.Name+" "))
 			case given.NoOptDefVal != "":
 				text.WriteString(" --" + given.Name)
 			default:

@@ -177,8 +177,12 @@ FIFO. Until then the data is in .sluice-* beside it. Files there that another
 user may have made are not resumed.
 
 s3:// takes credentials, region and endpoint from the usual AWS environment and
-files: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3 and so on; see also
---endpoint.`
+files: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the services
+of a profile, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, AWS_USE_FIPS_ENDPOINT,
+AWS_USE_DUALSTACK_ENDPOINT, AWS_CA_BUNDLE and so on; see also --endpoint. The s3
+section of a profile (addressing_style, use_accelerate_endpoint) is the AWS CLI's
+own and is not read: --path-style and --endpoint are the same. put asks for the
+bucket before CMD is started.`
 
 const configText = `A file in TOML has destinations by name, and defaults of flags. It is
 sluice/config.toml in the user's folder of configuration, on Linux
