@@ -177,6 +177,7 @@ func TestAFlagThatADestinationCannotHonourIsWrongUsage(t *testing.T) {
 			flagInfo: "=a=b", flagLegalHold: "=on", flagResume: "", flagRestart: "", flagPatient: "", flagPlainHTTP: "",
 			flagPathStyle: "", flagCreateOnly: "", flagVerifyOptions: "", flagEqualParts: "", flagOpaqueETags: "", flagTag: "=a=b",
 			flagChecksum: "=md5", flagMaxParts: "=1", flagMaxFile: "=1", flagMode: "=640",
+			flagUploadTimestamp: "=2027-01-31", flagOmitSluiceID: "",
 		}
 		v, ok := value[flag]
 		if !ok {
