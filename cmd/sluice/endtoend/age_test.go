@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// buildAge builds age and age-keygen from the module that sluice links, in the module's own folder,
+// buildAge builds age and its helpers from the module that sluice links, in the module's own folder,
 // where all that they need is pinned. They are on the PATH then.
 var buildAge = sync.OnceValues(func() (string, error) {
 	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "filippo.io/age").Output()
 	if err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-C", strings.TrimSpace(string(folder)), "-buildvcs=false", "-o", binaries+"/", "./cmd/age", "./cmd/age-keygen")
+	build := exec.Command("go", "build", "-C", strings.TrimSpace(string(folder)), "-buildvcs=false", "-o", binaries+"/", "./cmd/age", "./cmd/age-keygen", "./cmd/age-plugin-batchpass")
 	build.Env = append(os.Environ(), "GOTOOLCHAIN=local")
 	out, err := build.CombinedOutput()
 	return string(out), err
@@ -55,6 +55,18 @@ func TestAge_ReadsWhatSluiceEncryptsAndSluiceReadsWhatAgeEncrypts(t *testing.T) 
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "which needs the key of an age1... recipient, or the SSH key, ssh-ed25519, that it was encrypted to")
 	w.requireUnfinished(0)
+}
+
+func TestAge_ReadsAndWritesFilesWithAPassphrase(t *testing.T) {
+	w := newWorld(t)
+	withAge(t, w)
+	w.set("AGE_PASSPHRASE", "correct horse battery staple")
+	w.run(`printf '%s\n' "$AGE_PASSPHRASE" > passphrase; echo wrong > wrong; head -c 100000 /dev/urandom > data`)
+	w.run("sluice put --passphrase-file passphrase b2://demo-bucket/ours < data; sluice get --encrypted b2://demo-bucket/ours | age -d -j batchpass | cmp - data")
+	w.run("age -e -j batchpass data | sluice put b2://demo-bucket/theirs; sluice get --passphrase-file passphrase b2://demo-bucket/theirs | cmp - data")
+	code, _, stderr := w.try("sluice verify --passphrase-file wrong b2://demo-bucket/ours")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "another passphrase")
 }
 
 // What a broken pipe or a killed producer cuts short is not stored, encrypted or not.
