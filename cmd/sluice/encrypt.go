@@ -120,7 +120,7 @@ func parseRecipient(text string) (age.Recipient, error) {
 	case strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-"):
 		return nil, errors.New("this is a secret key; age-keygen -y prints its recipient")
 	}
-	return nil, errors.New("this is not a recipient: age1..., or an SSH public key, ssh-ed25519 ... or ssh-rsa ...")
+	return nil, errors.New("this is not a recipient, neither age1... nor an SSH public key of the type ssh-ed25519 or ssh-rsa")
 }
 
 // readPassphrase returns the only line of a file.

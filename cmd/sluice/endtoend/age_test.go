@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// buildAge builds age and its helpers from the module that sluice links, in the module's own folder,
-// where all that they need is pinned. They are on the PATH then.
+// buildAge builds age and its helpers from the module that sluice links, in the
+// module's own folder, where all that they need is pinned. They are on the PATH
+// then.
 var buildAge = sync.OnceValues(func() (string, error) {
 	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "filippo.io/age").Output()
 	if err != nil {
