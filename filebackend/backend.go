@@ -269,3 +269,20 @@ func newID(now time.Time) string {
 func validID(id string) bool {
 	return id != "" && strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyzT.-") == "" && !strings.HasSuffix(id, recordSuffix)
 }
+
+// syncFolders makes what happened to the entries of a folder, and of those
+// above it, outlive a power cut.
+func syncFolders(root *os.Root, dir string) error {
+	for ; ; dir = path.Dir(dir) {
+		f, err := root.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(disk.SyncFolder(f), f.Close()); err != nil {
+			return err
+		}
+		if dir == "." {
+			return nil
+		}
+	}
+}

@@ -113,3 +113,36 @@ func find[E error](err error) (E, bool) {
 		err = cut.err
 	}
 }
+
+// How much of a text from outside is shown, in bytes: of what a server says, and
+// of an error that may be about it.
+const (
+	maxPresented = 1 << 10
+	maxError     = 4 << 10
+)
+
+// Present makes a server's text fit for an error: without the secrets, on one
+// line of printable characters, and cut where it is long.
+func Present(text string, secrets ...string) string {
+	return printable.Line(redact(text, secrets...), maxPresented)
+}
+
+// Escape percent-encodes all bytes but ASCII letters, digits and those kept.
+// Package net/url has rules of its own about what may stay, which are those of
+// no store.
+func Escape(text, kept string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(text) + len(text)/4)
+	for i := range len(text) {
+		c := text[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(kept, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hexDigits[c>>4])
+		b.WriteByte(hexDigits[c&15])
+	}
+	return b.String()
+}

@@ -3,9 +3,13 @@ package retry
 import (
 	"cmp"
 	"context"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/sleep"
 )
 
 // Of is the policy that a backend's user asks for, with its defaults. It has to be validated.
@@ -56,4 +60,56 @@ func (p Policy) Within(ctx context.Context) Policy {
 		p.Stall = min(p.Stall, max(leastStall, time.Until(deadline)/3))
 	}
 	return p
+}
+
+// longestAfter keeps a nonsensical number of seconds from overflowing.
+const longestAfter = 365 * 24 * time.Hour
+
+// After reads a Retry-After header, in seconds or as an HTTP date (RFC 9110,
+// 10.2.3). It is 0 where there is none, where it cannot be read, and where it
+// lies in the past.
+func After(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(text, 10, 63); err == nil {
+		return time.Duration(min(seconds, uint64(longestAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, at.Sub(now)), longestAfter)
+}
+
+// How long calls outlive the context they were made with.
+const (
+	// SettleTime is for learning what became of a finish or a single upload.
+	SettleTime = time.Minute
+	// StartGrace is for the answer to a start, which has the ID to cancel.
+	StartGrace = 5 * time.Second
+	// CleanupTime is for cancelling what such a start has begun.
+	CleanupTime = 30 * time.Second
+)
+
+// Detached returns a context of bounded length that does not end with ctx.
+func Detached(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), length)
+}
+
+// Poll calls ask until it returns true, at most five times or until ctx ends,
+// and reports whether it did. The first wait is the policy's Base; each following
+// one is twice as long. It is for changes that a store may still be at work on.
+func (p Policy) Poll(ctx context.Context, ask func(context.Context) bool) bool {
+	wait := p.Base
+	for asked := 1; ; asked++ {
+		if ask(ctx) {
+			return true
+		}
+		if asked == 5 || sleep.For(ctx, wait) != nil {
+			return false
+		}
+		wait *= 2
+	}
 }
