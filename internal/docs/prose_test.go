@@ -35,7 +35,7 @@ func goProse(name string, source []byte) ([]string, error) {
 	}
 	var wrong []string
 	for i, line := range strings.Split(string(source), "\n") {
-		line = strings.ReplaceAll(line, "\t", "    ")
+		line = strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", "    ")
 		text, ok := strings.CutPrefix(strings.TrimLeft(line, " "), "//")
 		indented := strings.HasPrefix(text, "  ")
 		if ok && !indented && len([]rune(line)) > widestComment && !strings.Contains(line, "://") {
