@@ -28,7 +28,7 @@ type fetcher struct {
 	pool     *Pool
 	account  *readAccount
 	pageSize int64
-	usual    int64       // bytes of a range
+	sizes    rangeSizes
 	most     int64       // bytes of a range that is a whole part
 	own      []byte      // memory for a range when the Pool has none; nil before the first
 	to       destination // nil: ranges are delivered in order
@@ -37,7 +37,7 @@ type fetcher struct {
 	queue      *queue
 	ranges     chan *Range // with memory, in order
 	delivering atomic.Int64
-	caughtUp   chan struct{} // capacity 1: has a token when delivering has become 0
+	changed    chan struct{} // capacity 1: has a token when delivering or the queue's limit has changed
 	memoryUsed atomic.Int64
 
 	mu     sync.Mutex
@@ -60,19 +60,20 @@ func (f *fetcher) init(r *LargeFileReader, s Source, pool *Pool, list *partList,
 	page := int64(pool.pageSize)
 	f.reader, f.source, f.list = r, s, list
 	f.pool, f.account, f.pageSize = pool, pool.readAccount(), page
-	f.caughtUp, f.active = make(chan struct{}, 1), map[int]*Range{}
+	f.changed, f.active = make(chan struct{}, 1), map[int]*Range{}
 	memory := int64(pool.readMax) * page
-	f.usual = opts.rangeSize(r.file.Size, memory, page)
-	f.most = max(f.usual, memory/2/page*page)
+	f.sizes = opts.rangeSizes(r.file.Size, memory, page)
+	f.most = max(f.sizes.most, memory/2/page*page)
 	n := 1
 	if memory > 0 {
-		n = int(min(memory/f.usual, maxConcurrency))
+		n = int(min(memory/f.sizes.least, maxConcurrency))
 	}
 	if opts.Concurrency > 0 {
 		n = min(n, opts.Concurrency)
 	}
 	f.ranges = make(chan *Range, pool.readMax+1)
 	f.queue = newQueue(n, opts.Concurrency == 0, func() { f.group.Go(f.fetchAll) })
+	f.queue.grown = f.changed
 	f.queue.limiter.restores()
 }
 
@@ -109,8 +110,13 @@ func (f *fetcher) plan() {
 	}()
 	size := f.reader.file.Size
 	for number, offset := 1, int64(0); offset < size; number++ {
+		limit, ok := f.turn()
+		if !ok {
+			return
+		}
+		usual := f.sizes.at(offset, limit)
 		if asked == 0 && f.pool.readMax > 0 {
-			n, _ := f.list.cut(offset, size, f.usual, f.most)
+			n, _ := f.list.cut(offset, size, usual, f.most)
 			asked = f.pool.pagesFor(n)
 			f.account.ask(asked)
 		}
@@ -118,7 +124,7 @@ func (f *fetcher) plan() {
 		if !ok {
 			return
 		}
-		r := f.cut(number, offset, size, granted, asked)
+		r := f.cut(number, offset, size, usual, granted, asked)
 		if granted {
 			asked = 0
 		}
@@ -130,6 +136,23 @@ func (f *fetcher) plan() {
 		f.active[number] = r
 		f.mu.Unlock()
 		f.queue.offer(&r.part)
+	}
+}
+
+// turn waits until so few ranges are on their way to the caller that it is time
+// for the next one: twice as many as are fetched at once, so that one may be half
+// as fast as the others. More would take memory, and gain nothing.
+func (f *fetcher) turn() (limit int, ok bool) {
+	for {
+		limit = f.queue.allowed()
+		if f.delivering.Load() < 2*int64(limit) {
+			return limit, f.reader.ctx.Err() == nil
+		}
+		select {
+		case <-f.changed:
+		case <-f.reader.ctx.Done():
+			return 0, false
+		}
 	}
 }
 
@@ -149,7 +172,7 @@ func (f *fetcher) await() (granted, ok bool) {
 		select {
 		case <-f.account.ready:
 			return true, true
-		case <-f.caughtUp:
+		case <-f.changed:
 		case <-f.reader.ctx.Done():
 			return false, false
 		}
@@ -158,16 +181,17 @@ func (f *fetcher) await() (granted, ok bool) {
 
 // cut makes the range at offset: of the granted pages, or of the reader's own
 // memory.
-func (f *fetcher) cut(number int, offset, size int64, granted bool, pages int) *Range {
+func (f *fetcher) cut(number int, offset, size, usual int64, granted bool, pages int) *Range {
 	var r *Range
 	if granted {
 		room := int64(pages) * f.pageSize
-		n, whole := f.list.cut(offset, size, min(f.usual, room), room)
+		n, whole := f.list.cut(offset, size, min(usual, room), room)
 		need := f.pool.pagesFor(n)
 		if need < pages { // the file has gone on since they were asked for
-			f.account.release(pages - need)
+			f.account.release(pages-need, nil)
 		}
-		r = newRange(number, offset, n, f.pageSize, f.account.take(need))
+		r = newRange(number, offset, n, f.pageSize, make([][]byte, need))
+		r.pool = f.pool
 		r.whole = whole
 	} else {
 		if f.own == nil {
@@ -175,7 +199,7 @@ func (f *fetcher) cut(number int, offset, size int64, granted bool, pages int) *
 		}
 		n, whole := f.list.cut(offset, size, int64(len(f.own)), int64(len(f.own)))
 		r = newRange(number, offset, n, int64(len(f.own)), [][]byte{f.own})
-		r.own, r.whole = true, whole
+		r.whole = whole
 	}
 	r.held = r.whole || f.to != nil
 	r.part.meter, r.part.queue = f.reader.meter, f.queue
@@ -183,14 +207,14 @@ func (f *fetcher) cut(number int, offset, size int64, granted bool, pages int) *
 }
 
 func (r *Range) memorySize() int64 {
-	if r.own {
+	if r.pool == nil {
 		return 0
 	}
 	return int64(len(r.pages)) * r.pageSize
 }
 
 func (f *fetcher) releasePage(r *Range, page int) {
-	if r.own {
+	if r.pool == nil {
 		return
 	}
 	f.memoryUsed.Add(-r.pageSize)
@@ -200,20 +224,16 @@ func (f *fetcher) releasePage(r *Range, page int) {
 
 func (f *fetcher) release(r *Range, from int64) {
 	for page := int(from); page < len(r.pages); page++ {
-		if r.pages[page] != nil {
-			f.releasePage(r, page)
-		}
+		f.releasePage(r, page)
 	}
 	f.gone()
 }
 
 // gone counts a range that the caller has, or will not get.
 func (f *fetcher) gone() {
-	if f.delivering.Add(-1) > 0 {
-		return
-	}
+	f.delivering.Add(-1)
 	select {
-	case f.caughtUp <- struct{}{}:
+	case f.changed <- struct{}{}:
 	default:
 	}
 }

@@ -86,7 +86,7 @@ func (w *LargeFileWriter) grow() error {
 // is the same memory, once its bytes are in the file.
 func (w *LargeFileWriter) nextPage() error {
 	if w.plan.pool.buffer == nil {
-		w.addPage(w.account.memory())
+		w.addPage(w.account.pool.memory())
 		return nil
 	}
 	mem, err := w.moveToFile()

@@ -1,6 +1,9 @@
 package sluice
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // limiter decides how many transfers may run at once. It is a state machine
 // over numbers: it starts no goroutine, takes no lock and reads no clock.
@@ -18,6 +21,11 @@ import "time"
 // than longPart, fewer transfers are tried in the same way, and again when parts
 // take twice as long as they did then. Where a rate cap is what bounds the
 // throughput, no more are tried.
+//
+// Restores begin with more transfers, and look for the fewest that are as fast:
+// each one holds memory, and fresh memory costs more processor time than anything
+// else. Where ranges come in an instant, trials of more and of fewer transfers
+// replace the first half of the rule above.
 //
 // Congestion: when the store asks to slow down, or an attempt stalls, the
 // limit is halved. After a quiet stretch, as many acknowledged parts as
@@ -49,6 +57,11 @@ type limiter struct {
 	shed   bool          // transfers over the limit are to be ended, if they have only begun
 	took   time.Duration // what a part took when fewer transfers were last found to be slower
 	cap    float64       // bytes per second that are known not to be exceeded; 0: none
+
+	// Restores.
+	restore bool
+	less    time.Duration // no trial of fewer transfers for quick parts begins before
+	slower  int           // such trials in a row that were slower
 }
 
 // window is a stretch of time over which the throughput is measured. It
@@ -76,8 +89,9 @@ type sample struct {
 	// of these, how many have just begun or are about to end, and move nothing
 	// that is seen
 	edges   int
-	part    int64 // bytes of one part
-	waiting bool  // a part waits for a transfer to end
+	part    int64         // bytes of one part
+	waiting bool          // a part waits for a transfer to end
+	latency time.Duration // until the first byte of an attempt, the shortest
 }
 
 const (
@@ -86,7 +100,13 @@ const (
 	startTransfers = 1
 	// startRanges is what an adaptive limiter of a restore starts with. A crash
 	// loses nothing of a range.
-	startRanges = 4
+	startRanges = 8
+	// fairPart is how long ranges take at most for a trial of fewer transfers to
+	// cost little: it begins when those that are too many are over.
+	fairPart = 500 * time.Millisecond
+	// quickStart is a latency that is short, and quickTrial how long the
+	// throughput is measured where it is.
+	quickStart, quickTrial = 20 * time.Millisecond, 100 * time.Millisecond
 	// freeTime is how long parts may take for more transfers to need no trial.
 	freeTime = 2 * time.Second
 	// longPart is how long a part should take at most, so that a crash loses
@@ -119,6 +139,7 @@ func newLimiter(n int, adaptive bool) limiter {
 
 // restores makes l, which is new, a limiter of ranges that are read.
 func (l *limiter) restores() {
+	l.restore = true
 	if l.adaptive {
 		l.want = min(startRanges, l.max)
 		l.limit = l.want
@@ -212,10 +233,11 @@ func (l *limiter) observe(s sample) time.Duration {
 		enough = l.trial.limit + 1 // memory may not hold as many parts as are tried
 	}
 	w.idle = w.idle || s.running < enough && !s.waiting
+	near := l.near(s)
 	// More than sockets' buffers can have taken.
 	if moved := s.moved - w.start.moved; took >= 50*time.Millisecond && moved > s.part/32*int64(s.running) {
 		free := int(min(freeTime.Seconds()*rate/float64(max(s.part, 1)), float64(2*l.want), float64(l.max)))
-		if free > l.want {
+		if free > l.want && !near {
 			l.want, l.trial = free, trial{}
 			l.update()
 			return s.at
@@ -225,8 +247,11 @@ func (l *limiter) observe(s sample) time.Duration {
 		return s.at + clamp(took/4, 20*time.Millisecond, time.Second)
 	}
 	full := max(clamp(part/8, time.Second, 4*time.Second), part/64)
+	if near {
+		full = max(quickTrial, part/32)
+	}
 	clear := l.want > l.trial.limit && l.trial.limit > 0 && rate >= clearGain*l.trial.rate && took > full/4
-	if took < full && s.acked-w.start.acked < 2*s.running && !clear {
+	if took < full && (s.acked-w.start.acked < 2*s.running || near) && !clear {
 		return w.start.at + min(full, max(took*3/2, 50*time.Millisecond))
 	}
 	if s.moved-w.start.moved < s.part/128*int64(s.running) { // too few slices to tell
@@ -242,12 +267,16 @@ func (l *limiter) observe(s sample) time.Duration {
 	if (edge || early) && part <= 8*full {
 		return s.at + full/4
 	}
-	if !w.idle && !edge {
+	if !edge && (!w.idle || l.restore) {
 		l.step(s, rate, part)
 	}
 	l.restart(s)
 	return s.at + 20*time.Millisecond
 }
+
+// near reports whether the ranges of a restore wait for their first byte for so
+// short a time that only a trial can tell whether more transfers are of use.
+func (l *limiter) near(s sample) bool { return l.restore && s.latency < quickStart }
 
 // settled reports whether the transfers run as the last change of the limit
 // wants them to, and all of them are moving bytes. One that stalls is not waited
@@ -295,9 +324,11 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 			l.hold = s.at + max(10*time.Second, part)<<(l.failed-1)
 		}
 		if useful != up {
-			l.shed = up
+			l.shed = up && !l.near(s)
 			if l.want = t.limit; !up {
 				l.took = partTime(s.part, t.limit, t.rate)
+				l.less = s.at + max(10*time.Second, part)<<l.slower
+				l.slower = min(l.slower+1, mostFailed)
 			}
 			l.update()
 			return
@@ -306,17 +337,21 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 	if part < longPart/2 {
 		l.took = 0 // the network has changed
 	}
+	idle := l.window.idle
 	switch {
 	case l.limit < l.want:
-	case l.want > 1 && part > max(longPart, 2*l.took):
+	case !idle && l.want > 1 && part > max(longPart, 2*l.took):
 		n := l.want / 2
 		if s.acked == 0 {
 			n = 1
 		}
 		l.try(s, rate, n)
-	case l.want < l.ceiling && s.waiting && s.at >= l.hold && (l.cap == 0 || gain*rate < l.cap):
+	case l.want > 1 && l.near(s) && part < fairPart && s.at >= l.less:
+		l.try(s, rate, l.want/2)
+		l.shed = false // they are over in an instant
+	case !idle && l.want < l.ceiling && s.waiting && s.at >= l.hold && (l.cap == 0 || gain*rate < l.cap):
 		n := 2 * l.want
-		if l.failed == 0 {
+		if l.failed == 0 && !l.near(s) {
 			n = max(n, int(longPart.Seconds()*rate/float64(max(s.part, 1))))
 		}
 		l.try(s, rate, min(n, l.ceiling))
@@ -330,4 +365,4 @@ func (l *limiter) try(s sample, rate float64, n int) {
 	l.update()
 }
 
-func clamp(d, least, most time.Duration) time.Duration { return max(least, min(d, most)) }
+func clamp[N cmp.Ordered](n, least, most N) N { return max(least, min(n, most)) }

@@ -70,6 +70,36 @@ func TestLimiter_FollowsTheThroughput(t *testing.T) {
 	}
 }
 
+// The limiter of a restore looks for the fewest transfers that are as fast where
+// answers come at once, and adds them without a trial where they do not.
+func TestLimiter_RestoresWithAsFewTransfersAsAreAsFast(t *testing.T) {
+	const part = 4 << 20
+	for name, c := range map[string]struct {
+		perConn, shared float64
+		latency         time.Duration
+		least, most     int
+	}{
+		"this machine":               {1e9, 1e9, time.Millisecond, 1, 2}, // 2 is a trial
+		"two connections":            {1e9, 2e9, time.Millisecond, 2, 4},
+		"capped connections":         {25e6, 1e9, time.Millisecond, 32, 32},
+		"eight capped connections":   {100e6, 800e6, time.Millisecond, 8, 16},
+		"a line":                     {1e9, 12e6, time.Millisecond, 8, 16}, // each range takes long
+		"distant capped ones":        {25e6, 1e9, 100 * time.Millisecond, 32, 32},
+		"this machine, from afar":    {1e9, 1e9, 100 * time.Millisecond, 32, 32},
+		"slow ones that are crowded": {1e6, 1e9, 10 * time.Millisecond, 32, 32},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLimiter(32, true)
+			l.restores()
+			require.Equal(t, startRanges, l.limit)
+			f := fluid{perConn: c.perConn, shared: c.shared, s: sample{part: part, waiting: true, latency: c.latency}}
+			f.run(&l, 9*time.Second)
+			require.GreaterOrEqual(t, l.limit, c.least)
+			require.LessOrEqual(t, l.limit, c.most)
+		})
+	}
+}
+
 func TestLimiter_FollowsALineThatBecomesSlow(t *testing.T) {
 	l := newLimiter(16, true)
 	f := &fluid{perConn: 5e6, shared: 1e9, s: sample{part: 8 << 20, waiting: true}}
@@ -112,9 +142,9 @@ func TestLimiter_MeasuresFromWhenAllTransfersMove(t *testing.T) {
 	l := newLimiter(16, true)
 	l.restores()
 	for at := range 4 {
-		l.observe(sample{at: time.Duration(at+1) * time.Millisecond, running: at, edges: at, part: 8 << 20})
+		l.observe(sample{at: time.Duration(at+1) * time.Millisecond, running: at, edges: at, part: 8 << 20, latency: never})
 	}
-	f := &fluid{perConn: 1e9, shared: 125e3, s: sample{part: 8 << 20, waiting: true}}
+	f := &fluid{perConn: 1e9, shared: 125e3, s: sample{part: 8 << 20, waiting: true, latency: time.Second}}
 	f.run(&l, 10*time.Second)
 	require.Equal(t, 1, l.limit, "one upload is on trial after one window, of 8.4 s")
 }

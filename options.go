@@ -206,12 +206,15 @@ type ReadOptions struct {
 
 	// RangeSize in bytes is how much is fetched in one request, rounded up to
 	// pages. Where the store knows its parts, ranges are made of whole parts if
-	// they fit in memory. 0: a thirty-second of the memory, or, if Concurrency is
-	// set, what has as many ranges fill the memory, at most an eighth of it.
+	// they fit in memory. 0: a thirty-second to an eighth of the memory, the more
+	// the fewer are fetched at once, and less at the end of the file; or, if
+	// Concurrency is set, what has as many ranges fill the memory, at most an
+	// eighth of it.
 	RangeSize int64
 	// Concurrency is how many ranges are fetched at once, at most as many as fit
 	// in memory. If zero, concurrency adapts to the network and the store as that
-	// of uploads does; see [Options].Concurrency.
+	// of uploads does (see [Options].Concurrency), and is no more than is of use: a
+	// restore from near takes a few pages again and again.
 	Concurrency int
 
 	// MemoryLimit in bytes is the most page memory this reader takes. 0:
@@ -279,18 +282,45 @@ func (o *ReadOptions) pool() (*Pool, error) {
 	return p, err
 }
 
-// rangeSize returns how many bytes are fetched at once of a file of total bytes,
+// rangeSizes is how many bytes are fetched in one request.
+type rangeSizes struct {
+	least, most, page int64
+	memory, total     int64
+}
+
+// rangeSizes returns how many bytes are fetched at once of a file of total bytes,
 // with memory bytes for all ranges. Where every connection has a latency and a
 // cap of its own, memory that is waited for is what limits the throughput: many
-// small ranges carry most, unless their number is fixed.
-func (o *ReadOptions) rangeSize(total, memory, page int64) int64 {
-	n := o.RangeSize
+// small ranges carry most. Where few connections carry all, large ranges are
+// fewer requests.
+func (o *ReadOptions) rangeSizes(total, memory, page int64) rangeSizes {
+	s := rangeSizes{page: page, memory: memory, total: total}
 	switch {
-	case n > 0:
+	case o.RangeSize > 0:
+		s.least = o.RangeSize
+		s.most = s.least
 	case o.Concurrency > 0:
-		n = min(memory/int64(max(o.Concurrency+1, 8)), ceilDiv(max(total, 1), int64(o.Concurrency)))
+		s.least = min(memory/int64(max(o.Concurrency+1, 8)), ceilDiv(max(total, 1), int64(o.Concurrency)))
+		s.most = s.least
 	default:
-		n = min(max(memory/32, min(memory/16, 4*page)), ceilDiv(max(total, 1), startRanges))
+		s.least = min(max(memory/32, min(memory/16, 4*page)), ceilDiv(max(total, 1), startRanges))
+		s.most = max(s.least, memory/8)
 	}
-	return max(page, min(roundUp(max(n, 1), page), memory))
+	s.least, s.most = s.round(s.least), s.round(s.most)
+	return s
+}
+
+func (s *rangeSizes) round(n int64) int64 {
+	return max(s.page, min(roundUp(max(n, 1), s.page), s.memory))
+}
+
+// at returns the size of a range at that offset while limit ranges are fetched
+// at once. The last ones are smaller, so that all connections are busy to the
+// end.
+func (s *rangeSizes) at(offset int64, limit int) int64 {
+	if s.least == s.most {
+		return s.least
+	}
+	n := clamp(s.memory/8/int64(limit), s.least, s.most)
+	return s.round(clamp(ceilDiv(s.total-offset, int64(limit)), (s.least+3)/4, n))
 }

@@ -221,7 +221,7 @@ func (a *account) firstPage(ctx context.Context) ([]byte, error) {
 	if err := a.wait(ctx, &p.starts, a.dropFirst); err != nil {
 		return nil, err
 	}
-	return a.memory(), nil
+	return a.pool.memory(), nil
 }
 
 // claim turns the first page into the n pages of a whole part; n*pageSize <= MaxPart rounded up.
@@ -323,14 +323,12 @@ func (a *account) await(ctx context.Context) (why error, granted bool) {
 // between two looks, for a wait to be hopeless.
 const poolPatience = time.Hour
 
-// memory hands out a page that a grant already paid for; it never waits.
-func (a *account) memory() []byte {
-	a.pool.mu.Lock()
-	defer a.pool.mu.Unlock()
-	return a.pool.page()
-}
-
-func (p *Pool) page() []byte {
+// memory hands out a page that a grant already paid for; it never waits. The
+// page that was given back last comes first: it is the most likely one to be in
+// the processor's cache.
+func (p *Pool) memory() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if last := len(p.free) - 1; last >= 0 {
 		b := p.free[last]
 		p.free = p.free[:last]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -164,7 +165,7 @@ func runStream(ctx context.Context, t testing.TB, p *Pool, rng *rand.Rand, parts
 		}
 		pages := []page{{mem: first}}
 		for len(pages) < n {
-			pages = append(pages, page{mem: a.memory()})
+			pages = append(pages, page{mem: a.pool.memory()})
 		}
 		time.Sleep(fill())
 		checkPool(t, p)
@@ -275,7 +276,7 @@ func TestAWarmPoolAllocatesNothing(t *testing.T) {
 		_ = a.claim(t.Context(), 4)
 		pages = append(pages[:0], page{mem: first})
 		for len(pages) < 4 {
-			pages = append(pages, page{mem: a.memory()})
+			pages = append(pages, page{mem: a.pool.memory()})
 		}
 		a.release(pages, 4)
 	}
@@ -303,4 +304,56 @@ func TestSplittingLosesNoPage(t *testing.T) {
 	}
 	require.Empty(t, mem)
 	require.Zero(t, pool.InUse())
+}
+
+// trickle is a source whose bytes come a page at a time.
+type trickle struct {
+	Source
+	page int
+}
+
+func (s trickle) ReadRange(_ context.Context, _ StoredFile, r *Range) error {
+	for r.Missing() > 0 {
+		time.Sleep(time.Millisecond)
+		if _, err := r.Write(make([]byte, min(r.Missing(), int64(s.page)))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A range has the memory of the bytes that came and were not read, not that of
+// all its pages, and takes the page that was given back last.
+func TestPool_AReaderUsesFewPagesAgainAndAgain(t *testing.T) {
+	for _, concurrency := range []int{1, 2, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			const page = 16
+			p, err := NewPool(64*page, page)
+			require.NoError(t, err)
+			file := StoredFile{File: File{Name: "f", ID: "f", Size: 1000 * page}}
+			o := &ReadOptions{Pool: p, Version: &file, Concurrency: concurrency, RangeSize: 4 * page}
+			_, err = Download(t.Context(), trickle{page: page}, "f", io.Discard, o)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(p.free), 1+(concurrency-1)*4+1)
+			require.Zero(t, p.InUse())
+		})
+	}
+}
+
+// Ranges that are on their way to the caller are twice as many as are fetched at
+// once at most, however much memory there is.
+func TestPool_AReaderTakesNoMoreThanItsConcurrencyNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const page = 16
+		p, err := NewPool(1024*page, page)
+		require.NoError(t, err)
+		file := StoredFile{File: File{Name: "f", ID: "f", Size: 1000 * page}}
+		r, err := NewReader(t.Context(), trickle{page: page}, "f", &ReadOptions{Pool: p, Version: &file, Concurrency: 3, RangeSize: page})
+		require.NoError(t, err)
+		synctest.Wait()
+		time.Sleep(time.Second) // nothing is read
+		require.EqualValues(t, 6*page, p.InUse())
+		require.NoError(t, r.Close())
+		require.Zero(t, p.InUse())
+	})
 }

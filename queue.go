@@ -27,9 +27,13 @@ type queue struct {
 	began time.Time
 	// changed has a token when watch may have to look earlier than it knows.
 	changed chan struct{}
+	// grown gets a token, if there is room, when the limit has risen. It may be
+	// nil.
+	grown chan<- struct{}
 
 	mu        sync.Mutex
 	limiter   limiter
+	before    int // the limit when the lock was released last
 	pace      pace
 	inspected time.Duration // when the uploads were inspected last, since began
 	due       time.Duration // when to look at the uploads again, since began
@@ -45,6 +49,7 @@ type queue struct {
 	offered   bool          // nothing more is offered
 	closed    bool          // admitted is
 	acked     int           // parts acknowledged
+	latency   time.Duration // until the first byte of an attempt, the shortest
 	moved     int64         // bytes that parts have moved that hold no slot any more
 }
 
@@ -62,6 +67,7 @@ func newQueue(n int, adaptive bool, start func()) *queue {
 		changed:  make(chan struct{}, 1),
 		limiter:  newLimiter(n, adaptive),
 		next:     1,
+		latency:  never,
 		ready:    map[int]*Part{},
 	}
 }
@@ -134,6 +140,13 @@ func (q *queue) release() {
 	q.uploaders += missing
 	ending := q.ending
 	q.ending = nil
+	if q.limiter.limit > q.before {
+		select {
+		case q.grown <- struct{}{}:
+		default:
+		}
+	}
+	q.before = q.limiter.limit
 	q.mu.Unlock()
 	for range missing {
 		q.start()
@@ -354,9 +367,17 @@ func (q *queue) sample() sample {
 		}
 		s.part = max(s.part, p.Size)
 	}
+	s.latency = q.latency
 	p, ok := q.ready[q.next]
 	s.waiting = ok && p != nil || len(q.again) > 0
 	return s
+}
+
+// arrived reports that the first byte of an attempt has come after that time.
+func (q *queue) arrived(after time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.latency = min(q.latency, after)
 }
 
 func (q *queue) wake() {

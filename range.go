@@ -22,13 +22,14 @@ type Range struct {
 	// over the last one was damaged.
 	Fresh bool
 
-	part     Part // what the queue knows of it
-	pages    [][]byte
+	part     Part     // what the queue knows of it
+	pages    [][]byte // of the Pool: each is taken when its first byte comes
 	pageSize int64
-	own      bool // the memory is the reader's own, not the Pool's
-	whole    bool // it is made of whole parts, whose digests are verified before delivery
-	held     bool // nothing is delivered before all of it is fetched
-	onDisk   bool // the bytes are those that a partial file has
+	pool     *Pool     // that the pages are granted by; nil if they are the reader's own
+	whole    bool      // it is made of whole parts, whose digests are verified before delivery
+	held     bool      // nothing is delivered before all of it is fetched
+	onDisk   bool      // the bytes are those that a partial file has
+	began    time.Time // the attempt of which no byte has come; zero if there is none
 	filled   int64
 	visible  atomic.Int64  // bytes that may be delivered
 	news     chan struct{} // capacity 1: has a token when visible has risen
@@ -59,6 +60,7 @@ func (r *Range) Bytes() []byte { return r.pages[0][:r.filled] }
 // file from offset on.
 func (r *Range) Attempt() (offset, size int64) {
 	r.part.tried.begin()
+	r.began = time.Now()
 	return r.Offset + r.filled, r.Size - r.filled
 }
 
@@ -119,6 +121,9 @@ func (r *Range) room() []byte {
 	if r.filled == r.Size {
 		return nil
 	}
+	if page := &r.pages[r.filled/r.pageSize]; *page == nil {
+		*page = r.pool.memory()
+	}
 	return r.memory(r.filled, r.Size)
 }
 
@@ -135,6 +140,10 @@ func (r *Range) add(n int) {
 	if n == 0 {
 		return
 	}
+	if !r.began.IsZero() && r.part.queue != nil {
+		r.part.queue.arrived(time.Since(r.began))
+	}
+	r.began = time.Time{}
 	r.filled += int64(n)
 	r.part.count(n, r.filled)
 	if !r.held && r.filled < r.Size {

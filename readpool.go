@@ -26,24 +26,15 @@ func (a *readAccount) ask(n int) {
 	p.grant()
 }
 
-func (a *readAccount) take(n int) [][]byte {
+// release gives n pages back. memory is what was taken for them, if anything
+// was.
+func (a *readAccount) release(n int, memory []byte) {
 	p := a.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pages := make([][]byte, n)
-	for i := range pages {
-		pages[i] = p.page()
+	if memory != nil {
+		p.free = append(p.free, memory)
 	}
-	return pages
-}
-
-// release gives pages back, with memory or, if they were granted and not taken,
-// without.
-func (a *readAccount) release(n int, memory ...[]byte) {
-	p := a.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free = append(p.free, memory...)
 	p.holdRead(a, -n, a.want)
 	p.grant()
 }

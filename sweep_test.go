@@ -256,3 +256,46 @@ func TestWriters_ShareASlowLine(t *testing.T) {
 		})
 	}
 }
+
+// TestSweep_RestoresFillTheLink holds restores with default options to what the
+// link and the memory allow, in virtual time. The memory is a window: it is
+// fetched once in each latency and the time that the link takes to carry it. A
+// file that is short waits for four answers before its first byte, and for
+// connections twice.
+func TestSweep_RestoresFillTheLink(t *testing.T) {
+	if testutil.Race {
+		t.Skip("it runs without -race, where it takes a tenth of the time")
+	}
+	const memory, connections = 128 << 20, 8
+	for _, megabytes := range []float64{5, 25, 100} {
+		for _, rtt := range []time.Duration{time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond} {
+			n := simnet.Network{PerConn: megabytes * 1e6, Shared: connections * megabytes * 1e6, RTT: rtt}
+			share := min(1, memory/n.Shared/(rtt.Seconds()+memory/n.Shared))
+			for _, seconds := range []float64{1.5, 5, 30} {
+				t.Run(fmt.Sprintf("%g MB/s, %v, %g s", megabytes, rtt, seconds), func(t *testing.T) {
+					took := restore(t, n, int64(seconds*n.Shared), memory).Seconds()
+					best := 7*rtt.Seconds() + seconds/share
+					t.Logf("%.2f of the link, %.2f times the least time", seconds/took, took/best)
+					require.LessOrEqual(t, took, 1.15*best)
+					if seconds == 30 {
+						require.GreaterOrEqual(t, seconds/took, 0.95*share)
+					}
+				})
+			}
+		}
+	}
+}
+
+// restore is how long a file of size bytes takes over the network.
+func restore(t *testing.T, n simnet.Network, size, memory int64) (took time.Duration) {
+	n.Shared, n.PerConn, n.Buffer = n.Shared/scale, n.PerConn/scale, 64<<10/scale
+	synctest.Test(t, func(t *testing.T) {
+		s := simnet.NewFiles(n, size/scale)
+		defer s.Close()
+		began := time.Now()
+		_, err := sluice.Download(t.Context(), s, "f", io.Discard, &sluice.ReadOptions{MemoryLimit: memory / scale, PageSize: 1 << 10})
+		require.NoError(t, err)
+		took = time.Since(began)
+	})
+	return took
+}
