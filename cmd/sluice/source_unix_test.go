@@ -80,16 +80,6 @@ func TestStdin_AFileThatEndsBeforeItsSizeFinishesNothing(t *testing.T) {
 	require.ErrorContains(t, err, "standard input ended after 5 of 20971520 bytes")
 }
 
-func TestStdin_AFileReadFromItsMiddleIsStoredFromThere(t *testing.T) {
-	tr, data := changing(t, func(*os.File) error { return nil })
-	_, err := tr.sys.stdin.Seek(12<<20, io.SeekStart)
-	require.NoError(t, err)
-	require.Equal(t, exitDone, tr.run(args("mem://x")...), tr.stderr())
-	require.True(t, bytes.Equal(data[12<<20:], tr.stored("x")))
-	require.Equal(t, exitDone, tr.run(args("mem://y")...), "the end is no failure")
-	require.Empty(t, tr.stored("y"))
-}
-
 // The service must know the size of a file first, and so must a stream that is longer than its
 // memory carries in parts that grow.
 func TestStdin_AFileIsDeclaredWhereItMustBe(t *testing.T) {
