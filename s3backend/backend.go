@@ -104,8 +104,14 @@ func (b *Backend) describe(spec sluice.FileSpec) (http.Header, error) {
 // there is a bucket, and nil is returned for them.
 func (b *Backend) Look(ctx context.Context) error {
 	k := &call{name: "HeadBucket", method: http.MethodHead, read: func(http.Header, io.Reader) error { return nil }}
-	err := b.client.do(ctx, k)
+	// An answer to HEAD has no code, and any other call is repeated if it fails
+	// without one.
+	err := b.client.ask(ctx, k)
 	e, answered := errors.AsType[*Error](err)
+	if err != nil && (!answered || e.Status/100 == 5 || e.Status == http.StatusTooManyRequests) {
+		err = b.client.do(ctx, k)
+		e, answered = errors.AsType[*Error](err)
+	}
 	switch {
 	case !answered || e.Status/100 == 5 || e.Status/100 == 3 || e.Status == http.StatusBadRequest || e.Status == http.StatusTooManyRequests:
 	case e.Status == http.StatusNotFound:

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,13 +129,15 @@ func TestLook_FailsOnlyOnWhatIsKnownToBeWrong(t *testing.T) {
 		{400, "eu-west-1", "the bucket is in region eu-west-1: set Options.Region"},
 		{503, "", "503"},
 	} {
+		var asked atomic.Int32
 		store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
 			if c.region != "" {
 				w.Header().Set("X-Amz-Bucket-Region", c.region)
 			}
 			w.WriteHeader(c.status)
 		}))
-		b, err := New(t.Context(), "bucket", &Options{Endpoint: store.URL, Region: "r", Retry: sluice.Retry{Attempts: 1}})
+		b, err := New(t.Context(), "bucket", &Options{Endpoint: store.URL, Region: "r", Retry: sluice.Retry{Attempts: 2, MaxWait: time.Millisecond}})
 		require.NoError(t, err)
 		if err = b.Look(t.Context()); c.says == "" {
 			require.NoError(t, err, c.status)
@@ -141,5 +145,8 @@ func TestLook_FailsOnlyOnWhatIsKnownToBeWrong(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		}
 		store.Close()
+		if c.status != 503 {
+			require.EqualValues(t, 1, asked.Load(), "%d is no passing failure", c.status)
+		}
 	}
 }

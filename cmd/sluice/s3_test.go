@@ -72,7 +72,7 @@ func TestAnS3Store(t *testing.T) {
 
 	tr = realTrial(t)
 	require.Equal(t, exitFailed, tr.run("s3://missing/y"))
-	require.Contains(t, tr.stderr(), "NoSuchBucket")
+	require.Contains(t, tr.stderr(), `there is no bucket "missing"`)
 	require.NotContains(t, tr.stderr(), engines.SecretKey)
 }
 
