@@ -163,8 +163,8 @@ func (w *LargeFileWriter) sendWhole(p *Part) {
 	w.settle(w.pipeline.uploadFile(w.ctx, p))
 }
 
-// settle records the result of the call that makes the file visible: the file, or
-// that its outcome is unknown. If the call certainly failed, the outcome is open again:
+// settle records the result of the call that makes the file visible: the file, that
+// its outcome is unknown, or that it is stored and not as it was asked for. If the call certainly failed, the outcome is open again:
 // there is something to clean up.
 func (w *LargeFileWriter) settle(f File, err *Error) {
 	w.outcome = settled
@@ -174,6 +174,9 @@ func (w *LargeFileWriter) settle(f File, err *Error) {
 	case matches(err.Err, ErrFinishUnknown, context.Cause(w.ctx)):
 		// Even if the stream was aborted meanwhile: the caller must know that the file may exist.
 		err.LargeFile, err.unknown = w.pipeline.id(), true
+		w.result = err
+	case f.Name != "": // the file is stored, and not as its options ask
+		err.LargeFile = w.plan.replaced.id() // no failure cancels what was resumed
 		w.result = err
 	default:
 		w.outcome = open
@@ -198,10 +201,7 @@ func (w *LargeFileWriter) cleanUp(failure Error) *Error {
 		return &failure
 	}
 	if w.keepOnFailure {
-		// Of a finish, this error means that the file is stored: nothing is unfinished.
-		if failure.Op != "finish" || !errors.Is(failure.Err, ErrOptionIgnored) {
-			failure.LargeFile = id
-		}
+		failure.LargeFile = id
 		return &failure
 	}
 	ctx, cancel := w.detached()
@@ -264,7 +264,7 @@ func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	}
 	u.meter.hooks.PartDone(p.event(), err)
 	if err != nil {
-		return File{}, u.error("upload", p, err)
+		return f, u.error("upload", p, err)
 	}
 	f.Digests = merge(f.Digests, p.Digests, u.whole)
 	f.Name, f.Size, f.Parts = spec.Name, p.Size, 0
@@ -282,11 +282,11 @@ func (u *pipeline) finish(ctx context.Context, parts int, total int64) (File, *E
 	}
 	sums := u.whole.sums()
 	f, err := u.store.large.Finish(ctx, u.store.receipts.list, sums)
-	if err != nil {
-		return File{}, u.error("finish", nil, err)
+	if err == nil {
+		err = agreeFile(f, total, sums)
 	}
-	if err := agreeFile(f, total, sums); err != nil {
-		return File{}, u.error("finish", nil, err)
+	if err != nil {
+		return f, u.error("finish", nil, err)
 	}
 	f.Digests = merge(f.Digests, sums, u.whole)
 	f.Name, f.Size, f.Parts = u.plan.spec.Name, total, len(u.store.receipts.list)

@@ -143,23 +143,41 @@ func TestAnotherStreamsLeftoversAreNotThisOnes(t *testing.T) {
 }
 
 func TestWriter_KeepsNothingUnfinishedOfAFileThatIsStoredWithoutAnOption(t *testing.T) {
-	for _, keep := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newStub()
-			b.finish = func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
-				f, err := real()
-				require.NoError(t, err)
-				return sluice.File{}, fmt.Errorf("%q is stored, but %w", f.Name, sluice.ErrOptionIgnored)
+	for _, what := range []error{sluice.ErrOptionIgnored, errors.New("its options cannot be verified")} {
+		for _, keep := range []bool{false, true} {
+			for _, size := range []int64{part / 2, 3 * part} { // in one call, and in parts
+				for _, aborted := range []bool{false, true} {
+					synctest.Test(t, func(t *testing.T) {
+						b := newStub()
+						var w *sluice.LargeFileWriter
+						ignore := func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
+							f, err := real()
+							require.NoError(t, err)
+							if aborted {
+								go w.Abort(errors.New("meanwhile"))
+								synctest.Wait()
+							}
+							return f, fmt.Errorf("%q is stored, but %w", f.Name, what)
+						}
+						b.finish = ignore
+						b.uploadFile = func(ctx context.Context, _ *sluice.Part, real func() (sluice.File, error)) (sluice.File, error) {
+							return ignore(ctx, real)
+						}
+						w, _ = open(t, t.Context(), b, func(o *sluice.Options) { o.KeepOnFailure = keep })
+						mustWrite(t, w, int(size))
+						err := w.Close()
+						require.ErrorIs(t, err, what)
+						require.NotContains(t, err.Error(), "kept unfinished")
+						failure, ok := errors.AsType[*sluice.Error](err)
+						require.True(t, ok)
+						require.Empty(t, failure.LargeFile)
+						require.Empty(t, b.Leftovers(""))
+						require.Equal(t, err, w.Close())
+						_, again := w.Write([]byte("x"))
+						require.ErrorIs(t, again, what)
+					})
+				}
 			}
-			w, _ := open(t, t.Context(), b, func(o *sluice.Options) { o.KeepOnFailure = keep })
-			mustWrite(t, w, 3*part)
-			err := w.Close()
-			require.ErrorIs(t, err, sluice.ErrOptionIgnored)
-			require.NotContains(t, err.Error(), "kept unfinished")
-			failure, ok := errors.AsType[*sluice.Error](err)
-			require.True(t, ok)
-			require.Empty(t, failure.LargeFile)
-			require.Empty(t, b.Leftovers(""))
-		})
+		}
 	}
 }

@@ -66,7 +66,7 @@ func classify(at endpoint, err error) class {
 		c.Action, c.keepURL = retry.BackOff, at == uploadEndpoint
 	}
 	// The state that a finish was refused for can be the one that it leads to.
-	if e.Code != "" && (isGone(err) || e.Status == 409 || e.Status == 400 && (says("file id") || says("fileid"))) {
+	if e.Call == finishLargeFile.name && e.Code != "" && (isGone(err) || e.Status == 409 || e.Status == 400 && (says("file id") || says("fileid"))) {
 		c.Outcome = retry.Conflict
 	}
 	return c

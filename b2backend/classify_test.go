@@ -186,10 +186,13 @@ func TestOnlyARefusalIsCertain(t *testing.T) {
 		switch {
 		case status >= 500, status == 408, status == 499:
 			want = retry.Unknown
-		case status == 404, status == 409:
-			want = retry.Conflict
 		}
 		require.Equal(t, want, classify(apiEndpoint, &Error{Status: status, Code: "x"}).Outcome, "%d", status)
+		if status == 404 || status == 409 {
+			want = retry.Conflict
+		}
+		finish := &Error{Call: finishLargeFile.name, Status: status, Code: "x"}
+		require.Equal(t, want, classify(apiEndpoint, finish).Outcome, "%d", status)
 		if status != 407 {
 			require.Equal(t, retry.Unknown, classify(uploadEndpoint, &Error{Status: status}).Outcome, "%d without the service's code", status)
 		}

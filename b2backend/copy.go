@@ -117,8 +117,5 @@ func (b *Backend) CopyFile(ctx context.Context, spec sluice.FileSpec, source Cop
 		d.contentType, d.info = stored.ContentType, maps.Clone(stored.FileInfo)
 		delete(d.info, tagKey)
 	}
-	if err := b.ignored(&stored, d); err != nil {
-		return sluice.File{}, fmt.Errorf("b2backend: %q is stored as %s, but %w", d.name, stored.FileID, err)
-	}
-	return sluice.File{ID: stored.FileID, Name: stored.FileName, Size: int64(stored.ContentLength)}, nil
+	return sluice.File{ID: stored.FileID, Name: stored.FileName, Size: int64(stored.ContentLength)}, b.storedAs(&stored, d)
 }

@@ -44,43 +44,33 @@ func (f *LargeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sl
 	var file fileObject
 	k := &call{method: finishLargeFile, request: request, read: into(&file, func() error { return f.checkFile(&file, total) })}
 	result, err := f.backend.client.commit(ctx, k, retry.Commit{
-		Lookup: func(ctx context.Context) (retry.Outcome, error) { return f.lookup(ctx, total, &file) },
+		Lookup: func(ctx context.Context, _ error) (retry.Outcome, error) { return f.lookup(ctx, total, &file) },
 		Repeat: true, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown,
 	})
 	f.state.Settle(result.Outcome)
-	if err == nil {
-		if err = f.backend.ignored(&file, f.file); err != nil {
-			err = fmt.Errorf("b2backend: %q is stored as %s, but %w", f.file.name, f.info.ID, err)
-		}
-	}
 	if err != nil {
 		return sluice.File{}, err
 	}
-	return sluice.File{ID: f.info.ID, Name: f.file.name, Size: total, Parts: len(parts)}, nil
+	return sluice.File{ID: f.info.ID, Name: f.file.name, Size: total, Parts: len(parts)}, f.backend.storedAs(&file, f.file)
 }
 
 // lookup asks once what became of a finish. Only a file of the same ID shows
 // that it was done: that there is no unfinished large file any more may be the
-// work of a cancel. As long as the parts are listed, it may be asked for again.
-// The finished file is stored in found.
+// work of a cancel. One that is still unfinished shows nothing, because the service
+// may be at work on a finish. The finished file is stored in found.
 func (f *LargeFile) lookup(ctx context.Context, size int64, found *fileObject) (retry.Outcome, error) {
-	b := f.backend.brief()
-	file, err := f.find(ctx, b)
-	switch {
-	case err == nil && file.Action == "start":
-		return retry.NotDone, nil
-	case err == nil:
-		if err = f.checkFile(file, size); err == nil {
-			*found = *file
-			return retry.Done, nil
-		}
+	file, err := f.find(ctx, f.backend.brief())
+	if err == nil && file.Action == "start" {
+		err = errors.New("it is still unfinished")
+	}
+	if err == nil {
+		err = f.checkFile(file, size)
+	}
+	if err != nil {
 		return retry.Unknown, err
 	}
-	k := &call{method: listParts, request: listPartsRequest{FileID: f.info.ID, MaxPartCount: 1}, read: into(new(listPartsAnswer), nil)}
-	if b.client.do(ctx, k) == nil {
-		return retry.NotDone, nil
-	}
-	return retry.Unknown, err
+	*found = *file
+	return retry.Done, nil
 }
 
 // find looks for the large file among the finished ones, and then among all

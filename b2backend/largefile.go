@@ -43,7 +43,7 @@ func (b *Backend) StartLargeFile(ctx context.Context, spec sluice.FileSpec) (slu
 	k := &call{method: startLargeFile, request: b.startRequest(d), secrets: b.options.Encryption.secrets()}
 	k.read = into(&started, func() error { return checkID(started.FileID) })
 	result, err := b.client.commit(ctx, k, retry.Commit{
-		Lookup: func(ctx context.Context) (retry.Outcome, error) {
+		Lookup: func(ctx context.Context, _ error) (retry.Outcome, error) {
 			found, err := b.brief().findStarted(ctx, d)
 			switch {
 			case err != nil:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,8 @@ func (a *act) stage(t *testing.T, change string, looks map[string]map[string]any
 		Past:    testutil.RoundTripFunc(func(req *http.Request) (*http.Response, error) { return past[callName(req)](req), nil }),
 		Changes: func(req *http.Request) bool { return callName(req) == change },
 		Looks:   func(req *http.Request) bool { return past[callName(req)] != nil },
+
+		LooksForUpload: func(req *http.Request) bool { return callName(req) == "b2_get_file_info" },
 		Removes: func(req *http.Request) bool {
 			return callName(req) == "b2_cancel_large_file" || callName(req) == "b2_delete_file_version"
 		},
@@ -115,25 +118,30 @@ func (a *act) recorded(t *testing.T, call string, request map[string]any) func(*
 
 // addOlder stores an older file of the same name and size.
 func addOlder(t *testing.T, p *piped, trial hostile.Trial, data []byte) {
-	if trial.Sight != hostile.Older {
+	if !trial.Sight.Old() {
 		return
+	}
+	if !trial.Sight.Same() {
+		data = bytes.Repeat([]byte("o"), len(data))
 	}
 	b, err := p.dial(t)
 	require.NoError(t, err)
-	_, err = b.UploadFile(t.Context(), sized("file", len(data)), part(0, bytes.Repeat([]byte("o"), len(data))))
+	_, err = b.UploadFile(t.Context(), sized("file", len(data)), part(0, data))
 	require.NoError(t, err)
 }
 
-// has reports whether a version of the file has the data.
-func (a *act) has(t *testing.T, data []byte) bool {
-	for _, f := range a.Files(a.Bucket()) {
-		stored, err := io.ReadAll(f.Reader())
-		require.NoError(t, err)
-		if bytes.Equal(stored, data) {
-			return true
-		}
+// has returns a function that reports whether a version of the file has the data,
+// other than those that are there now.
+func (a *act) has(t *testing.T, data []byte) func() bool {
+	older := a.Files(a.Bucket())
+	return func() bool {
+		return slices.ContainsFunc(a.Files(a.Bucket()), func(f *b2test.File) bool {
+			stored, err := io.ReadAll(f.Reader())
+			require.NoError(t, err)
+			isOld := slices.ContainsFunc(older, func(o *b2test.File) bool { return o.ID == f.ID })
+			return !isOld && bytes.Equal(stored, data)
+		})
 	}
-	return false
 }
 
 // versionsRequest looks for the versions of the file.
@@ -161,9 +169,12 @@ func TestOutcomesOfAFinish(t *testing.T) {
 					return err
 				})
 				s.Known = key.look != ""
-				s.There = func() bool { return a.has(t, data) }
+				s.There = a.has(t, data)
+				s.Conflict = func(req *http.Request) *http.Response {
+					return answer(req, http.StatusBadRequest, `{"status":400,"code":"bad_request","message":"No active upload for: `+f.Info().ID+`"}`)
+				}
 				return s
-			})
+			}, hostile.Conflicts, hostile.Uploads)
 		})
 	}
 }
@@ -189,7 +200,7 @@ func TestOutcomesOfASingleUpload(t *testing.T) {
 						return err
 					})
 				s.Known = c.known
-				s.There = func() bool { return a.has(t, data) }
+				s.There = a.has(t, data)
 				return s
 			})
 		})
@@ -205,7 +216,7 @@ func TestOutcomesOfAStart(t *testing.T) {
 			t.Parallel()
 			hostile.TestOutcomes(t, func(t *testing.T, trial hostile.Trial) *hostile.Stage {
 				a := newAct(t, capabilities)
-				if trial.Sight == hostile.Older {
+				if trial.Sight.Old() {
 					other, err := a.dial(t)
 					require.NoError(t, err)
 					start(t, other, "file")

@@ -39,7 +39,7 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	defer u.release()
 	_, err = b.client.policy.Commit(ctx, retry.Commit{
 		Call: u.retries(), Send: u.send,
-		Lookup: func(ctx context.Context) (retry.Outcome, error) {
+		Lookup: func(ctx context.Context, _ error) (retry.Outcome, error) {
 			found, err := b.brief().findVersion(ctx, d, sum, p.Size)
 			switch {
 			case err != nil:
@@ -52,18 +52,13 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 		},
 		Repeat: b.cannotFind(d) != nil, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown,
 	})
-	if err == nil {
-		if err = b.ignored(&stored, d); err != nil {
-			err = fmt.Errorf("b2backend: %q is stored as %s, but %w", spec.Name, stored.FileID, err)
-		}
-	}
 	if err != nil {
 		return sluice.File{}, err
 	}
 	return sluice.File{
 		ID: stored.FileID, Name: spec.Name, Size: p.Size,
 		Digests: sluice.Digests{{Name: "sha1", Sum: append([]byte(nil), p.Digests.Get("sha1")...)}},
-	}, nil
+	}, b.storedAs(&stored, d)
 }
 
 func (f *fileObject) check(size int64, sum string) error {

@@ -150,7 +150,13 @@ func TestEveryFatalRefusalSurfacesAndLeavesNothing(t *testing.T) {
 		require.Equal(t, f.Status, e.Status)
 		require.Equal(t, f.Call, e.Call)
 		require.Empty(t, s.Files(s.Bucket()))
-		require.Empty(t, s.Unfinished())
+		// A proxy can have sent the finish twice, and the first be at work.
+		doubt := f.Call == "b2_finish_large_file" && f.Status == 404
+		require.Equal(t, doubt, errors.Is(err, sluice.ErrFinishUnknown))
+		require.Equal(t, doubt, len(s.Unfinished()) == 1)
+		if doubt {
+			s.ExpectUnfinished("swept")
+		}
 	}
 	sweep(t, minPart/2, singleCalls, fatal, -1, nothing)
 	sweep(t, 5*minPart+1, largeCalls, fatal, -1, nothing)

@@ -57,6 +57,14 @@ func (b *Backend) ignored(f *fileObject, d *description) error {
 	return nil
 }
 
+// storedAs is ignored for a file that is stored.
+func (b *Backend) storedAs(f *fileObject, d *description) error {
+	if err := b.ignored(f, d); err != nil {
+		return fmt.Errorf("b2backend: %q is stored as %s, but %w", d.name, f.FileID, err)
+	}
+	return nil
+}
+
 func (d *description) checkSHA1(sum string) error {
 	if want, ok := d.info[largeFileSHA1Key]; ok && !strings.EqualFold(want, sum) {
 		return fmt.Errorf("b2backend: the SHA-1 of %q is %s, but large_file_sha1 says %q", d.name, sum, want)

@@ -13,7 +13,9 @@ import (
 
 // conflicts are the codes of a completion that is refused because of a state that
 // can be the one that it leads to. What a second completion is answered is not
-// documented, so these are all codes that can be about it.
+// documented, so these are all codes that can be about it. INVALID_ARGUMENT should
+// not be: it means that the request is wrong whatever the state (google.rpc.Code:
+// documented).
 var conflicts = []string{"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "ABORTED"}
 
 // classify classifies a failure: the same as for every store. Neither the API nor
@@ -35,6 +37,12 @@ func classify(err error) retry.Verdict {
 func gone(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Status == http.StatusNotFound && e.Code == "NOT_FOUND"
+}
+
+// invalid reports whether the API said that a request is wrong in itself.
+func invalid(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == "INVALID_ARGUMENT"
 }
 
 // notFound makes an error about a file that is not there, by the word of the API

@@ -46,8 +46,10 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, whole sl
 }
 
 // lookup asks once what became of a finish. Only bytes show that it was done: the
-// file of this ID, as long as the stream.
-func (f *largeFile) lookup(ctx context.Context) (retry.Outcome, error) {
+// file of this ID, as long as the stream. No call shows that it was not: a file
+// that is not found may still come, unless the refusal is one that no other
+// request has led to.
+func (f *largeFile) lookup(ctx context.Context, refusal error) (retry.Outcome, error) {
 	stored := sluice.StoredFile{File: sluice.File{ID: f.fileID}}
 	err := f.client.policy.Within(ctx).Once(ctx, func(ctx context.Context, try *retry.Attempt) error {
 		return f.client.get(ctx, try, &stored, nil)
@@ -57,7 +59,7 @@ func (f *largeFile) lookup(ctx context.Context) (retry.Outcome, error) {
 		return retry.Done, nil
 	case err == nil:
 		return retry.Unknown, unusable(callGet, "%d bytes stored of %d", stored.Size, f.spec.Size)
-	case gone(err):
+	case gone(err) && invalid(refusal):
 		return retry.NotDone, err
 	default:
 		return retry.Unknown, err

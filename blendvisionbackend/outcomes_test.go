@@ -50,7 +50,7 @@ func newStage(
 		Transport: testutil.RoundTripFunc(func(r *http.Request) (*http.Response, error) { return rt.RoundTrip(r) }),
 	})
 	require.NoError(t, err)
-	if trial.Sight == hostile.Older {
+	if trial.Sight.Old() {
 		f, receipts := put(t, b, []byte("older"))
 		_, err := f.Finish(t.Context(), receipts, sums([]byte("older")))
 		require.NoError(t, err)
@@ -82,6 +82,12 @@ func put(t *testing.T, b *blendvisionbackend.Backend, data []byte) (sluice.Large
 	return f, []sluice.Receipt{r}
 }
 
+// seconds are the statuses and codes by which the service may refuse a second
+// finish: NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION and ABORTED.
+var seconds = map[hostile.Sequel][2]int{
+	hostile.Same: {404, 5}, hostile.Honest: {409, 6}, hostile.Refused: {400, 9}, hostile.GivenUp: {409, 10},
+}
+
 func TestOutcomesOfAFinish(t *testing.T) {
 	t.Parallel()
 	hostile.TestOutcomes(t, func(t *testing.T, trial hostile.Trial) *hostile.Stage {
@@ -101,8 +107,10 @@ func TestOutcomesOfAFinish(t *testing.T) {
 			}
 		})
 		s.Known = true
+		code := seconds[trial.Sequel]
+		s.Conflict = func(*http.Request) *http.Response { return ownError(code[0], code[1]) }
 		return s
-	})
+	}, hostile.Conflicts)
 }
 
 func TestOutcomesOfAStart(t *testing.T) {

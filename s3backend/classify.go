@@ -105,6 +105,13 @@ func hasCode(err error, codes ...string) bool {
 // Ceph up to 16 says that there is no such key.
 func isGone(err error) bool { return hasCode(err, "NoSuchUpload", "NoSuchKey") }
 
+// isMissing reports whether a look-up found that there is no such file. The answer
+// to HEAD has no code.
+func isMissing(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusNotFound
+}
+
 // isThere reports whether a file was not made because there is one of its name.
 func isThere(err error) bool { return hasCode(err, "PreconditionFailed") }
 

@@ -111,7 +111,7 @@ func (c *client) commit(ctx context.Context, k *call, how retry.Commit) (retry.R
 	how.Send = func(ctx context.Context, try *retry.Attempt) error {
 		err := c.send(ctx, k, try)
 		if isThere(err) && how.Lookup != nil {
-			_, seen := how.Lookup(ctx)
+			_, seen := how.Lookup(ctx, err)
 			others = errors.Is(seen, errOthers)
 		}
 		return err

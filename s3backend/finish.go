@@ -70,10 +70,7 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 	if sum, err := base64.StdEncoding.DecodeString(c.wantWhole); err == nil && c.wantWhole != "" && c.told == c.wantWhole {
 		file.Digests = sluice.Digests{{Name: c.sent.name, Sum: sum}}
 	}
-	if err := f.backend.verify(ctx, file, f.asked, nil); err != nil {
-		return sluice.File{}, err
-	}
-	return file, nil
+	return file, f.backend.verify(ctx, file, f.asked, nil)
 }
 
 type completion struct {
@@ -170,9 +167,10 @@ func (c *completion) complete(ctx context.Context) error {
 	return nil
 }
 
-// lookup asks once what became of the upload. As long as it is listed a finish has
-// not been done, and may be sent again.
-func (c *completion) lookup(ctx context.Context) (retry.Outcome, error) {
+// lookup asks once what became of the upload. That it is still listed says little
+// of a finish that may be at work. But if the finish was refused because of a file
+// that is there, that one is another upload's: its own would have ended the upload.
+func (c *completion) lookup(ctx context.Context, refusal error) (retry.Outcome, error) {
 	left := c.exists(ctx, c.backend.client.ask)
 	seen, err := c.backend.head(ctx, c.name, c.sent)
 	if err == nil {
@@ -182,7 +180,7 @@ func (c *completion) lookup(ctx context.Context) (retry.Outcome, error) {
 	case err == nil:
 		c.etag, c.version, c.told = seen.tag, seen.version, seen.checksum
 		return retry.Done, nil
-	case left == nil:
+	case left == nil && isThere(refusal) && !isMissing(err):
 		return retry.NotDone, err
 	default:
 		return retry.Unknown, err

@@ -2,12 +2,14 @@ package s3backend
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +28,14 @@ func stageOf(store *model, change string, b *Backend, run func(context.Context) 
 		Store: store, Past: past, Doubt: sluice.ErrFinishUnknown, Known: true,
 		Changes: func(r *http.Request) bool { return callOf(r) == change },
 		Looks:   func(r *http.Request) bool { return callOf(r) == "HeadObject" || callOf(r) == "ListParts" },
+
+		LooksForUpload: func(r *http.Request) bool { return callOf(r) == "ListParts" },
+		Reject: func(r *http.Request) *http.Response {
+			if len(about(r)) == 0 {
+				return nil
+			}
+			return response(http.StatusBadRequest, "<Error><Code>InvalidArgument</Code><Message>unsupported checksum</Message></Error>")
+		},
 		Removes: func(r *http.Request) bool {
 			return callOf(r) == "AbortMultipartUpload" || r.Method == http.MethodDelete
 		},
@@ -46,14 +56,23 @@ var (
 
 // addOlder stores an older file of the same size and number of parts.
 func addOlder(store *model, trial hostile.Trial, parts int) {
-	if trial.Sight != hostile.Older {
-		return
+	data := slices.Clone(threeParts)
+	if !trial.Sight.Same() {
+		data[1] = bytes.ToUpper(data[1])
 	}
-	if parts == 1 {
-		store.put("a", nil, bytes.ToUpper(wholeFile))
-		return
+	switch {
+	case !trial.Sight.Old():
+	case parts == 1:
+		store.put("a", nil, bytes.Join(data, nil))
+	default:
+		store.put("a", http.Header{tagHeader: {"yesterday's"}}, data...)
 	}
-	store.put("a", http.Header{tagHeader: {"yesterday's"}}, threeParts[0], bytes.ToUpper(threeParts[1]), threeParts[2])
+}
+
+// withConflict has a store answer a second request with a code.
+func withConflict(s *hostile.Stage, code string) {
+	status := map[string]int{"NoSuchUpload": http.StatusNotFound, "PreconditionFailed": http.StatusPreconditionFailed}[code]
+	s.Conflict = func(r *http.Request) *http.Response { return modelError(r, cmp.Or(status, http.StatusConflict), code) }
 }
 
 // kinds are stores that differ in what they tell.
@@ -75,12 +94,13 @@ func TestOutcomesOfASingleUpload(t *testing.T) {
 		kind    string
 		options FileOptions
 		known   bool
+		code    string // of a conflict
 	}{
-		{"ETags of its own", FileOptions{}, true},
-		{"checksums", FileOptions{OmitSluiceID: true}, true},
-		{"ETags", FileOptions{OmitSluiceID: true}, false},
-		{"ETags of its own", FileOptions{CreateOnly: true}, true},
-		{"checksums", FileOptions{CreateOnly: true, OmitSluiceID: true}, false},
+		{"ETags of its own", FileOptions{}, true, "OperationAborted"},
+		{"checksums", FileOptions{OmitSluiceID: true}, true, "ConditionalRequestConflict"},
+		{"ETags", FileOptions{OmitSluiceID: true}, false, "OperationAborted"},
+		{"ETags of its own", FileOptions{CreateOnly: true}, true, "PreconditionFailed"},
+		{"checksums", FileOptions{CreateOnly: true, OmitSluiceID: true}, false, "ConditionalRequestConflict"},
 	} {
 		t.Run(fmt.Sprintf("%s, untagged %v, create only %v", c.kind, c.options.OmitSluiceID, c.options.CreateOnly), func(t *testing.T) {
 			t.Parallel()
@@ -92,10 +112,15 @@ func TestOutcomesOfASingleUpload(t *testing.T) {
 					_, err := b.UploadFile(ctx, sluice.FileSpec{Name: "a", Size: int64(len(wholeFile))}, part(0, wholeFile))
 					return err
 				})
-				s.Known, s.Refuses = c.known, c.options.CreateOnly && trial.Sight == hostile.Older
-				s.There = func() bool { return there(store) }
+				s.Known, s.Refuses = c.known, c.options.CreateOnly && trial.Sight.Old()
+				older := store.object("a")
+				// Where files carry no tag, an older one of the same bytes is as good.
+				s.There = func() bool {
+					return there(store) && (store.object("a") != older || c.options.OmitSluiceID && !c.options.CreateOnly)
+				}
+				withConflict(s, c.code)
 				return s
-			})
+			}, hostile.Conflicts, hostile.Checksums)
 		})
 	}
 }
@@ -112,12 +137,13 @@ func TestOutcomesOfAFinish(t *testing.T) {
 		resumed bool
 		options FileOptions
 		known   bool
+		code    string // of a conflict
 	}{
-		{"ETags of its own", false, FileOptions{}, true},
-		{"ETags of its own", false, FileOptions{CreateOnly: true, Unverified: []string{"CreateOnly"}}, true},
-		{"ETags of its own", true, FileOptions{}, false},
-		{"ETags", false, FileOptions{OmitSluiceID: true}, true},
-		{"checksums", true, FileOptions{}, true},
+		{"ETags of its own", false, FileOptions{}, true, "NoSuchUpload"},
+		{"ETags of its own", false, FileOptions{CreateOnly: true, Unverified: []string{"CreateOnly"}}, true, "PreconditionFailed"},
+		{"ETags of its own", true, FileOptions{}, false, "OperationAborted"},
+		{"ETags", false, FileOptions{OmitSluiceID: true}, true, "ConditionalRequestConflict"},
+		{"checksums", true, FileOptions{}, true, "NoSuchUpload"},
 	} {
 		t.Run(fmt.Sprintf("%s, resumed %v, untagged %v, create only %v", c.kind, c.resumed, c.options.OmitSluiceID, c.options.CreateOnly), func(t *testing.T) {
 			t.Parallel()
@@ -133,10 +159,12 @@ func TestOutcomesOfAFinish(t *testing.T) {
 					}
 					return err
 				})
-				s.Known, s.Refuses = c.known, c.options.CreateOnly && trial.Sight == hostile.Older
-				s.There = func() bool { return there(store) }
+				s.Known, s.Refuses = c.known, c.options.CreateOnly && trial.Sight.Old()
+				older := store.object("a")
+				s.There = func() bool { return there(store) && store.object("a") != older }
+				withConflict(s, c.code)
 				return s
-			})
+			}, hostile.Conflicts, hostile.Checksums, hostile.Uploads)
 		})
 	}
 }
@@ -199,7 +227,7 @@ func TestOutcomesOfAStart(t *testing.T) {
 		s.Removes = func(*http.Request) bool { return false }
 		s.There = func() bool { return store.unfinished() > 0 }
 		return s
-	})
+	}, hostile.Checksums)
 }
 
 // altered is a store whose answers to a call are changed on their way.

@@ -62,7 +62,7 @@ func (b *Backend) put(ctx context.Context, spec sluice.FileSpec, p *sluice.Part,
 	}
 	*result, err = b.client.commitAfter(ctx, *result, k, retry.Commit{
 		Repeat: true, Grace: retry.SettleTime, Doubt: sluice.ErrFinishUnknown,
-		Lookup: func(ctx context.Context) (retry.Outcome, error) {
+		Lookup: func(ctx context.Context, _ error) (retry.Outcome, error) {
 			seen, err := b.head(ctx, spec.Name, sent)
 			if err == nil {
 				err = seen.isSingle(p.Size, base64.StdEncoding.EncodeToString(sum), h.Get(tagHeader), b.options.CreateOnly)
@@ -84,10 +84,7 @@ func (b *Backend) put(ctx context.Context, spec sluice.FileSpec, p *sluice.Part,
 	if said.header != nil { // nil if it was looked for
 		b.client.protection.received(sent, said.header)
 	}
-	if err := b.verify(ctx, file, h, said.header); err != nil {
-		return sluice.File{}, err
-	}
-	return file, nil
+	return file, b.verify(ctx, file, h, said.header)
 }
 
 // isSingle says why a file is not known to be the one that was uploaded with the

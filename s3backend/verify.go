@@ -42,7 +42,7 @@ func (e *OptionsError) Error() string {
 	case e.File.Name == "":
 		return "s3backend: the store ignores options of the file, so nothing was sent: " + unmet
 	case e.Err != nil:
-		return fmt.Sprintf("s3backend: %q (ID %s) is stored whole, but options of it cannot be verified (FileOptions.Unverified"+
+		return fmt.Sprintf("s3backend: %q (ID %s) was stored whole, but options of it cannot be verified (FileOptions.Unverified"+
 			" lists what to take for granted): %s: %v", e.File.Name, e.File.ID, unmet, e.Err)
 	default:
 		return fmt.Sprintf("s3backend: %q (ID %s) is stored whole, but not as its options ask: %s", e.File.Name, e.File.ID, unmet)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,7 @@ const (
 	Honest  Sequel = "once"
 	Refused Sequel = "then refused"
 	GivenUp Sequel = "and the context ends"
+	Lesser  Sequel = "then its checksum is rejected, and the rest is refused"
 )
 
 // Sight is what the requests that look for the outcome show.
@@ -57,9 +59,31 @@ const (
 	Denied     Sight = "no permission"              // the store refuses them
 	Older      Sight = "everything, and older file" // of the same name and size
 	Lagging    Sight = "the past"                   // for some seconds
+	Behind     Sight = "the past, for long"
+	Twin       Sight = "everything, and older file of the same bytes"
+	FileOnly   Sight = "the file, not the upload"
+	TwinOnly   Sight = "the file, with older one of the same bytes, not the upload"
+	UploadOnly Sight = "the upload, not the file"
 )
 
-const lag = 5 * time.Second
+// Old reports whether an older file of the same name and size is there.
+func (s Sight) Old() bool { return s == Older || s.Same() }
+
+// Same reports whether that has the same bytes, too.
+func (s Sight) Same() bool { return s == Twin || s == TwinOnly }
+
+// lags are how long a look shows the past.
+var lags = map[Sight]time.Duration{Lagging: 5 * time.Second, Behind: 30 * time.Hour}
+
+// Extra is what only some calls can meet.
+type Extra string
+
+// The extras.
+const (
+	Conflicts Extra = "conflicts" // Stage.Conflict is set
+	Checksums Extra = "checksums" // Stage.Reject is set
+	Uploads   Extra = "uploads"   // Stage.LooksForUpload is set
+)
 
 // Trial is one row of the truth table of requests that must not be repeated
 // blindly.
@@ -90,6 +114,15 @@ type Stage struct {
 	// blindly, Looks whether it looks for the outcome, and Removes whether it
 	// cancels or deletes.
 	Changes, Looks, Removes func(*http.Request) bool
+	// LooksForUpload reports whether it looks by the ID of the upload that the call
+	// ends, and not for the file by its name.
+	LooksForUpload func(*http.Request) bool
+	// Conflict returns the store's own error to a request that finds another one
+	// done, or at work.
+	Conflict func(*http.Request) *http.Response
+	// Reject returns the store's own error to a request with a checksum that it does
+	// not know, nil to one without.
+	Reject func(*http.Request) *http.Response
 	// Own returns the store's own error of a status: 400, 403, 500 or 503.
 	Own func(req *http.Request, status int) *http.Response
 	// Run makes the call over the transport, and then whatever its user would do to
@@ -111,6 +144,17 @@ type Stage struct {
 // secondAnswer is the reply of a proxy that lost the store's answer, sent the
 // request again by itself, and passes on what the store answered to that.
 const secondAnswer = "the answer to a second request"
+
+// The replies of a store that finds another request done, or at work: at once, or
+// after a while.
+const (
+	conflict     = "conflict"
+	lateConflict = "conflict, after a while"
+	aWhile       = 100 * time.Second
+)
+
+// few are the replies that are tried with the rarer sights: one of each kind.
+var few = []string{"reset", "own 500", secondAnswer, conflict, lateConflict}
 
 // bare are statuses that something before a store answers with, one of each kind.
 var bare = []int{400, 404, 429, 499, 502, 524, 999}
@@ -162,20 +206,47 @@ func hearings() []hearing {
 		}
 		list = append(list, r)
 	}
-	return list
+	return append(list,
+		hearing{conflict, nil, func(s *Stage, req *http.Request, _ *http.Response) (*http.Response, error) {
+			return s.Conflict(req), nil
+		}, false},
+		hearing{lateConflict, nil, func(s *Stage, req *http.Request, _ *http.Response) (*http.Response, error) {
+			select {
+			case <-time.After(aWhile):
+				return s.Conflict(req), nil
+			case <-req.Context().Done():
+				return nil, context.Cause(req.Context())
+			}
+		}, false},
+	)
 }
 
-// trials is the truth table.
-func trials() []Trial {
+// trials is the truth table of a call with these extras.
+func trials(extras []Extra) []Trial {
+	sequels := []Sequel{Same, Honest, Refused, GivenUp}
+	if slices.Contains(extras, Checksums) {
+		sequels = append(sequels, Lesser)
+	}
+	usual, rare := []Sight{Everything, Nothing, Denied, Older, Lagging}, []Sight{Behind, Twin}
+	if slices.Contains(extras, Uploads) {
+		rare = append(rare, FileOnly, TwinOnly, UploadOnly)
+	}
 	var list []Trial
 	for _, r := range hearings() {
-		when := r.when
+		conflicts := r.name == conflict || r.name == lateConflict
+		if conflicts && !slices.Contains(extras, Conflicts) {
+			continue
+		}
+		when, sights := r.when, usual
 		if when == nil {
 			when = []Happening{Never, AtOnce, Soon, Late}
 		}
+		if slices.Contains(few, r.name) {
+			sights = slices.Concat(usual, rare)
+		}
 		for _, happening := range when {
-			for _, sequel := range []Sequel{Same, Honest, Refused, GivenUp} {
-				for _, sight := range []Sight{Everything, Nothing, Denied, Older, Lagging} {
+			for _, sequel := range sequels {
+				for _, sight := range sights {
 					list = append(list, Trial{happening, r.name, sequel, sight, r})
 				}
 			}
@@ -194,10 +265,10 @@ const outcomesUnderRace = 7
 // there in the end. It leaves no doubt only if that is not there. After doubt
 // nothing is removed. And there is no doubt where the outcome can be known.
 //
-// stage makes a fresh store; for [Older] with an older file of the same name and
-// size.
-func TestOutcomes(t *testing.T, stage func(*testing.T, Trial) *Stage) {
-	for i, trial := range trials() {
+// stage makes a fresh store, with an older file of the same name and size if the
+// sight is Old. extras are what the call can meet.
+func TestOutcomes(t *testing.T, stage func(*testing.T, Trial) *Stage, extras ...Extra) {
+	for i, trial := range trials(extras) {
 		if testutil.Race && i%outcomesUnderRace > 0 {
 			continue
 		}
@@ -231,7 +302,7 @@ func (trial Trial) run(t *testing.T, s *Stage) {
 	case !s.Repeats || trial.Reply != secondAnswer:
 		require.False(t, there, "it is a certain failure, and all is there: %v", err)
 	}
-	seen := trial.Sight != Nothing && trial.Sight != Denied
+	seen := !slices.Contains([]Sight{Nothing, Denied, Behind, FileOnly, UploadOnly, TwinOnly}, trial.Sight)
 	switch {
 	case s.Refuses:
 		require.Error(t, err)
@@ -290,6 +361,12 @@ func (w *world) change(req *http.Request) (*http.Response, error) {
 	if !first && w.trial.Sequel == Honest {
 		return w.Store.RoundTrip(req)
 	}
+	if !first && w.trial.Sequel == Lesser {
+		if rejected := w.Reject(req); rejected != nil {
+			return rejected, nil
+		}
+		return w.Own(req, http.StatusForbidden), nil
+	}
 	copied, err := readWhole(req)
 	if err != nil {
 		return nil, err
@@ -333,13 +410,17 @@ func (w *world) later(wait time.Duration, req *http.Request) {
 }
 
 func (w *world) look(req *http.Request) (*http.Response, error) {
-	switch w.trial.Sight {
+	switch sight := w.trial.Sight; sight {
 	case Nothing:
 		return nil, io.EOF
 	case Denied:
 		return w.Own(req, http.StatusForbidden), nil
-	case Lagging:
-		if time.Since(w.began) < lag {
+	case FileOnly, TwinOnly, UploadOnly:
+		if w.LooksForUpload(req) != (sight == UploadOnly) {
+			return w.Own(req, http.StatusForbidden), nil
+		}
+	default:
+		if time.Since(w.began) < lags[sight] {
 			return w.Past.RoundTrip(req)
 		}
 	}

@@ -24,8 +24,9 @@ const (
 	Done
 	// Conflict is for Classify alone. It means that the store refused the request
 	// because of a state that the request itself leads to, such as "no such upload"
-	// for a finish. A proxy that loses an answer may send the request again, and
-	// pass on the answer to the second one. Lookup decides which it is.
+	// for a finish, or because another one is at work. A proxy that loses an answer
+	// may send the request again, and pass on the answer to the second one while the
+	// first is still at work. Lookup decides which it is.
 	Conflict
 )
 
@@ -51,14 +52,13 @@ type Commit struct {
 
 	// Lookup asks the store what became of earlier attempts. It is called after an
 	// attempt of unknown outcome: before the next attempt, and several times on a
-	// context of its own once there is no further attempt. Done needs evidence
-	// that this request was done. NotDone permits another attempt, and is evidence
-	// for no more while a request may still be under way. After a Conflict none is
-	// taken to be, although a proxy may have left a first copy at work for longer
-	// than the look-ups last (docs/RELIABILITY.md, "Not promised").
+	// context of its own once there is no further attempt. refusal is the Conflict
+	// that it follows, nil if it follows none. Done needs evidence that this request
+	// was done. NotDone permits another attempt; after a Conflict it needs evidence
+	// that no copy of the request was done or is still at work, and is believed.
 	// Otherwise it returns Unknown and may say why. Nil means that there is no way
 	// to look; a Conflict counts as NotDone then.
-	Lookup func(ctx context.Context) (Outcome, error)
+	Lookup func(ctx context.Context, refusal error) (Outcome, error)
 
 	// Repeat permits another attempt while the outcome of an earlier one is
 	// unknown, because the store ends up with the same in either case. Without it
@@ -103,7 +103,7 @@ func (p Policy) Commit(ctx context.Context, c Commit) (Result, error) {
 			err = s.prepare(ctx)
 		}
 	}
-	if r.lost == nil && !r.conflict {
+	if r.lost == nil && r.conflict == nil {
 		return Result{NotDone, nil}, err
 	}
 	switch seen := r.settle(ctx); {
@@ -121,7 +121,7 @@ type commitRun struct {
 	policy   Policy
 	longer   context.Context // ends Grace after the caller's
 	lost     error           // of the last attempt that may have been done, or may still be
-	conflict bool            // an earlier attempt may have been done by a copy of it
+	conflict error           // of the last attempt that a copy of it may have been the cause of
 	last     error           // the last attempt's
 	verdict  Verdict         // of last
 	lookErr  error           // the last look-up's
@@ -145,7 +145,7 @@ func (r *commitRun) try(ctx context.Context) (Verdict, error) {
 	case r.verdict.Outcome == Unknown:
 		r.lost = r.last
 	case r.verdict.Outcome == Conflict && r.Lookup != nil:
-		r.conflict = true
+		r.conflict = r.last
 	}
 	if r.lost != nil && r.Lookup == nil && !r.Repeat {
 		r.verdict.Action = Stop
@@ -158,7 +158,7 @@ func (r *commitRun) look(ctx context.Context) (seen Outcome) {
 	if r.Lookup == nil {
 		return Unknown
 	}
-	seen, r.lookErr = r.Lookup(ctx)
+	seen, r.lookErr = r.Lookup(ctx, r.conflict)
 	return seen
 }
 

@@ -23,32 +23,41 @@ type step struct {
 	outcome Outcome       // that the answer is evidence of
 }
 
-// sights are what a look-up can see.
-var sights = map[string]func(done bool) (Outcome, error){
+// sights are what a look-up can see of a request that is done, or that is coming:
+// the store is at work on it.
+var sights = map[string]func(done, coming bool) (Outcome, error){
 	"no look-up": nil,
-	"everything": func(done bool) (Outcome, error) {
+	"everything": func(done, coming bool) (Outcome, error) {
+		if done {
+			return Done, nil
+		}
+		return map[bool]Outcome{true: Unknown, false: NotDone}[coming], nil
+	},
+	"files": func(done, _ bool) (Outcome, error) {
 		if done {
 			return Done, nil
 		}
 		return NotDone, nil
 	},
-	"nothing": func(bool) (Outcome, error) { return NotDone, nil },
-	"denied":  func(bool) (Outcome, error) { return Unknown, errors.New("denied") },
+	"nothing": func(_, _ bool) (Outcome, error) { return NotDone, nil },
+	"denied":  func(_, _ bool) (Outcome, error) { return Unknown, errors.New("denied") },
 }
+
+// decides are the sights whose NotDone is evidence after a Conflict, too.
+var decides = []string{"everything", "denied"}
 
 // steps are all consistent steps: an answer of success and a refusal are true,
 // and what has not left is not done.
 func steps() []step {
 	var all []step
 	for _, after := range []time.Duration{0, 3 * time.Second, time.Hour} {
-		all = append(all, step{does: true, after: after, outcome: Unknown})
+		all = append(all, step{does: true, after: after, outcome: Unknown}, step{does: true, after: after, outcome: Conflict})
 	}
 	return append(all,
 		step{does: true, outcome: Done},
 		step{outcome: Unknown},
 		step{outcome: NotDone},
 		step{unsent: true, outcome: Unknown},
-		step{does: true, outcome: Conflict},
 		step{outcome: Conflict},
 	)
 }
@@ -66,8 +75,7 @@ func TestCommit_IsNeverWrong(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
 								script := []step{first, second, third}
 								conflict := slices.ContainsFunc(script, func(s step) bool { return s.outcome == Conflict })
-								// which decide a Conflict
-								if !conflict || sight != "nothing" && sight != "no look-up" {
+								if !conflict || slices.Contains(decides, sight) {
 									requireTrue(t, script, see, repeat)
 								}
 							})
@@ -85,7 +93,7 @@ type outcomeError Outcome
 func (e outcomeError) Error() string { return Outcome(e).String() }
 
 // requireTrue runs a commit whose attempts take the steps in turn.
-func requireTrue(t *testing.T, script []step, see func(bool) (Outcome, error), repeat bool) {
+func requireTrue(t *testing.T, script []step, see func(done, coming bool) (Outcome, error), repeat bool) {
 	ever := false
 	var doneAt time.Time
 	doubtful, permitted := false, true
@@ -119,9 +127,11 @@ func requireTrue(t *testing.T, script []step, see func(bool) (Outcome, error), r
 		},
 	}
 	if see != nil {
-		c.Lookup = func(context.Context) (Outcome, error) {
+		c.Lookup = func(_ context.Context, refusal error) (Outcome, error) {
 			require.True(t, doubtful, "there is nothing to look for")
-			seen, err := see(ever && !time.Now().Before(doneAt))
+			require.True(t, refusal == nil || refusal == outcomeError(Conflict))
+			done := ever && !time.Now().Before(doneAt)
+			seen, err := see(done, ever && !done)
 			permitted = repeat || seen == NotDone
 			return seen, err
 		}
@@ -153,7 +163,7 @@ func TestCommit_LooksAgainWhileTheStoreIsAtWork(t *testing.T) {
 		p.Attempts = 1
 		result, err := p.Commit(t.Context(), Commit{
 			Call: Call{Classify: judged(Verdict{Action: BackOff})}, Send: lost,
-			Lookup: func(context.Context) (Outcome, error) {
+			Lookup: func(context.Context, error) (Outcome, error) {
 				if time.Since(began) < 10*time.Second {
 					return NotDone, nil
 				}
@@ -171,7 +181,7 @@ func TestCommit_EndsAUselessLookUpAfterAWhile(t *testing.T) {
 		began := time.Now()
 		result, err := steady.Commit(t.Context(), Commit{
 			Call: Call{Classify: judged(Verdict{})}, Send: lost, Doubt: sluice.ErrLeftBehind,
-			Lookup: func(ctx context.Context) (Outcome, error) {
+			Lookup: func(ctx context.Context, _ error) (Outcome, error) {
 				<-ctx.Done()
 				return Unknown, ctx.Err()
 			},
@@ -278,7 +288,7 @@ func TestCommit_GivesUpASlowAttempt(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			},
-			Lookup: func(ctx context.Context) (Outcome, error) {
+			Lookup: func(ctx context.Context, _ error) (Outcome, error) {
 				time.Sleep(SettleTime / 2)
 				return Done, ctx.Err()
 			},
