@@ -47,8 +47,10 @@ var (
 	// says which, and whether a file is stored without it.
 	ErrOptionIgnored = errors.New("sluice: the store ignored an option")
 	// ErrNoManifest means that the file is stored, whole, and [LargeFileWriter.File]
-	// describes it, but the manifest that [Options].Manifest asked for is not.
-	ErrNoManifest = errors.New("sluice: the file is stored, its manifest is not")
+	// describes it, but storing the manifest that [Options].Manifest asked for
+	// failed. If the outcome of that is unknown, the error's text says so, and the
+	// error does not match ErrFinishUnknown, which is about the file.
+	ErrNoManifest = errors.New("sluice: the file is stored, storing its manifest failed")
 	// ErrManifestMismatch means that a manifest is about another file than the one
 	// of its name: one of the two was replaced without the other. The error's text
 	// says which of them is newer.
@@ -208,9 +210,9 @@ type failed struct {
 func (f *failed) Error() string { return f.err.Error() }
 func (f *failed) Unwrap() error { return f.err }
 
-// foreign is a cause that came from outside. That another stream's outcome is
-// unknown, or that it left something behind, says nothing of this one, so of
-// that only the words remain.
+// foreign is a cause that came from outside, or the failure of the manifest. That
+// another stream's outcome is unknown, or that it left something behind, says
+// nothing of this one, so of that only the words remain.
 func foreign(cause error) error {
 	if errors.Is(cause, ErrFinishUnknown) || errors.Is(cause, ErrLeftBehind) {
 		return errors.New(cause.Error())

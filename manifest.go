@@ -149,7 +149,7 @@ func (w *LargeFileWriter) storeManifest() {
 		})
 	}
 	if err != nil {
-		w.result = w.error("manifest", fmt.Errorf("%w: file %s: %w", ErrNoManifest, w.file.ID, err))
+		w.result = w.error("manifest", fmt.Errorf("%w: file %s: %w", ErrNoManifest, w.file.ID, foreign(err)))
 	} else {
 		w.result = nil
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -310,10 +311,55 @@ func TestManifest_ThatCannotBeStoredIsAnErrorOfAFileThatIs(t *testing.T) {
 		require.ErrorIs(t, err, sluice.ErrNoManifest)
 		require.ErrorIs(t, err, errFull)
 		require.EqualValues(t, n, w.File().Size)
-		require.ErrorContains(t, err, fmt.Sprintf(`sluice: manifest "f": the file is stored, its manifest is not: file %s: `, w.File().ID))
+		require.ErrorContains(t, err, fmt.Sprintf(`sluice: manifest "f": the file is stored, storing its manifest failed: file %s: `, w.File().ID))
 		require.Equal(t, err, w.Close())
 		require.Equal(t, data, readBack(t, b.Backend, "f"))
 	}
+}
+
+// A manifest says that the file is whole. It is stored for no other.
+func TestManifest_IsStoredOnlyForAFileThatIsCertainlyThere(t *testing.T) {
+	for _, failure := range []error{sluice.ErrFinishUnknown, sluice.ErrOptionIgnored, errFull} {
+		for _, n := range []int{1, 10 * part} {
+			b := newStub()
+			b.finish = func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
+				f, err := real()
+				require.NoError(t, err)
+				if failure != sluice.ErrOptionIgnored {
+					f = sluice.File{}
+				}
+				return f, failure
+			}
+			b.uploadFile = func(ctx context.Context, _ *sluice.Part, real func() (sluice.File, error)) (sluice.File, error) {
+				return b.finish(ctx, real)
+			}
+			w, _ := open(t, t.Context(), b, func(o *sluice.Options) { o.Manifest = true })
+			mustWrite(t, w, n)
+			require.ErrorIs(t, w.Close(), failure)
+			_, err := b.Stat(t.Context(), "f"+sluice.ManifestSuffix)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+		}
+	}
+}
+
+// The doubt is about the manifest, and not about the file.
+func TestManifest_OfUnknownOutcomeLeavesNoDoubtAboutTheFile(t *testing.T) {
+	b := newStub()
+	finishes := 0
+	b.finish = func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
+		if finishes++; finishes == 1 {
+			return real()
+		}
+		return sluice.File{}, sluice.ErrFinishUnknown
+	}
+	w, _ := open(t, t.Context(), b, func(o *sluice.Options) { o.Manifest = true })
+	mustWrite(t, w, 10*part)
+	err := w.Close()
+	require.ErrorIs(t, err, sluice.ErrNoManifest)
+	require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
+	require.ErrorContains(t, err, "outcome of finish unknown")
+	require.EqualValues(t, 10*part, w.File().Size)
+	require.Equal(t, testutil.Content(10*part), readBack(t, b.Backend, "f"))
 }
 
 func TestManifest_NeedsADigest(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,6 +168,37 @@ func TestOutcomesOfAFinish(t *testing.T) {
 			}, hostile.Conflicts, hostile.Checksums, hostile.Uploads)
 		})
 	}
+}
+
+// The file is stored in every case, and the error is about its manifest alone.
+func TestOutcomesOfAManifest(t *testing.T) {
+	t.Parallel()
+	hostile.TestOutcomes(t, func(t *testing.T, trial hostile.Trial) *hostile.Stage {
+		store := modelOf("checksums")
+		b := canned(t, Options{Retry: sluice.Retry{Attempts: 3}}, store.RoundTrip)
+		const name = "a" + sluice.ManifestSuffix
+		s := stageOf(store, "", b, func(ctx context.Context) error {
+			f, err := sluice.Upload(ctx, b, "a", &sluice.Options{Manifest: true}, func(w io.Writer) error {
+				_, err := w.Write(wholeFile)
+				return err
+			})
+			require.True(t, there(store))
+			require.NotErrorIs(t, err, sluice.ErrFinishUnknown)
+			if err == nil {
+				require.Contains(t, string(store.object(name).data), f.ID)
+				return nil
+			}
+			require.ErrorIs(t, err, sluice.ErrNoManifest)
+			if strings.Contains(err.Error(), "outcome of finish unknown") {
+				return sluice.ErrFinishUnknown
+			}
+			return err
+		})
+		s.Changes = func(r *http.Request) bool { return callOf(r) == "PutObject" && strings.HasSuffix(r.URL.Path, name) }
+		s.There = func() bool { return store.object(name) != nil }
+		withConflict(s, "OperationAborted")
+		return s
+	}, hostile.Conflicts, hostile.Checksums)
 }
 
 // An older file of the very same bytes is there, and no finish arrives: the file
