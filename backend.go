@@ -307,6 +307,14 @@ var (
 // and the last failure of the store if there was one. Errors carry no
 // credentials.
 //
+// A file that was encrypted with a customer's key is read through a handle with
+// that key, and through no other.
+//
+// A store that can remove files has a method Remove(context.Context, StoredFile)
+// error. It removes exactly the version that is described, which cannot be found
+// or read any more, and leaves a newer one alone. If the version is not there, the
+// error matches [io/fs.ErrNotExist].
+//
 // Package backendtest checks a Source against every rule stated here.
 type Source interface {
 	// Stat describes the newest version of the file of that name. If there is no
@@ -316,9 +324,9 @@ type Source interface {
 
 	// ReadRange fills r with bytes of exactly the version that f describes, as
 	// Stat or List returned it. It returns nil only if r is full: an answer that
-	// is cut short, ignores the range, or is about other bytes or another version
-	// is never taken for the bytes asked for. A range beyond the end of the file
-	// is an error.
+	// is cut short, ignores the range, declares another length or none, or is about
+	// other bytes or another version is never taken for the bytes asked for. A range
+	// beyond the end of the file is an error.
 	//
 	// Each attempt asks for the bytes that [Range.Attempt] returns, so that one
 	// that broke is resumed where it ended, and attempts wait in [Range.Backoff].
