@@ -107,8 +107,8 @@ type LargeFile interface {
 	// length. The result is the file; or an error after which the large file is
 	// certainly unfinished; or an error that matches [ErrFinishUnknown]. So is the
 	// outcome of an answer that describes another size or other digests than those
-	// of the stream. If the file is stored and not as its options ask, the result is
-	// both: an error, and the File, which comes with no other error.
+	// of the stream. If the file is stored and not as its options ask, or that could
+	// not be verified, the error matches [ErrOptionIgnored] or [ErrOptionUnverified].
 	Finish(ctx context.Context, parts []Receipt, whole Digests) (File, error)
 
 	// Cancel removes the large file and its parts: it is not listed any more and

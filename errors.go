@@ -46,6 +46,9 @@ var (
 	// do what an option asked for: encryption, a lock, metadata. The error's text
 	// says which, and whether a file is stored without it.
 	ErrOptionIgnored = errors.New("sluice: the store ignored an option")
+	// ErrOptionUnverified means the same, but that the store could not be asked
+	// whether it did.
+	ErrOptionUnverified = errors.New("sluice: it is not known whether the store ignored an option")
 	// ErrNoManifest means that the file is stored, whole, and [LargeFileWriter.File]
 	// describes it, but storing the manifest that [Options].Manifest asked for
 	// failed. If the outcome of that is unknown, the error's text says so, and the

@@ -175,7 +175,7 @@ func (w *LargeFileWriter) settle(f File, err *Error) {
 		// Even if the stream was aborted meanwhile: the caller must know that the file may exist.
 		err.LargeFile, err.unknown = w.pipeline.id(), true
 		w.result = err
-	case f.Name != "": // the file is stored, and not as its options ask
+	case errors.Is(err.Err, ErrOptionIgnored), errors.Is(err.Err, ErrOptionUnverified):
 		err.LargeFile = w.plan.replaced.id() // no failure cancels what was resumed
 		w.result = err
 	default:
@@ -264,7 +264,7 @@ func (u *pipeline) uploadFile(ctx context.Context, p *Part) (File, *Error) {
 	}
 	u.meter.hooks.PartDone(p.event(), err)
 	if err != nil {
-		return f, u.error("upload", p, err)
+		return File{}, u.error("upload", p, err)
 	}
 	f.Digests = merge(f.Digests, p.Digests, u.whole)
 	f.Name, f.Size, f.Parts = spec.Name, p.Size, 0
@@ -286,7 +286,7 @@ func (u *pipeline) finish(ctx context.Context, parts int, total int64) (File, *E
 		err = agreeFile(f, total, sums)
 	}
 	if err != nil {
-		return f, u.error("finish", nil, err)
+		return File{}, u.error("finish", nil, err)
 	}
 	f.Digests = merge(f.Digests, sums, u.whole)
 	f.Name, f.Size, f.Parts = u.plan.spec.Name, total, len(u.store.receipts.list)

@@ -143,7 +143,7 @@ func TestAnotherStreamsLeftoversAreNotThisOnes(t *testing.T) {
 }
 
 func TestWriter_KeepsNothingUnfinishedOfAFileThatIsStoredWithoutAnOption(t *testing.T) {
-	for _, what := range []error{sluice.ErrOptionIgnored, errors.New("its options cannot be verified")} {
+	for _, what := range []error{sluice.ErrOptionIgnored, sluice.ErrOptionUnverified} {
 		for _, keep := range []bool{false, true} {
 			for _, size := range []int64{part / 2, 3 * part} { // in one call, and in parts
 				for _, aborted := range []bool{false, true} {
@@ -157,7 +157,7 @@ func TestWriter_KeepsNothingUnfinishedOfAFileThatIsStoredWithoutAnOption(t *test
 								go w.Abort(errors.New("meanwhile"))
 								synctest.Wait()
 							}
-							return f, fmt.Errorf("%q is stored, but %w", f.Name, what)
+							return sluice.File{}, fmt.Errorf("%q is stored, but %w", f.Name, what)
 						}
 						b.finish = ignore
 						b.uploadFile = func(ctx context.Context, _ *sluice.Part, real func() (sluice.File, error)) (sluice.File, error) {

@@ -319,16 +319,13 @@ func TestManifest_ThatCannotBeStoredIsAnErrorOfAFileThatIs(t *testing.T) {
 
 // A manifest says that the file is whole. It is stored for no other.
 func TestManifest_IsStoredOnlyForAFileThatIsCertainlyThere(t *testing.T) {
-	for _, failure := range []error{sluice.ErrFinishUnknown, sluice.ErrOptionIgnored, errFull} {
+	for _, failure := range []error{sluice.ErrFinishUnknown, sluice.ErrOptionIgnored, sluice.ErrOptionUnverified, errFull} {
 		for _, n := range []int{1, 10 * part} {
 			b := newStub()
 			b.finish = func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
-				f, err := real()
+				_, err := real()
 				require.NoError(t, err)
-				if failure != sluice.ErrOptionIgnored {
-					f = sluice.File{}
-				}
-				return f, failure
+				return sluice.File{}, failure
 			}
 			b.uploadFile = func(ctx context.Context, _ *sluice.Part, real func() (sluice.File, error)) (sluice.File, error) {
 				return b.finish(ctx, real)

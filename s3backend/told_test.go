@@ -3,6 +3,7 @@ package s3backend
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func TestVerify_IsUnknownWhereAQuestionIsNotAnswered(t *testing.T) {
 				require.ErrorAs(t, err, &unmet)
 				require.Equal(t, c.unknown, unmet.Err != nil, "%v", unmet.Err)
 				require.Equal(t, !c.unknown, errors.Is(err, sluice.ErrOptionIgnored))
+				require.Equal(t, c.unknown, errors.Is(err, sluice.ErrOptionUnverified))
 			})
 		}
 	}
@@ -116,6 +118,40 @@ func TestVerify_ComparesTheKeyOfEncryption(t *testing.T) {
 			require.ErrorContains(t, err, "Encryption: asked for "+c.asked+", the store has "+c.told)
 			if large {
 				require.Zero(t, l.bytes)
+			}
+		}
+	}
+}
+
+// The file is stored in every case: nothing of it is kept unfinished or cancelled.
+func TestWriter_SaysThatAFileWhoseOptionsAreNotMetIsStored(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		for _, keep := range []bool{false, true} {
+			for _, n := range []int{1, 3 * minPart} {
+				store := newModel()
+				looks := 0
+				b := canned(t, Options{Retry: quick}, func(r *http.Request) (*http.Response, error) {
+					if callOf(r) == "HeadObject" && denied {
+						looks++
+						return response(http.StatusForbidden, ""), nil
+					}
+					require.NotEqual(t, "AbortMultipartUpload", callOf(r))
+					return store.RoundTrip(r)
+				}).With(FileOptions{LegalHold: HoldOn})
+				_, err := sluice.Upload(t.Context(), b, "a", &sluice.Options{KeepOnFailure: keep, PartSize: minPart}, func(w io.Writer) error {
+					_, err := w.Write(make([]byte, n))
+					return err
+				})
+				var unmet *OptionsError
+				require.ErrorAs(t, err, &unmet)
+				require.Equal(t, denied, errors.Is(err, sluice.ErrOptionUnverified))
+				require.Equal(t, denied, looks > 0)
+				require.ErrorContains(t, err, "stored whole, but")
+				require.NotContains(t, err.Error(), "unfinished")
+				failure, ok := errors.AsType[*sluice.Error](err)
+				require.True(t, ok)
+				require.Empty(t, failure.LargeFile)
+				require.Len(t, store.object("a").data, n)
 			}
 		}
 	}

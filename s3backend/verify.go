@@ -49,9 +49,13 @@ func (e *OptionsError) Error() string {
 	}
 }
 
-// Is matches [sluice.ErrOptionIgnored] unless the options could not be verified.
+// Is matches [sluice.ErrOptionIgnored], or [sluice.ErrOptionUnverified] if the
+// file could not be looked at.
 func (e *OptionsError) Is(target error) bool {
-	return target == sluice.ErrOptionIgnored && e.Err == nil
+	if e.Err != nil {
+		return target == sluice.ErrOptionUnverified
+	}
+	return target == sluice.ErrOptionIgnored
 }
 
 // Unwrap returns Err.
