@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,71 @@ func TestWrite_ReturnsWhenEveryUploadFailsAtOnce(t *testing.T) {
 					requireNothingLeft(t, b.Backend)
 				})
 			})
+		}
+	}
+}
+
+// The context ends at one of the calls to the store. An uploader whose workers
+// then left quietly finished what it had, and returned nil
+// (matrixorigin/matrixone#29267).
+func TestWriter_WhoseContextEndsAtAnyCallIsWholeOrFails(t *testing.T) {
+	for _, concurrency := range []int{1, 3} {
+		for at := 1; ; at++ {
+			reached := false
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				b := newStub()
+				var calls atomic.Int64
+				count := func() {
+					if calls.Add(1) == int64(at) {
+						reached = true
+						cancel()
+					}
+				}
+				b.start = func(_ context.Context, real func() (sluice.LargeFile, error)) (sluice.LargeFile, error) {
+					count()
+					return real()
+				}
+				b.uploadPart = func(_ context.Context, _ *sluice.Part, real func() (sluice.Receipt, error)) (sluice.Receipt, error) {
+					count()
+					return real()
+				}
+				b.finish = func(_ context.Context, real func() (sluice.File, error)) (sluice.File, error) {
+					count()
+					return real()
+				}
+				w, pool := open(t, ctx, b, func(o *sluice.Options) { o.Concurrency = concurrency })
+				data := testutil.Content(6*part + 3)
+				_, err := w.Write(data)
+				if closed := w.Close(); err == nil {
+					err = closed
+				}
+				require.Zero(t, pool.InUse())
+				if err == nil {
+					require.Equal(t, data, readBack(t, b.Backend, "f"))
+					return
+				}
+				require.ErrorIs(t, err, context.Canceled)
+				requireNothingLeft(t, b.Backend)
+			})
+			if !reached {
+				require.Greater(t, at, 8)
+				break
+			}
+		}
+	}
+}
+
+// A reader with fewer bytes than were declared was stored as a whole file
+// (minio/minio-go#822).
+func TestWriter_StoresNothingOfAStreamShorterThanDeclared(t *testing.T) {
+	for _, size := range []int64{1, part, 5*part + 1} {
+		for missing := int64(1); missing <= min(size, part+1); missing += part {
+			b := newStub()
+			_, err := sluice.Upload(t.Context(), b, "f", &sluice.Options{Size: size}, writeAll(testutil.Content(int(size-missing))))
+			require.ErrorIs(t, err, sluice.ErrShortStream)
+			requireNothingLeft(t, b.Backend)
 		}
 	}
 }

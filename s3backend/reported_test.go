@@ -1,6 +1,8 @@
 package s3backend
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,6 +93,83 @@ func TestFinish_AfterAnswersThatWereReported(t *testing.T) {
 					require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
 					require.Equal(t, before, store.unfinished(), "nothing is cancelled in doubt")
 				})
+			})
+		}
+	}
+}
+
+// Something on the way cuts off the end of what is sent, and the store answers
+// success (restic/restic#3023). Its answer tells the checksum of what it has.
+func TestUpload_OfBytesThatAreCutOffOnTheWayIsNoSuccess(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		for _, always := range []bool{false, true} {
+			t.Run(fmt.Sprintf("large %v, always %v", large, always), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					store := modelOf("checksums")
+					cut := 0
+					b := canned(t, Options{Retry: sluice.Retry{Attempts: 3}}, func(r *http.Request) (*http.Response, error) {
+						if call := callOf(r); call == "PutObject" || call == "UploadPart" {
+							data, err := io.ReadAll(r.Body)
+							require.NoError(t, err)
+							if cut == 0 || always {
+								cut++
+								data = data[:len(data)/2]
+							}
+							r.Body = io.NopCloser(bytes.NewReader(data))
+						}
+						return store.RoundTrip(r)
+					})
+					data := testutil.Content(1000)
+					if large {
+						data = testutil.Content(2*minPart + 1)
+					}
+					_, err := sluice.Upload(t.Context(), b, "a", &sluice.Options{PartSize: minPart}, func(w io.Writer) error {
+						_, err := w.Write(data)
+						return err
+					})
+					require.Positive(t, cut)
+					if always {
+						require.Error(t, err)
+						return
+					}
+					require.NoError(t, err)
+					require.Equal(t, data, store.object("a").data)
+				})
+			})
+		}
+	}
+}
+
+// A look-up that tells no size, or another one, was taken for a damaged file, and
+// the file deleted (rclone/rclone#9629).
+func TestFinish_DeletesNothingBecauseOfASizeThatALookUpTells(t *testing.T) {
+	for _, size := range []string{"", "0", "7"} {
+		for _, large := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				store := modelOf("checksums")
+				b := canned(t, Options{Retry: sluice.Retry{Attempts: 2}}, func(r *http.Request) (*http.Response, error) {
+					require.NotEqual(t, http.MethodDelete, r.Method)
+					resp, err := store.RoundTrip(r)
+					switch callOf(r) {
+					case "PutObject", "CompleteMultipartUpload":
+						return nil, errors.New("connection reset")
+					case "HeadObject":
+						if resp.Header.Del("Content-Length"); size != "" {
+							resp.Header.Set("Content-Length", size)
+						}
+					}
+					return resp, err
+				})
+				var err error
+				if large {
+					f, receipts := filled(t, b, false)
+					_, err = f.Finish(t.Context(), receipts, nil)
+					require.ErrorIs(t, f.Cancel(t.Context()), sluice.ErrFinishUnknown)
+				} else {
+					_, err = b.UploadFile(t.Context(), sluice.FileSpec{Name: "a", Size: int64(len(wholeFile))}, part(0, wholeFile))
+				}
+				require.ErrorIs(t, err, sluice.ErrFinishUnknown)
+				require.True(t, there(store))
 			})
 		}
 	}
