@@ -213,18 +213,38 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[sluice.Stor
 // says until when, if the store tells.
 func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 	var lock error
-	is, err := b.stat(ctx, f.Name, version(&f), func(h http.Header) { lock = lockedBy(h) })
-	if err == nil && is.ETag != f.ETag {
-		err = sluice.ErrReplaced
+	which := version(&f)
+	look := func(ctx context.Context) (sluice.StoredFile, error) {
+		is, err := b.stat(ctx, f.Name, which, func(h http.Header) { lock = lockedBy(h) })
+		if err == nil && is.ETag != f.ETag {
+			err = sluice.ErrReplaced
+		}
+		return is, err
 	}
+	is, err := look(ctx)
 	if err == nil {
-		err = b.client.do(ctx, &call{
-			name: "DeleteObject", method: http.MethodDelete, key: f.Name,
-			// An entry of a list names no version. Without one a file would only be
-			// hidden where the bucket keeps versions.
-			query: versionQuery(version(&is)),
-			read:  func(http.Header, io.Reader) error { return nil },
+		// An entry of a list names no version. Without one a file would only be
+		// hidden where the bucket keeps versions.
+		which = version(&is)
+		k := &call{
+			name: "DeleteObject", method: http.MethodDelete, key: f.Name, query: versionQuery(which),
+			read: func(http.Header, io.Reader) error { return nil },
+		}
+		c, lost := b.client, false // an earlier attempt may have removed it, and another file have taken its name
+		err = c.policy.Within(ctx).Do(ctx, c.retries(k), func(ctx context.Context, try *retry.Attempt) (err error) {
+			if lost {
+				_, err = look(ctx)
+			}
+			if err == nil {
+				err = c.send(ctx, k, try)
+				_, v := classify(err)
+				lost = lost || v.Outcome == retry.Unknown
+			}
+			return err
 		})
+		if lost && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, sluice.ErrReplaced)) {
+			return nil
+		}
 		if e, ok := errors.AsType[*Error](err); ok && e.Status < 500 && lock != nil {
 			err = fmt.Errorf("%w; %w", err, lock)
 		}
