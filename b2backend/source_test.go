@@ -20,6 +20,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/b2backend"
 	"github.com/c1508ce4/sluice/b2backend/b2test"
+	"github.com/c1508ce4/sluice/internal/hostile"
 	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
@@ -710,4 +711,23 @@ func TestDownload_FailsIfBytesAreNotThoseStored(t *testing.T) {
 	})})
 	_, err := sluice.Download(t.Context(), b, "file", io.Discard, nil)
 	require.ErrorIs(t, err, sluice.ErrDamaged)
+}
+
+func TestReads_TellTheLastFailureWhenTheirContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(t)
+		defer p.close(t)
+		b, err := p.dial(t)
+		require.NoError(t, err)
+		_, err = b.UploadFile(t.Context(), sized("a", 4), part(0, []byte("data")))
+		require.NoError(t, err)
+		f, err := b.Stat(t.Context(), "a")
+		require.NoError(t, err)
+		p.after = func(req *http.Request, resp *http.Response) {
+			_ = resp.Body.Close()
+			*resp = *answer(req, http.StatusServiceUnavailable, `{"status":503,"code":"service_unavailable","message":"busy"}`)
+		}
+		hostile.RequireLastFailure(t, b, f, true)
+		p.after = nil
+	})
 }

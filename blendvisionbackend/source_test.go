@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,7 @@ import (
 	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/blendvisionbackend"
 	"github.com/c1508ce4/sluice/blendvisionbackend/bvtest"
+	"github.com/c1508ce4/sluice/internal/hostile"
 	"github.com/c1508ce4/sluice/internal/retry"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
@@ -172,4 +174,12 @@ func TestReadRange_TakesNoOtherBytesAndShowsNoSecret(t *testing.T) {
 			require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "CANARY")
 		})
 	}
+}
+
+func TestReads_TellTheLastFailureWhenTheirContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := over(t, func(*http.Request) (*http.Response, error) { return ownError(503, 14), nil })
+		f := sluice.StoredFile{File: sluice.File{ID: "id", Name: "id", Size: 4}, ETag: `"t"`}
+		hostile.RequireLastFailure(t, b, f, false)
+	})
 }
