@@ -164,8 +164,9 @@ func (w *LargeFileWriter) sendWhole(p *Part) {
 }
 
 // settle records the result of the call that makes the file visible: the file, that
-// its outcome is unknown, or that it is stored and not as it was asked for. If the call certainly failed, the outcome is open again:
-// there is something to clean up.
+// its outcome is unknown, or that it is stored and not as it was asked for. If the
+// call certainly failed, the outcome is open again: there is something to clean
+// up.
 func (w *LargeFileWriter) settle(f File, err *Error) {
 	w.outcome = settled
 	switch {
