@@ -240,16 +240,19 @@ func TestWriters_ShareASlowLine(t *testing.T) {
 			}
 			began := time.Now()
 			var group errgroup.Group
+			ended := make([]time.Duration, writers)
 			for i := range writers {
 				group.Go(func() error {
 					_, err := sluice.Upload(t.Context(), s, fmt.Sprint(i), o, func(w io.Writer) error {
 						_, err := io.Copy(w, io.LimitReader(zeros{}, size))
 						return err
 					})
+					ended[i] = time.Since(began)
 					return err
 				})
 			}
 			require.NoError(t, group.Wait())
+			t.Logf("on one Pool: %v; the first ends after %v, the last after %v", together, slices.Min(ended), slices.Max(ended))
 			best := writers * size / rate // seconds
 			require.LessOrEqual(t, time.Since(began).Seconds(), 1.1*best+10)
 			require.LessOrEqual(t, float64(s.Carried()), 1.05*writers*size)
