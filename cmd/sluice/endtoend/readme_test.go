@@ -27,7 +27,7 @@ func TestREADME_GoesFromBackupToPruning(t *testing.T) {
 	require.Equal(t, 4, strings.Count(script, "demo-bucket")+strings.Count(script, "cat db")+strings.Count(script, "cmp db"))
 	w.run("head -c 3000000 /dev/urandom >db")
 	// Earlier years, of which pruning keeps six.
-	for _, year := range strings.Fields("2001 2002 2003 2004 2005 2006 2007 2008 2009") {
+	for year := range strings.FieldsSeq("2001 2002 2003 2004 2005 2006 2007 2008 2009") {
 		w.run("echo " + year + " | sluice put --quiet b2://demo-bucket/db-" + year + ".dump")
 	}
 	w.run(script)
