@@ -28,6 +28,8 @@ func FuzzAnswers(f *testing.F) {
 	for i, call := range everyCall {
 		f.Add(uint8(i), 200, "", "t", `<ListPartsResult><IsTruncated>true</IsTruncated><Part><PartNumber>2</PartNumber><Size>-1</Size></Part></ListPartsResult>`)
 		f.Add(uint8(i), 200, "", "", `<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>%zz</NextKeyMarker></ListMultipartUploadsResult>`)
+		f.Add(uint8(i), 200, "", "t", `<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>%zz</Key><Size>-9</Size><LastModified>9</LastModified></Contents></ListBucketResult>`)
+		f.Add(uint8(i), 200, "", "t", `<GetObjectAttributesResponse><ObjectParts><IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><Part><PartNumber>1</PartNumber><Size>11</Size></Part></ObjectParts></GetObjectAttributesResponse>`)
 		f.Add(uint8(i), 200, "", "t", `<?xml version="1.0"?><Error><Code>InternalError</Code></Error>`)
 		for _, bomb := range hostile.Bombs {
 			f.Add(uint8(i), 200, "", "t", bomb.Seed())
@@ -48,7 +50,7 @@ func FuzzAnswers(f *testing.F) {
 					_ = req.Body.Close()
 				}
 				honest, err := honestly(call, req)
-				if callOf(req) != call {
+				if everyCallOf(req) != call {
 					return honest, err
 				}
 				return &http.Response{
@@ -65,6 +67,14 @@ func FuzzAnswers(f *testing.F) {
 					text := v.Error()
 					require.Less(t, len(text), 20<<10)
 					require.True(t, utf8.ValidString(text), "%q", text)
+				case []sluice.Receipt:
+					var size int64
+					for i, r := range v {
+						require.Equal(t, i+1, r.Number)
+						require.GreaterOrEqual(t, r.Size, int64(0))
+						size += r.Size
+					}
+					require.LessOrEqual(t, size, int64(10), "more than the file has")
 				case sluice.LargeFile:
 					last := 0
 					for _, r := range v.Info().Stored {

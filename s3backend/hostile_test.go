@@ -31,13 +31,28 @@ const (
 // every call whose answer is read.
 var everyCall = []string{
 	"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts", "ListMultipartUploads",
-	"PutObject", "HeadObject", "GetObject",
+	"PutObject", "HeadObject", "GetObject", "ListObjectsV2", "GetObjectAttributes", "DeleteObject",
+}
+
+// everyCallOf names each call of everyCall. callOf knows those of files in parts.
+func everyCallOf(r *http.Request) string {
+	q := r.URL.Query()
+	switch {
+	case q.Has("list-type"):
+		return "ListObjectsV2"
+	case q.Has("attributes"):
+		return "GetObjectAttributes"
+	case r.Method == http.MethodDelete && !q.Has("uploadId"):
+		return "DeleteObject"
+	default:
+		return callOf(r)
+	}
 }
 
 // honestly answers as a store does that has one unfinished upload. What
 // HeadObject looks up was lost.
 func honestly(call string, req *http.Request) (*http.Response, error) {
-	name := callOf(req)
+	name := everyCallOf(req)
 	if call == "HeadObject" && (name == "PutObject" || name == "CompleteMultipartUpload") {
 		return nil, errors.New("the answer is lost")
 	}
@@ -48,6 +63,9 @@ func honestly(call string, req *http.Request) (*http.Response, error) {
 		"ListMultipartUploads": "<ListMultipartUploadsResult><Upload><Key>a</Key><UploadId>u1</UploadId>" +
 			"<Initiated>2026-01-02T03:04:05Z</Initiated></Upload></ListMultipartUploadsResult>",
 		"GetObject": "0123456789",
+		"ListObjectsV2": "<ListBucketResult><Contents><Key>a</Key><Size>10</Size><ETag>t</ETag>" +
+			"<LastModified>2026-01-02T03:04:05Z</LastModified></Contents></ListBucketResult>",
+		"GetObjectAttributes": "<GetObjectAttributesResponse><ObjectParts><Part><PartNumber>1</PartNumber><Size>10</Size></Part></ObjectParts></GetObjectAttributesResponse>",
 	}[name]
 	if name == "ListParts" && req.URL.Query().Has("max-parts") { // after it was cancelled
 		status, body = http.StatusNotFound, "<Error><Code>NoSuchUpload</Code></Error>"
@@ -104,7 +122,14 @@ func makeEveryCall(t *testing.T, rt http.RoundTripper, log *slog.Logger) (said [
 	note(err)
 	stored := sluice.StoredFile{File: sluice.File{ID: "t", Name: "a", Size: 10}, ETag: "t"}
 	note(b.ReadRange(t.Context(), stored, sluice.NewRange(0, 10)))
-	return append(said, f, f.Info(), r)
+	parts, err := b.attributes(t.Context(), &stored)
+	note(err)
+	for f, err := range b.List(t.Context(), "") {
+		note(err)
+		said = append(said, f)
+	}
+	note(b.Remove(t.Context(), stored))
+	return append(said, f, f.Info(), r, parts)
 }
 
 // Whatever any call answers, nothing hangs, follows, grows, or lets a secret out.
@@ -114,7 +139,7 @@ func TestAHostileStoreGetsNothing(t *testing.T) {
 
 func hostileStore() *hostile.Subject {
 	return &hostile.Subject{
-		Calls: everyCall, CallOf: callOf, Honest: honestly, Every: makeEveryCall, Hosts: []string{"data.store.test"}, Known: canarySecret,
+		Calls: everyCall, CallOf: everyCallOf, Honest: honestly, Every: makeEveryCall, Hosts: []string{"data.store.test"}, Known: canarySecret,
 		Secrets: []string{
 			canarySecret, canarySession, canaryKey, url.QueryEscape(canarySession),
 			base64.StdEncoding.EncodeToString([]byte(canaryKey)), hex.EncodeToString([]byte(canaryKey)), fmt.Sprint([]byte(canaryKey))[1:30],
@@ -122,9 +147,11 @@ func hostileStore() *hostile.Subject {
 		Slow: func(call string) bool { return call == "CompleteMultipartUpload" },
 		// Cancel looks whether the upload is gone. What HeadObject does not
 		// find leaves the outcome unknown, which is an error too, and a
-		// part is what its headers say it is.
+		// part is what its headers say it is. Many stores do not know the parts
+		// of a file.
 		Deaf: func(call string, a hostile.Answer) bool {
-			return call == "AbortMultipartUpload" || (call == "UploadPart" || call == "PutObject") && a.Name == "cut"
+			return call == "AbortMultipartUpload" || call == "GetObjectAttributes" ||
+				call == "DeleteObject" && (a.Name == "empty 200" || a.Name == "cut, and nothing says so") || (call == "UploadPart" || call == "PutObject") && a.Name == "cut"
 		},
 		Patterns: []*regexp.Regexp{regexp.MustCompile(`Signature=[0-9a-f]{16}`)},
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/decode"
 	"github.com/c1508ce4/sluice/internal/download"
 	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
@@ -228,7 +229,7 @@ func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 		which = version(&is)
 		k := &call{
 			name: "DeleteObject", method: http.MethodDelete, key: f.Name, query: versionQuery(which),
-			read: func(http.Header, io.Reader) error { return nil },
+			read: noContent,
 		}
 		c, lost := b.client, false // an earlier attempt may have removed it, and another file have taken its name
 		err = c.policy.Within(ctx).Do(ctx, c.retries(k), func(ctx context.Context, try *retry.Attempt) (err error) {
@@ -251,6 +252,15 @@ func (b *Backend) Remove(ctx context.Context, f sluice.StoredFile) error {
 	}
 	if err != nil {
 		return fmt.Errorf("s3backend: %q: %w", f.Name, err)
+	}
+	return nil
+}
+
+// noContent rejects an answer with content where the store sends none: a gateway may answer
+// any request with a page of its own.
+func noContent(_ http.Header, body io.Reader) error {
+	if n, _ := io.ReadFull(body, make([]byte, 1)); n > 0 {
+		return fmt.Errorf("%w: it has content", decode.ErrUnusable)
 	}
 	return nil
 }
