@@ -73,12 +73,24 @@ func readLastSuccess(path, label string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxMetrics))
+	return lastSuccessIn(io.LimitReader(f, maxMetrics), label)
+}
+
+// lastSuccessIn returns the time of the last success that metrics have, else 0. Damaged ones say
+// nothing, so that the failure of this run is written nevertheless.
+func lastSuccessIn(metrics io.Reader, label string) (int64, error) {
+	lines := bufio.NewScanner(metrics)
 	for lines.Scan() {
 		if text, ok := strings.CutPrefix(lines.Text(), lastSuccess+`{destination="`+label+`"} `); ok {
 			n, err := strconv.ParseInt(text, 10, 64)
-			return n, err
+			if err != nil || n < 0 {
+				return 0, nil
+			}
+			return n, nil
 		}
 	}
-	return 0, lines.Err()
+	if err := lines.Err(); !errors.Is(err, bufio.ErrTooLong) {
+		return 0, err
+	}
+	return 0, nil
 }
