@@ -3,13 +3,20 @@
 package main
 
 import (
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/c1508ce4/sluice"
 	"github.com/c1508ce4/sluice/internal/testutil"
 )
 
@@ -126,4 +133,117 @@ func TestMetrics_ReadABoundedPartOfAFile(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(4096))
+}
+
+// What is no regular file is no manifest, and nothing waits for the other end of a FIFO.
+func TestManifests_AreReadFromRegularFilesOnly(t *testing.T) {
+	data := noise(100_000)
+	for _, plant := range testutil.Irregular {
+		p := newPlantedTrial(realTrial(t))
+		folder := t.TempDir()
+		dest := "file://" + folder + "/x"
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "x"), data, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "victim"), []byte(`{"sluice_manifest":1,"size":1}`), 0o600))
+		name := filepath.Join(folder, "x"+sluice.ManifestSuffix)
+		require.NoError(t, plant(name, filepath.Join(folder, "victim")))
+		planted, err := os.Lstat(name)
+		require.NoError(t, err)
+		for _, line := range []string{"get -q ", "get -q -o " + p.target + " ", "verify -q ", "stat ", "ls "} {
+			require.Equal(t, exitDone, p.again().run(strings.Fields(line+dest)...), "%s%s: %s", line, planted.Mode(), p.stderr())
+			if line == "get -q " {
+				require.Equal(t, data, p.stdout.Bytes())
+			}
+		}
+		now, err := os.Lstat(name)
+		require.NoError(t, err)
+		require.True(t, os.SameFile(planted, now))
+		require.Equal(t, exitFailed, p.again().run("get", dest+sluice.ManifestSuffix))
+		require.Contains(t, p.stderr(), "not a regular file")
+	}
+}
+
+// unanswered is a store that never answers the read of a manifest.
+type unanswered struct{ sluice.Source }
+
+func (s unanswered) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.Range) error {
+	if !strings.HasSuffix(f.Name, sluice.ManifestSuffix) {
+		return s.Source.ReadRange(ctx, f, r)
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestTimeout_EndsACommandThatWaitsForAManifest(t *testing.T) {
+	for _, line := range []string{"get", "get --decompress=auto", "get -o", "verify"} {
+		synctest.Test(t, func(t *testing.T) {
+			tr := realTrial(t)
+			s := &tr.sys.schemes[slices.IndexFunc(tr.sys.schemes, func(s scheme) bool { return s.name == "file" })]
+			open := s.open
+			s.open = func(ctx context.Context, rest string, o opening) (*destination, error) {
+				d, err := open(ctx, rest, o)
+				if err == nil {
+					d.source = unanswered{d.source}
+				}
+				return d, err
+			}
+			folder := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "x"), noise(1000), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "x"+sluice.ManifestSuffix), noise(1000), 0o600))
+			command := strings.Fields(line)
+			if line == "get -o" {
+				command = append(command, filepath.Join(folder, "out"))
+			}
+			began := time.Now()
+			require.Equal(t, exitFailed, tr.run(append(command, "-q", "--timeout", "90s", "file://"+folder+"/x")...))
+			require.Equal(t, 90*time.Second, time.Since(began))
+			require.Contains(t, tr.stderr(), "--timeout 1m30s has passed")
+			require.Empty(t, tr.stdout.String())
+			require.NoFileExists(t, filepath.Join(folder, "out"))
+		})
+	}
+}
+
+// A program that made its file of keys readable to all first, and closed it a moment later, let
+// others hold it open (CVE-2022-23653 of the command b2). Restored files may hold secrets too.
+func TestGet_MakesFilesThatOnlyTheirOwnerCanReadFromTheFirstMoment(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	for _, flags := range [][]string{nil, {"--decompress=auto"}, {"--length", "19MiB"}} {
+		tr := readableTrial(t, noise(20<<20)) // more than memory holds, so more than one range
+		folder := t.TempDir()
+		looks := 0
+		open := tr.sys.schemes[0].open
+		tr.sys.schemes[0].open = func(ctx context.Context, rest string, o opening) (*destination, error) {
+			d, err := open(ctx, rest, o)
+			if err == nil {
+				d.source = watchedSource{d.source, func() {
+					files, err := os.ReadDir(folder)
+					require.NoError(t, err)
+					for _, f := range files {
+						info, err := f.Info()
+						require.NoError(t, err)
+						require.Equal(t, fs.FileMode(0o600), info.Mode(), f.Name())
+						looks++
+					}
+				}}
+			}
+			return d, err
+		}
+		out := filepath.Join(folder, "out")
+		require.Equal(t, exitDone, tr.run(append([]string{"get", "-q", "--memory", "4MiB", "-o", out, "mem://x"}, flags...)...), tr.stderr())
+		require.Positive(t, looks)
+		info, err := os.Stat(out)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode())
+	}
+}
+
+// watchedSource calls look before each read.
+type watchedSource struct {
+	sluice.Source
+	look func()
+}
+
+func (s watchedSource) ReadRange(ctx context.Context, f sluice.StoredFile, r *sluice.Range) error {
+	s.look()
+	return s.Source.ReadRange(ctx, f, r)
 }

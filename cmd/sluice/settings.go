@@ -143,7 +143,7 @@ func (p *program) readSettings(cmd *cobra.Command) (*settingsFile, error) {
 // parseSettings reads a file of settings and checks every key, also those that this run does not
 // need.
 func (p *program) parseSettings(root *cobra.Command, path string) (*settingsFile, error) {
-	f, err := os.Open(path)
+	f, info, err := openSettings(path)
 	if err != nil {
 		return nil, err
 	}
@@ -181,14 +181,30 @@ func (p *program) parseSettings(root *cobra.Command, path string) (*settingsFile
 			parsed.defaults.flags[name] = top[name]
 		}
 	}
-	info, err := f.Stat()
+	return parsed, placed(path, checkReaders(info, secret))
+}
+
+// openSettings opens a file of settings that no other user has made or may change. It looks
+// before it opens too: opening another user's FIFO would wait for that user.
+func openSettings(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
 	if err == nil {
-		err = checkOwner(info, secret)
+		err = placed(path, checkWriters(info))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, err
 	}
-	return parsed, nil
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = placed(path, checkWriters(info))
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
 }
 
 // flagNamesOf returns the names of the flags that any command has, but for those that a file
@@ -336,6 +352,9 @@ func (f *settingsFile) named(args []string, dash int) (string, error) {
 		return "", nil
 	}
 	if f.tables[name] != nil {
+		if slices.Contains(strings.FieldsFunc(rest, isSeparator), "..") {
+			return "", fmt.Errorf("DEST %q: what follows %s: must not have the element \"..\", which may lead out of %s", args[0], name, f.tables[name].dest)
+		}
 		return name, nil
 	}
 	if f.path == "" {
@@ -343,6 +362,9 @@ func (f *settingsFile) named(args []string, dash int) (string, error) {
 	}
 	return "", fmt.Errorf("DEST %q: there is no destination %q in %s", args[0], name, f.path)
 }
+
+// isSeparator reports whether r ends an element of a name in some store.
+func isSeparator(r rune) bool { return r == '/' || r == filepath.Separator }
 
 // destinationNames returns the names of destinations for a shell to complete.
 func (p *program) destinationNames(cmd *cobra.Command) (names []string) {

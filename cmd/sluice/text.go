@@ -225,9 +225,9 @@ table of the destination, and that before the keys outside tables. If a table ha
 any variable of its store, those of the environment are not read for it: so no key
 goes with another one's secret or endpoint.
 
-A key that is unknown is wrong usage, and so is a file that belongs to another
-user, that others may write to, or that has a secret and others may read. CMD sees
-nothing of the file.`
+A key that is unknown is wrong usage, and so is a PATH with the element "..", and a
+file or FIFO that belongs to another user, that others may write to, or that has a
+secret and others may read. CMD sees nothing of the file.`
 
 const environmentText = `Every flag has a variable, of which it takes its value if it is not given:
 SLUICE_ and its name in capitals with _ for -, such as SLUICE_PART_SIZE=64MiB for
