@@ -104,12 +104,6 @@ func TestCommand_HasNoKeysOfTheDestination(t *testing.T) {
 	}
 }
 
-func schemeOf(t *testing.T, name string) scheme {
-	s, _, err := findScheme(destinations(), name+"://")
-	require.NoError(t, err)
-	return s
-}
-
 func TestAFailedUploadStopsTheCommandAndDecides(t *testing.T) {
 	for name, script := range map[string]string{
 		"that writes on":             "exec cat /dev/urandom",

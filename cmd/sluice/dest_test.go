@@ -27,6 +27,12 @@ func realTrial(t *testing.T) *trial {
 	return tr
 }
 
+func schemeOf(t *testing.T, name string) scheme {
+	s, _, err := findScheme(destinations(), name+"://")
+	require.NoError(t, err)
+	return s
+}
+
 func TestAFileIsWrittenWholeAndReplaced(t *testing.T) {
 	dir := t.TempDir()
 	for _, n := range []int{5_000_000, 10, 0} {
