@@ -23,7 +23,7 @@ import (
 const asVariable = "PIPE_TEST_AS"
 
 func TestMain(m *testing.M) {
-	// The settings of the user who runs the tests are none of theirs.
+	// The tests do not read the settings of the user that runs them.
 	_ = os.Setenv("XDG_CONFIG_HOME", "/nonexistent")
 	switch os.Getenv(asVariable) {
 	case "sluice":
