@@ -52,7 +52,8 @@ var (
 	// ErrNoManifest means that the file is stored, whole, and [LargeFileWriter.File]
 	// describes it, but storing the manifest that [Options].Manifest asked for
 	// failed. If the outcome of that is unknown, the error's text says so, and the
-	// error does not match ErrFinishUnknown, which is about the file.
+	// error does not match ErrFinishUnknown, which is about the file. Nor does it
+	// match ErrOptionIgnored or ErrOptionUnverified.
 	ErrNoManifest = errors.New("sluice: the file is stored, storing its manifest failed")
 	// ErrManifestMismatch means that a manifest is about another file than the one
 	// of its name: one of the two was replaced without the other. The error's text
@@ -213,12 +214,14 @@ type failed struct {
 func (f *failed) Error() string { return f.err.Error() }
 func (f *failed) Unwrap() error { return f.err }
 
-// foreign is a cause that came from outside, or the failure of the manifest. That
-// another stream's outcome is unknown, or that it left something behind, says
-// nothing of this one, so of that only the words remain.
+// foreign is a cause that came from outside, or the failure of the manifest. What
+// became of another stream's file says nothing of this one, so of that only the
+// words remain.
 func foreign(cause error) error {
-	if errors.Is(cause, ErrFinishUnknown) || errors.Is(cause, ErrLeftBehind) {
-		return errors.New(cause.Error())
+	for _, outcome := range []error{ErrFinishUnknown, ErrLeftBehind, ErrOptionIgnored, ErrOptionUnverified} {
+		if errors.Is(cause, outcome) {
+			return errors.New(cause.Error())
+		}
 	}
 	return cause
 }

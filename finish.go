@@ -169,14 +169,15 @@ func (w *LargeFileWriter) sendWhole(p *Part) {
 // up.
 func (w *LargeFileWriter) settle(f File, err *Error) {
 	w.outcome = settled
+	cause := context.Cause(w.ctx)
 	switch {
 	case err == nil:
 		w.file = f
-	case matches(err.Err, ErrFinishUnknown, context.Cause(w.ctx)):
+	case matches(err.Err, ErrFinishUnknown, cause):
 		// Even if the stream was aborted meanwhile: the caller must know that the file may exist.
 		err.LargeFile, err.unknown = w.pipeline.id(), true
 		w.result = err
-	case errors.Is(err.Err, ErrOptionIgnored), errors.Is(err.Err, ErrOptionUnverified):
+	case matches(err.Err, ErrOptionIgnored, cause), matches(err.Err, ErrOptionUnverified, cause):
 		err.LargeFile = w.plan.replaced.id() // no failure cancels what was resumed
 		w.result = err
 	default:
@@ -225,7 +226,7 @@ func matches(err, what, cause error) bool {
 	if err == nil || err == cause {
 		return false
 	}
-	if err == what {
+	if is, ok := err.(interface{ Is(error) bool }); err == what || ok && is.Is(what) {
 		return true
 	}
 	switch e := err.(type) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,8 +143,54 @@ func TestAnotherStreamsLeftoversAreNotThisOnes(t *testing.T) {
 	require.NotErrorIs(t, w.Close(), sluice.ErrLeftBehind)
 }
 
+// That a store ignored another stream's options, or that its outcome is unknown,
+// says nothing of this one, even if the caller ends both with that as the cause.
+func TestWriter_CancelsTheLargeFileThatAnotherStreamsOutcomeEnds(t *testing.T) {
+	for _, what := range []error{sluice.ErrFinishUnknown, sluice.ErrOptionIgnored, sluice.ErrOptionUnverified, refusedOption{}} {
+		for _, byAbort := range []bool{false, true} {
+			for _, size := range []int{1, 3 * part} {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				b := newStub()
+				var w *sluice.LargeFileWriter
+				cutOff := func(ctx context.Context) (sluice.File, error) { // nothing was sent
+					if byAbort {
+						go w.Abort(what)
+					} else {
+						cancel(what)
+					}
+					<-ctx.Done()
+					return sluice.File{}, fmt.Errorf("not sent: %w", context.Cause(ctx))
+				}
+				b.finish = func(ctx context.Context, _ func() (sluice.File, error)) (sluice.File, error) { return cutOff(ctx) }
+				b.uploadFile = func(ctx context.Context, _ *sluice.Part, _ func() (sluice.File, error)) (sluice.File, error) {
+					return cutOff(ctx)
+				}
+				w, _ = open(t, ctx, b, nil)
+				mustWrite(t, w, size)
+				err := w.Close()
+				require.ErrorContains(t, err, what.Error())
+				for _, of := range []error{sluice.ErrFinishUnknown, sluice.ErrOptionIgnored, sluice.ErrOptionUnverified} {
+					require.NotErrorIs(t, err, of)
+				}
+				require.Empty(t, b.Leftovers(""))
+				_, err = b.Stat(t.Context(), "f")
+				require.ErrorIs(t, err, fs.ErrNotExist)
+				if size > 1 {
+					require.Equal(t, 1, b.cancels)
+				}
+			}
+		}
+	}
+}
+
+// refusedOption matches by a method of its own.
+type refusedOption struct{}
+
+func (refusedOption) Error() string        { return "the store has no lock" }
+func (refusedOption) Is(target error) bool { return target == sluice.ErrOptionIgnored }
+
 func TestWriter_KeepsNothingUnfinishedOfAFileThatIsStoredWithoutAnOption(t *testing.T) {
-	for _, what := range []error{sluice.ErrOptionIgnored, sluice.ErrOptionUnverified} {
+	for _, what := range []error{sluice.ErrOptionIgnored, sluice.ErrOptionUnverified, refusedOption{}} {
 		for _, keep := range []bool{false, true} {
 			for _, size := range []int64{part / 2, 3 * part} { // in one call, and in parts
 				for _, aborted := range []bool{false, true} {
