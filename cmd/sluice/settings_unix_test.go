@@ -63,7 +63,7 @@ func TestSettings_AreReadFromNoFolderOrSocket(t *testing.T) {
 	}
 }
 
-// A name that comes from elsewhere, such as an option of a script, stays in its destination, as
+// A name that comes from elsewhere, such as an argument of a script, stays in its destination, as
 // keys did not in downloads of other programs (s5cmd 872, aws-cli 10579).
 func TestSettings_NamesStayBelowTheirDestination(t *testing.T) {
 	folder := t.TempDir()

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -110,6 +112,44 @@ func TestProxyRefusal_IsNamedWithItsStatus(t *testing.T) {
 	err := failure(t, rt, "https://store.test")
 	require.EqualError(t, err, "upload: proxy "+proxy+" refused CONNECT: 407 Proxy Authentication Required")
 	require.Equal(t, final, Classify(err))
+}
+
+// rclone had no bound on the answer of a proxy to CONNECT (GO-2026-6199).
+func TestEndlessAnswers_AreGivenUp(t *testing.T) {
+	for name, trial := range map[string]struct {
+		head, more string
+		proxy      bool
+	}{
+		"headers after CONNECT":    {"HTTP/1.1 200 OK\r\n", "X-More: " + strings.Repeat("x", 4<<10) + "\r\n", true},
+		"one line after CONNECT":   {"HTTP/1.1 200 OK\r\nX-More: ", strings.Repeat("x", 4<<10), true},
+		"refusal of CONNECT":       {"HTTP/1.1 407 No\r\n", "X-More: " + strings.Repeat("x", 4<<10) + "\r\n", true},
+		"interim answers":          {"", "HTTP/1.1 103 Early Hints\r\nX-More: " + strings.Repeat("x", 4<<10) + "\r\n\r\n", false},
+		"interim after CONNECT":    {"", "HTTP/1.1 103 Early Hints\r\nX-More: " + strings.Repeat("x", 4<<10) + "\r\n\r\n", true},
+		"headers of a redirection": {"HTTP/1.1 307 Temporary Redirect\r\n", "Location: " + strings.Repeat("x", 4<<10) + "\r\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent atomic.Int64
+			address := listen(t, func(c net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+					return
+				}
+				for text := trial.head; ; text = trial.more {
+					n, err := io.WriteString(c, text)
+					if sent.Add(int64(n)); err != nil {
+						return
+					}
+				}
+			})
+			rt := NewTransport()
+			defer rt.CloseIdleConnections()
+			target := "http://" + address
+			if trial.proxy {
+				rt.Proxy, target = http.ProxyURL(&url.URL{Scheme: "http", Host: address}), "https://store.test"
+			}
+			require.Less(t, len(failure(t, rt, target).Error()), 4<<10)
+			require.Less(t, sent.Load(), int64(64<<20), "with what the system keeps of a connection")
+		})
+	}
 }
 
 func TestClassify_OnlyFailuresOfAnExchangeAreRetried(t *testing.T) {
