@@ -125,6 +125,7 @@ type classifier struct {
 	// code that is worth another attempt of this call, whatever it is of
 	// others; "" for none
 	passing   string
+	unknown   bool // an answer that is not usable is final
 	refreshed bool
 	reclocked bool
 }
@@ -134,6 +135,7 @@ func (c *classifier) classify(err error) retry.Verdict {
 	e, _ := errors.AsType[*Error](err)
 	v.Action = retry.Stop
 	switch {
+	case c.unknown && isUnusable(err):
 	case d == again || c.passing != "" && hasCode(err, c.passing):
 		v.Action = retry.BackOff
 	// The answer to HEAD has no code: status 400 may be ExpiredToken.

@@ -55,6 +55,9 @@ type call struct {
 	// passing is the code of a failure that is worth another attempt of this
 	// call alone, "" for none.
 	passing string
+	// unknown: a store that does not know the call may answer with the file itself, which
+	// is not asked for again.
+	unknown bool
 
 	body []byte       // or
 	part *sluice.Part // with sum
@@ -150,7 +153,7 @@ func (c *client) retries(k *call) retry.Call {
 	if k.part != nil {
 		backoff = k.part.Backoff
 	}
-	found := classifier{client: c, passing: k.passing}
+	found := classifier{client: c, passing: k.passing, unknown: k.unknown}
 	return retry.Call{Classify: found.classify, Backoff: retry.Logged(c.log, retrying, backoff)}
 }
 

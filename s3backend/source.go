@@ -303,15 +303,9 @@ func (b *Backend) attributes(ctx context.Context, f *sluice.StoredFile) ([]sluic
 		var page attributesAnswer
 		k := &call{
 			name: "GetObjectAttributes", method: http.MethodGet, key: f.Name, query: query, header: h,
-			secrets: b.options.Encryption.secrets(), read: decoder(&page),
+			secrets: b.options.Encryption.secrets(), read: decoder(&page), unknown: true,
 		}
-		// A store that does not know the call may answer with the file itself,
-		// which is not to be asked for many times.
-		err := b.client.ask(ctx, k)
-		if d, _ := classify(err); err != nil && d != final && !isUnusable(err) {
-			err = b.client.do(ctx, k)
-		}
-		if err != nil {
+		if err := b.client.do(ctx, k); err != nil {
 			if e, ok := errors.AsType[*Error](err); ok && e.Status < 500 || ok && e.Status == http.StatusNotImplemented || isUnusable(err) {
 				b.client.log.Debug("s3: the parts of a file are not known", slog.Any("because", err))
 				return nil, nil

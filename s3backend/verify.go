@@ -257,7 +257,7 @@ func (b *Backend) askAbout(ctx context.Context, file sluice.File, list []promise
 		if version := shown.Get("X-Amz-Version-Id"); version != "" {
 			k.query.Set("versionId", version)
 		}
-		k.read = decoder(&answer)
+		k.read, k.unknown = decoder(&answer), true
 		if err := b.client.do(ctx, k); err == nil {
 			answer.show(shown)
 		} else if *failed == nil && !hasNone(err) {

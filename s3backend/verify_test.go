@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -227,6 +228,42 @@ func TestUpload_FailsWhereOptionsAreNotMet(t *testing.T) {
 				require.Equal(t, unmet.Err == nil, errors.Is(err, sluice.ErrOptionIgnored))
 				require.Equal(t, "t", unmet.File.ID)
 				require.ErrorContains(t, err, c.says)
+			})
+		}
+	}
+}
+
+// Some stores answer a question that they do not know with the file itself. An answer that does
+// not come is asked for again.
+func TestUpload_AsksOnceWhatAStoreDoesNotKnow(t *testing.T) {
+	lock := FileOptions{
+		Verify: true, Retention: Retention{Compliance, time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, LegalHold: HoldOn,
+		Tags: map[string]string{"x": "y"},
+	}
+	questions := []string{"retention", "legal-hold", "tagging"}
+	for _, fails := range []bool{false, true} {
+		for _, file := range []string{"x", ""} {
+			t.Run(fmt.Sprintf("%q, fails at first %v", file, fails), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := &lender{answers: map[string]string{"retention": file, "legal-hold": file, "tagging": file}}
+					began, failed := time.Now(), map[string]bool{}
+					b := canned(t, Options{}, func(r *http.Request) (*http.Response, error) {
+						for _, q := range questions {
+							if fails && r.URL.Query().Has(q) && !failed[q] {
+								failed[q] = true
+								return response(http.StatusServiceUnavailable, ""), nil
+							}
+						}
+						return l.RoundTrip(r)
+					}).With(lock)
+					_, err := b.UploadFile(t.Context(), sluice.FileSpec{Name: "a", Size: 1}, part(0, []byte("x")))
+					require.ErrorIs(t, err, sluice.ErrOptionIgnored)
+					require.ErrorContains(t, err, "LegalHold: asked for ON, the store has OFF")
+					require.Equal(t, append([]string{"PutObject", "HeadObject"}, questions...), l.calls)
+					if !fails {
+						require.Zero(t, time.Since(began))
+					}
+				})
 			})
 		}
 	}
