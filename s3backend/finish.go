@@ -70,7 +70,7 @@ func (f *largeFile) Finish(ctx context.Context, parts []sluice.Receipt, _ sluice
 	if sum, err := base64.StdEncoding.DecodeString(c.wantWhole); err == nil && c.wantWhole != "" && c.told == c.wantWhole {
 		file.Digests = sluice.Digests{{Name: c.sent.name, Sum: sum}}
 	}
-	return file, f.backend.verify(ctx, file, f.asked, nil)
+	return file, f.backend.verify(ctx, file, c.version, c.etag, f.asked, nil)
 }
 
 type completion struct {

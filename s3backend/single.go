@@ -84,7 +84,7 @@ func (b *Backend) put(ctx context.Context, spec sluice.FileSpec, p *sluice.Part,
 	if said.header != nil { // nil if it was looked for
 		b.client.protection.received(sent, said.header)
 	}
-	return file, b.verify(ctx, file, h, said.header)
+	return file, b.verify(ctx, file, said.version, said.tag, h, said.header)
 }
 
 // isSingle says why a file is not known to be the one that was uploaded with the

@@ -198,16 +198,17 @@ func withoutEncryption(asked http.Header) http.Header {
 	return rest
 }
 
-// verify finds out whether a file that was just stored is what its options ask for. told is what
-// the answers have shown of it. What they have not is looked up, with s3:GetObject and, where the
-// file has a lock, s3:GetObjectRetention and s3:GetObjectLegalHold.
-func (b *Backend) verify(ctx context.Context, file sluice.File, asked, told http.Header) error {
+// verify finds out whether a file that was just stored is what its options ask for. version and tag
+// are what the store said of the file, and told is what its answers have shown of it. The rest is
+// looked up, with s3:GetObject and, where the file has a lock, s3:GetObjectRetention and
+// s3:GetObjectLegalHold.
+func (b *Backend) verify(ctx context.Context, file sluice.File, version, tag string, asked, told http.Header) error {
 	if len(b.options.unmet(asked, told)) == 0 {
 		return nil
 	}
 	ctx, cancel := retry.Detached(ctx, retry.SettleTime)
 	defer cancel()
-	shown, err := b.headersOf(ctx, file)
+	shown, err := b.headersOf(ctx, file.Name, object{version: id(version, ""), tag: tag, ownTag: asked.Get(tagHeader)})
 	if shown == nil {
 		shown = make(http.Header)
 	}
@@ -223,21 +224,43 @@ func (b *Backend) verify(ctx context.Context, file sluice.File, asked, told http
 	return optionsError(file, list, asked, shown, err)
 }
 
-// headersOf asks for the headers of a file, and if another one has taken its place for those of
-// its version.
-func (b *Backend) headersOf(ctx context.Context, file sluice.File) (http.Header, error) {
-	var shown http.Header
-	for _, query := range []url.Values{nil, {"versionId": {file.ID}}} {
-		k := b.headCall(file.Name, func(h http.Header) error { shown = h; return nil })
-		k.query = query
-		if err := b.client.do(ctx, k); err != nil {
-			return nil, err
-		}
-		if id(shown.Get("X-Amz-Version-Id"), strongTag(shown.Get("Etag"))) == file.ID {
+// headersOf asks for the headers of a file, and if another one, or none, has taken its place for
+// those of its version.
+func (b *Backend) headersOf(ctx context.Context, name string, file object) (http.Header, error) {
+	versions := []string{""}
+	if file.version != "" {
+		versions = append(versions, file.version)
+	}
+	var failure error
+	for _, version := range versions {
+		var shown http.Header
+		k := b.headCall(name, func(h http.Header) error { shown = h; return nil })
+		k.query = versionQuery(version)
+		err := b.client.do(ctx, k)
+		if err == nil && file.isShown(shown) {
 			return shown, nil
 		}
+		if failure = notFound(err); err == nil {
+			failure = fmt.Errorf("%w: another file has taken its place", fs.ErrNotExist)
+		} else if !isMissing(err) {
+			break
+		}
 	}
-	return nil, fmt.Errorf("%w: another file has taken its place", fs.ErrNotExist)
+	return nil, failure
+}
+
+// isShown reports whether headers are those of the file: by its version, else by
+// its sluice-id, else by its ETag, for not every store tells all of them.
+func (o *object) isShown(h http.Header) bool {
+	version, own := id(h.Get("X-Amz-Version-Id"), ""), h.Get(tagHeader)
+	switch {
+	case o.version != "" && version != "":
+		return o.version == version
+	case o.ownTag != "" && own != "":
+		return o.ownTag == own
+	default:
+		return sameTag(o.tag, strongTag(h.Get("Etag")))
+	}
 }
 
 // askAbout asks for what is told by a request of its own, and puts it among the headers. It

@@ -1,6 +1,7 @@
 package s3backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -228,6 +229,101 @@ func TestUpload_FailsWhereOptionsAreNotMet(t *testing.T) {
 				require.Equal(t, unmet.Err == nil, errors.Is(err, sluice.ErrOptionIgnored))
 				require.Equal(t, "t", unmet.File.ID)
 				require.ErrorContains(t, err, c.says)
+			})
+		}
+	}
+}
+
+// The file is found whatever took its name since, and whichever of the version, the sluice-id and
+// the ETag the store tells. A version is asked for only if the upload was told one.
+func TestUpload_FindsTheFileThatItVerifies(t *testing.T) {
+	const versionHeader = "X-Amz-Version-Id"
+	shows := func(version, tag, own string) http.Header {
+		h := http.Header{"Etag": {tag}}
+		for name, value := range map[string]string{versionHeader: version, tagHeader: own} {
+			if value != "" {
+				h.Set(name, value)
+			}
+		}
+		return h
+	}
+	for name, c := range map[string]struct {
+		told    string      // the version in the answer to the upload
+		newest  http.Header // of HeadObject, nil for 404; "own" stands for the upload's sluice-id
+		version http.Header // of HeadObject with the version
+		heads   int
+		found   bool
+	}{
+		"no versions":                             {"", shows("", `"t"`, "own"), nil, 1, true},
+		"no versions and no metadata":             {"", shows("", `"t"`, ""), nil, 1, true},
+		"no versions, another file":               {"", shows("", `"u"`, "other"), nil, 1, false},
+		"no versions, another file of the bytes":  {"", shows("", `"t"`, "other"), nil, 1, false},
+		"no versions, removed":                    {"", nil, nil, 1, false},
+		"another form of ETag":                    {"", shows("", `"T-x"`, "own"), nil, 1, true},
+		"a version":                               {"v1", shows("v1", `"t"`, "own"), nil, 1, true},
+		"a version that HEAD hides":               {"v1", shows("", `"t"`, "own"), nil, 1, true},
+		"a version, another file":                 {"v1", shows("v2", `"u"`, "other"), shows("v1", `"t"`, "own"), 2, true},
+		"a version, another file of the bytes":    {"v1", shows("v2", `"t"`, ""), shows("v1", `"t"`, ""), 2, true},
+		"a version, another file that hides its":  {"v1", shows("", `"u"`, "other"), shows("v1", `"t"`, "own"), 2, true},
+		"a version behind a delete marker":        {"v1", nil, shows("v1", `"t"`, "own"), 2, true},
+		"a version that is removed":               {"v1", nil, nil, 2, false},
+		"a version that the upload was not told":  {"", shows("v1", `"t"`, "own"), nil, 1, true},
+		"... without metadata":                    {"", shows("v1", `"t"`, ""), nil, 1, true},
+		"... and that another file has replaced":  {"", shows("v2", `"u"`, "other"), nil, 1, false},
+		"versions that are suspended":             {"null", shows("null", `"t"`, "own"), nil, 1, true},
+		"versions that are suspended, other file": {"null", shows("null", `"u"`, "other"), nil, 1, false},
+	} {
+		for _, large := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, large %v", name, large), func(t *testing.T) {
+				own, heads := "", 0
+				l := &lender{}
+				b := canned(t, Options{Retry: quick}, func(r *http.Request) (*http.Response, error) {
+					own = cmp.Or(own, r.Header.Get(tagHeader))
+					switch call := callOf(r); call {
+					case "HeadObject":
+						heads++
+						h, version := c.newest.Clone(), r.URL.Query().Get("versionId")
+						if version != "" {
+							require.Equal(t, c.told, version)
+							h = c.version.Clone()
+						}
+						if h == nil {
+							return response(http.StatusNotFound, ""), nil
+						}
+						if h.Get(tagHeader) == "own" {
+							h.Set(tagHeader, own)
+						}
+						return &http.Response{StatusCode: http.StatusOK, Header: h, Body: http.NoBody}, nil
+					default:
+						resp, err := l.RoundTrip(r)
+						if c.told != "" && (call == "PutObject" || call == "CompleteMultipartUpload") {
+							resp.Header.Set(versionHeader, c.told)
+						}
+						return resp, err
+					}
+				}).With(FileOptions{Verify: true, StorageClass: "COLD"})
+				spec := sluice.FileSpec{Name: "a", Size: 1}
+				var file sluice.File
+				var err error
+				if large {
+					var f sluice.LargeFile
+					f, err = b.StartLargeFile(t.Context(), spec)
+					require.NoError(t, err)
+					var receipt sluice.Receipt
+					receipt, err = f.UploadPart(t.Context(), part(1, []byte("x")))
+					require.NoError(t, err)
+					file, err = f.Finish(t.Context(), []sluice.Receipt{receipt}, nil)
+				} else {
+					file, err = b.UploadFile(t.Context(), spec, part(0, []byte("x")))
+				}
+				require.Equal(t, id(c.told, `"t"`), file.ID)
+				require.Equal(t, c.heads, heads)
+				if c.found {
+					require.ErrorIs(t, err, sluice.ErrOptionIgnored)
+				} else {
+					require.ErrorIs(t, err, sluice.ErrOptionUnverified)
+					require.ErrorIs(t, err, fs.ErrNotExist)
+				}
 			})
 		}
 	}
