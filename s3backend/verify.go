@@ -2,6 +2,7 @@ package s3backend
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -280,7 +281,14 @@ func (b *Backend) askAbout(ctx context.Context, file sluice.File, list []promise
 		if version := shown.Get("X-Amz-Version-Id"); version != "" {
 			k.query.Set("versionId", version)
 		}
-		k.read, k.unknown = decoder(&answer), true
+		k.unknown = true
+		k.read = func(h http.Header, body io.Reader) error {
+			err := decoder(&answer)(h, body)
+			if root := answer.XMLName.Local; err == nil && root != propertyRoots[p.question] {
+				err = fmt.Errorf("it is a <%.40s>", root)
+			}
+			return err
+		}
 		if err := b.client.do(ctx, k); err == nil {
 			answer.show(shown)
 		} else if *failed == nil && !hasNone(err) {
@@ -300,8 +308,12 @@ func hasNone(err error) bool {
 	return isUnusable(err)
 }
 
+// propertyRoots are the elements of the answers, by the questions.
+var propertyRoots = map[string]string{"retention": "Retention", "legal-hold": "LegalHold", "tagging": "Tagging"}
+
 // propertyAnswer is the answer to a question about retention, a legal hold or tags.
 type propertyAnswer struct {
+	XMLName         xml.Name
 	Mode            string
 	RetainUntilDate string
 	Status          string

@@ -338,7 +338,7 @@ func TestUpload_AsksOnceWhatAStoreDoesNotKnow(t *testing.T) {
 	}
 	questions := []string{"retention", "legal-hold", "tagging"}
 	for _, fails := range []bool{false, true} {
-		for _, file := range []string{"x", ""} {
+		for _, file := range []string{"x", "<Any><Mode>COMPLIANCE</Mode><RetainUntilDate>2030-01-02T03:04:05Z</RetainUntilDate><Status>ON</Status></Any>", ""} {
 			t.Run(fmt.Sprintf("%q, fails at first %v", file, fails), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := &lender{answers: map[string]string{"retention": file, "legal-hold": file, "tagging": file}}
