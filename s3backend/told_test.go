@@ -156,3 +156,29 @@ func TestWriter_SaysThatAFileWhoseOptionsAreNotMetIsStored(t *testing.T) {
 		}
 	}
 }
+
+func TestVerify_ComparesTheCustomersKey(t *testing.T) {
+	customer, err := EncryptCustomer([]byte(canaryKey))
+	require.NoError(t, err)
+	const prefix = "X-Amz-Server-Side-Encryption-Customer-"
+	asked := make(http.Header)
+	customer.setCustomer(asked)
+	own := asked.Get(prefix + "Key-Md5")
+	for _, told := range []string{"", own, "another"} {
+		for _, large := range []bool{false, true} {
+			shown := map[string]string{prefix + "Algorithm": "AES256", prefix + "Key-Md5": told}
+			l := &lender{shows: shown, inParts: shown}
+			err := l.store(t, FileOptions{Encryption: customer}, large)
+			if told != "another" {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorIs(t, err, sluice.ErrOptionIgnored)
+			require.ErrorContains(t, err, "Encryption: asked for "+own+", the store has another")
+			require.NotContains(t, err.Error(), asked.Get(prefix+"Key"))
+			if large {
+				require.Zero(t, l.bytes)
+			}
+		}
+	}
+}

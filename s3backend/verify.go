@@ -80,6 +80,7 @@ var promises = []promise{
 	{option: "Encryption", header: "X-Amz-Server-Side-Encryption", protects: true},
 	{option: "Encryption", header: "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", protects: true, same: sameKey},
 	{option: "Encryption", header: "X-Amz-Server-Side-Encryption-Customer-Algorithm", protects: true},
+	{option: "Encryption", header: "X-Amz-Server-Side-Encryption-Customer-Key-Md5", protects: true, same: notTold},
 	{option: "Retention", header: "X-Amz-Object-Lock-Mode", question: "retention", protects: true},
 	{option: "Retention", header: "X-Amz-Object-Lock-Retain-Until-Date", question: "retention", protects: true, same: sameTime},
 	{option: "LegalHold", header: "X-Amz-Object-Lock-Legal-Hold", question: "legal-hold", protects: true, missing: "OFF"},
@@ -103,6 +104,8 @@ func sameTime(asked, told string) bool {
 	y, err2 := time.Parse(time.RFC3339, told)
 	return err1 == nil && err2 == nil && x.Equal(y.Truncate(time.Second))
 }
+
+func notTold(_, told string) bool { return told == "" }
 
 // sameKey reports whether both may name one key: not every store tells it, an alias is told as the
 // key that it stands for, and an ID may be told as the ARN that ends with it.
