@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -179,6 +181,37 @@ func TestVerify_ComparesTheCustomersKey(t *testing.T) {
 			if large {
 				require.Zero(t, l.bytes)
 			}
+		}
+	}
+}
+
+// What a store tells of a file may be any text, and of any length.
+func TestOptionsError_IsPrintableAndBounded(t *testing.T) {
+	ugly := "\x1b[2J\u009b\u202e\u2028" + strings.Repeat("x", 30<<10)
+	customer, err := EncryptCustomer([]byte(canaryKey))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		options FileOptions
+		shows   map[string]string
+		tells   map[string]string
+	}{
+		"Encryption":        {FileOptions{Encryption: EncryptS3()}, map[string]string{"X-Amz-Server-Side-Encryption": ugly}, nil},
+		"the key":           {FileOptions{Encryption: customer}, map[string]string{"X-Amz-Server-Side-Encryption-Customer-Algorithm": ugly}, nil},
+		"Retention":         {FileOptions{Retention: Retention{Compliance, time.Unix(1<<31, 0)}}, map[string]string{"X-Amz-Object-Lock-Mode": ugly}, nil},
+		"LegalHold":         {FileOptions{LegalHold: HoldOn}, map[string]string{"X-Amz-Object-Lock-Legal-Hold": ugly}, nil},
+		"LegalHold, asked":  {FileOptions{LegalHold: HoldOn}, nil, map[string]string{"legal-hold": "<LegalHold><Status>&#x202e;&#x2028;&#x9b;" + strings.Repeat("x", 3000) + "</Status></LegalHold>"}},
+		"StorageClass":      {FileOptions{Verify: true, StorageClass: "COLD"}, map[string]string{"X-Amz-Storage-Class": ugly}, nil},
+		"CacheControl":      {FileOptions{Verify: true, CacheControl: strings.Repeat("y", 2<<10)}, map[string]string{"Cache-Control": ugly}, nil},
+		"Metadata, version": {FileOptions{Verify: true}, map[string]string{"X-Amz-Meta-K_1": ugly}, nil},
+	} {
+		for _, large := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, large %v", name, large), func(t *testing.T) {
+				l := &lender{shows: c.shows, inParts: c.shows, answers: c.tells, version: ugly}
+				err := l.store(t, c.options, large)
+				require.ErrorIs(t, err, sluice.ErrOptionIgnored)
+				require.Less(t, len(err.Error()), 2000)
+				require.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsGraphic(r) }), "%q", err)
+			})
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/c1508ce4/sluice"
+	"github.com/c1508ce4/sluice/internal/httpx"
 	"github.com/c1508ce4/sluice/internal/retry"
 )
 
@@ -43,10 +44,10 @@ func (e *OptionsError) Error() string {
 	case e.File.Name == "":
 		return "s3backend: the store ignores options of the file, so nothing was sent: " + unmet
 	case e.Err != nil:
-		return fmt.Sprintf("s3backend: %q (ID %s) was stored whole, but options of it cannot be verified (FileOptions.Unverified"+
+		return fmt.Sprintf("s3backend: %q (ID %.100q) was stored whole, but options of it cannot be verified (FileOptions.Unverified"+
 			" lists what to take for granted): %s: %v", e.File.Name, e.File.ID, unmet, e.Err)
 	default:
-		return fmt.Sprintf("s3backend: %q (ID %s) is stored whole, but not as its options ask: %s", e.File.Name, e.File.ID, unmet)
+		return fmt.Sprintf("s3backend: %q (ID %.100q) is stored whole, but not as its options ask: %s", e.File.Name, e.File.ID, unmet)
 	}
 }
 
@@ -150,14 +151,16 @@ func (p *promise) toldBy(told http.Header) string {
 	return p.missing
 }
 
-func optionsError(file sluice.File, list []promise, asked, told http.Header, err error) error {
+func (b *Backend) optionsError(file sluice.File, list []promise, asked, told http.Header, err error) error {
 	e := &OptionsError{File: file, Err: err}
+	secrets := b.options.Encryption.secrets()
 	for _, p := range list {
 		got := p.toldBy(told)
 		if got == "" {
 			got = "none"
 		}
-		e.Unmet = append(e.Unmet, fmt.Sprintf("%s: asked for %.100s, the store has %.100s", p.option, asked.Get(p.header), got))
+		e.Unmet = append(e.Unmet, fmt.Sprintf("%s: asked for %.100s, the store has %.100s",
+			p.option, asked.Get(p.header), httpx.Present(got, secrets...)))
 	}
 	slices.Sort(e.Unmet)
 	return e
@@ -185,7 +188,7 @@ func (f *largeFile) verifyStart(ctx context.Context, asked, told http.Header) er
 		return f.backend.client.do(ctx, k)
 	})
 	if list := unmet(); len(list) > 0 {
-		return optionsError(sluice.File{}, list, asked, told, err)
+		return f.backend.optionsError(sluice.File{}, list, asked, told, err)
 	}
 	return nil
 }
@@ -225,7 +228,7 @@ func (b *Backend) verify(ctx context.Context, file sluice.File, version, tag str
 	if len(list) == 0 {
 		return nil
 	}
-	return optionsError(file, list, asked, shown, err)
+	return b.optionsError(file, list, asked, shown, err)
 }
 
 // headersOf asks for the headers of a file, and if another one, or none, has taken its place for

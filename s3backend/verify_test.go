@@ -27,6 +27,7 @@ type lender struct {
 	answers  map[string]string // to the questions about a file, by their names
 	denies   bool              // to look
 	there    bool              // a file is, before anything is stored
+	version  string            // of what is stored
 
 	mu    sync.Mutex
 	calls []string
@@ -75,6 +76,9 @@ func (l *lender) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp = response(http.StatusNoContent, "")
 	case r.Method == http.MethodGet:
 		return response(http.StatusNotFound, fmt.Sprintf(xmlError, "NoSuchUpload")), nil
+	}
+	if l.version != "" && (call == "PutObject" || call == "CompleteMultipartUpload") {
+		resp.Header.Set("X-Amz-Version-Id", l.version)
 	}
 	if l.confirms {
 		echoEncryption(resp.Header, r.Header)
@@ -193,7 +197,7 @@ func TestUpload_FailsWhereOptionsAreNotMet(t *testing.T) {
 		"no lock": {lock, &lender{}, []string{
 			"LegalHold: asked for ON, the store has OFF", "Retention: asked for 2030-01-02T03:04:05Z, the store has none",
 			"Retention: asked for COMPLIANCE, the store has none",
-		}, `"a" (ID t) is stored whole`},
+		}, `"a" (ID "t") is stored whole`},
 		"a lock that may not be seen": {
 			FileOptions{LegalHold: HoldOn},
 			&lender{denies: true},
