@@ -215,3 +215,31 @@ func TestOptionsError_IsPrintableAndBounded(t *testing.T) {
 		}
 	}
 }
+
+// The headers of the answer to an upload that every answer has are about the answer, or a proxy's.
+func TestVerify_TakesOnlyTheStoresOwnHeadersOfAnUploadForProof(t *testing.T) {
+	options := FileOptions{Verify: true, CacheControl: "no-store", ContentLanguage: "de", Unverified: []string{"Metadata"}}
+	l := &lender{}
+	b := canned(t, Options{Retry: quick}, func(r *http.Request) (*http.Response, error) {
+		resp, err := l.RoundTrip(r)
+		if callOf(r) == "PutObject" {
+			for _, name := range []string{"Cache-Control", "Content-Language", "Content-Type", "X-Amz-Storage-Class"} {
+				resp.Header.Set(name, r.Header.Get(name))
+			}
+		}
+		return resp, err
+	})
+	spec := sluice.FileSpec{Name: "a", Size: 1, ContentType: "text/plain"}
+	_, err := b.With(options).UploadFile(t.Context(), spec, part(0, []byte("x")))
+	var unmet *OptionsError
+	require.ErrorAs(t, err, &unmet)
+	require.Equal(t, []string{
+		"CacheControl: asked for no-store, the store has none", "ContentLanguage: asked for de, the store has none",
+		"ContentType: asked for text/plain, the store has none",
+	}, unmet.Unmet)
+
+	l.calls, spec.ContentType = nil, ""
+	_, err = b.With(FileOptions{Verify: true, StorageClass: "COLD"}).UploadFile(t.Context(), spec, part(0, []byte("x")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"PutObject"}, l.calls, "the store says so itself")
+}
