@@ -80,7 +80,7 @@ func TestCallsThatAreNotImplementedSaySo(t *testing.T) {
 		c.refused(call, fields{}, 501, "not_implemented", "b2test does not implement "+call)
 		k, err := s.AddKey(b2test.Key{Capabilities: []string{"other"}})
 		require.NoError(t, err)
-		loginAs(t, s, k).refused(call, fields{}, 401, "unauthorized", "")
+		loginAs(t, s, k).refused(call, fields{}, 501, "not_implemented", "b2test does not implement "+call)
 	}
 }
 
