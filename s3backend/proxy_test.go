@@ -118,6 +118,8 @@ func callOf(r *http.Request) string {
 		return "PutObject"
 	case r.Method == http.MethodHead:
 		return "HeadObject"
+	case q.Has("attributes"):
+		return "GetObjectAttributes"
 	default:
 		return "GetObject"
 	}
