@@ -38,11 +38,11 @@ type FileOptions struct {
 
 	// CreateOnly does not replace a file of the same name: the error matches
 	// [io/fs.ErrExist]. The store decides it when the file is finished
-	// (If-None-Match). Some stores ignore that for large files, so the name is
-	// looked for, too; see Verify. The upload fails if the store does not
-	// answer, unless the key may not look (403). Two uploads that finish at the
-	// same moment may both succeed on such a store, and one whose key may not
-	// look replaces the file.
+	// (If-None-Match). Some stores ignore that (Ceph 16 and gofakes3 for large
+	// files), so the name is looked for, too; see Verify. The upload fails if the
+	// store does not answer, unless the key may not look (403). On such a store
+	// a file that takes the name after the look is replaced, as is any by an
+	// upload whose key may not look, and the upload is reported as stored.
 	CreateOnly bool
 
 	// Verify looks at every file after it is stored, which takes one request, and one more for Tags
@@ -51,8 +51,8 @@ type FileOptions struct {
 	//
 	// Without it protection alone is verified, automatically: Encryption by the
 	// store's answers, Retention and LegalHold by a look at the finished file,
-	// CreateOnly for large files by two looks for a file of that name, before
-	// the first part is sent and before the file is finished.
+	// CreateOnly by a look for a file of that name before the first byte is
+	// sent, and by another one before a large file is finished.
 	Verify bool
 	// Unverified lists options that the store is trusted with, by the names of
 	// their fields, such as "Retention": no answer is judged and no request is

@@ -100,8 +100,8 @@ func TestOutcomesOfASingleUpload(t *testing.T) {
 		{"ETags of its own", FileOptions{}, true, "OperationAborted"},
 		{"checksums", FileOptions{OmitSluiceID: true}, true, "ConditionalRequestConflict"},
 		{"ETags", FileOptions{OmitSluiceID: true}, false, "OperationAborted"},
-		{"ETags of its own", FileOptions{CreateOnly: true}, true, "PreconditionFailed"},
-		{"checksums", FileOptions{CreateOnly: true, OmitSluiceID: true}, false, "ConditionalRequestConflict"},
+		{"ETags of its own", FileOptions{CreateOnly: true, Unverified: []string{"CreateOnly"}}, true, "PreconditionFailed"},
+		{"checksums", FileOptions{CreateOnly: true, Unverified: []string{"CreateOnly"}, OmitSluiceID: true}, false, "ConditionalRequestConflict"},
 	} {
 		t.Run(fmt.Sprintf("%s, untagged %v, create only %v", c.kind, c.options.OmitSluiceID, c.options.CreateOnly), func(t *testing.T) {
 			t.Parallel()

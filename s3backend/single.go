@@ -27,6 +27,9 @@ func (b *Backend) UploadFile(ctx context.Context, spec sluice.FileSpec, p *sluic
 	if p.Size != spec.Size || p.Size > b.limits.MaxSingle {
 		return sluice.File{}, fmt.Errorf("s3backend: %q: a part of %d bytes for a file of %d; one call stores at most %d", spec.Name, p.Size, spec.Size, b.limits.MaxSingle)
 	}
+	if err := b.verifyNew(ctx, spec.Name); err != nil {
+		return sluice.File{}, err
+	}
 	b.options.setCondition(h)
 	var file sluice.File
 	result := retry.Result{Outcome: retry.NotDone}

@@ -348,9 +348,9 @@ func (a *propertyAnswer) show(h http.Header) {
 	}
 }
 
-// verifyNew fails if a large file may only be created and there is one of its name, or if the store
-// does not answer whether there is. Some stores complete an upload whatever the condition: it is
-// asked before the first byte is sent, and before the request that would replace the file. Without
+// verifyNew fails if a file may only be created and there is one of its name, or if the store does
+// not answer whether there is. Some stores ignore the condition: it is asked before the first byte
+// is sent, and of a large file before the request that would replace the other one. Without
 // the permission to list, AWS answers 403 for a name that is free: the condition decides then.
 func (b *Backend) verifyNew(ctx context.Context, name string) error {
 	if !b.options.CreateOnly || slices.Contains(b.options.Unverified, createOnly) {

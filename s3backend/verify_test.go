@@ -369,8 +369,8 @@ func TestUpload_AsksOnceWhatAStoreDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A store that completes a large file whatever the condition gets no byte of one whose name is
-// taken, and no finish of one whose name was taken meanwhile.
+// A store that ignores the condition gets no byte of a file whose name is taken, and no finish of
+// one whose name was taken meanwhile.
 func TestCreateOnly_LooksForTheName(t *testing.T) {
 	l := &lender{there: true}
 	require.ErrorIs(t, l.store(t, FileOptions{CreateOnly: true}, true), fs.ErrExist)
@@ -379,6 +379,18 @@ func TestCreateOnly_LooksForTheName(t *testing.T) {
 	l = &lender{}
 	require.ErrorIs(t, l.store(t, FileOptions{CreateOnly: true}, true), fs.ErrExist)
 	require.NotContains(t, l.calls, "CompleteMultipartUpload")
+
+	l = &lender{there: true}
+	require.ErrorIs(t, l.store(t, FileOptions{CreateOnly: true}, false), fs.ErrExist)
+	require.Equal(t, []string{"HeadObject"}, l.calls)
+	l = &lender{}
+	require.NoError(t, l.store(t, FileOptions{CreateOnly: true}, false))
+	require.Equal(t, []string{"HeadObject", "PutObject"}, l.calls)
+	l = &lender{there: true, denies: true}
+	require.NoError(t, l.store(t, FileOptions{CreateOnly: true}, false), "the store's answer has to do")
+	l = &lender{there: true}
+	require.NoError(t, l.store(t, FileOptions{CreateOnly: true, Unverified: []string{"CreateOnly"}}, false))
+	require.Equal(t, []string{"PutObject"}, l.calls)
 
 	l = &lender{denies: true}
 	require.NoError(t, l.store(t, FileOptions{CreateOnly: true}, true), "the store's answer has to do")
