@@ -37,7 +37,9 @@ func ExampleUpload() {
 }
 
 // A tar of a file system, compressed on the way. An error at any stage, the
-// compressor's Close included, is returned, and then nothing is finished.
+// compressor's Close included, is returned, and then nothing is finished. With
+// s2 or lz4 in place of zstd a source that is cut off, such as the body of an
+// HTTP request, can look like one that ended; see the package's documentation.
 func ExampleUpload_compressed() {
 	backend := memorybackend.New(nil)
 	files := fstest.MapFS{"a.txt": {Data: []byte("alpha")}, "b/c.txt": {Data: []byte("gamma")}}
