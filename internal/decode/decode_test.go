@@ -177,3 +177,13 @@ func FuzzXML(f *testing.F) {
 func small(text string) bool {
 	return len(text) < 1000 && strings.Count(text, "[")+strings.Count(text, "{") < 32 && strings.Count(text, "<") < 32
 }
+
+func TestJSON_TellsAnEmptyObjectFromOneThatIsLeftOut(t *testing.T) {
+	for text, want := range map[string]map[string]string{
+		`{"info":{}}`: {}, `{"info":{},"info":{"a":"b"}}`: {"a": "b"}, `{}`: nil, `{"info":null}`: nil, `{"info":{},"info":null}`: nil,
+	} {
+		var a answer
+		require.NoError(t, decode.JSON(strings.NewReader(text), &a, limits), text)
+		require.Equal(t, want, a.Info, text)
+	}
+}

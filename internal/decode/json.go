@@ -85,6 +85,9 @@ func (d *jsonDecoder) object(v reflect.Value) error {
 	if v.Kind() != reflect.Struct && v.Kind() != reflect.Map || decodesItself(v) {
 		return errOther
 	}
+	if v.Kind() == reflect.Map && v.IsNil() { // an empty object is not one that is left out
+		v.Set(reflect.MakeMap(v.Type()))
+	}
 	return d.entries(func() error {
 		t, err := d.next()
 		if err != nil {
@@ -92,9 +95,6 @@ func (d *jsonDecoder) object(v reflect.Value) error {
 		}
 		key := t.(string) // nothing else can be a key
 		if v.Kind() == reflect.Map {
-			if v.IsNil() {
-				v.Set(reflect.MakeMap(v.Type()))
-			}
 			entry := reflect.New(v.Type().Elem()).Elem()
 			err := d.value(entry)
 			v.SetMapIndex(reflect.ValueOf(key), entry)
