@@ -34,6 +34,39 @@ func (w world) stream(size int64) *sluice.LargeFileWriter {
 	return s
 }
 
+func TestUpload_SendsNothingWhereAnOptionIsIgnored(t *testing.T) {
+	for ignored, what := range map[string]string{"type": "type", "source": "source", "attrs": "attributes"} {
+		o := small
+		o.Ignore = []string{ignored}
+		inWorld(t, &o, func(w world) {
+			s := w.stream(3 * planned)
+			_, err := s.Write(testutil.Content(3 * planned))
+			if err == nil {
+				err = s.Close()
+			}
+			s.Abort(nil)
+			require.ErrorIs(w, err, sluice.ErrOptionIgnored, ignored)
+			require.ErrorContains(w, err, "the file has another "+what+" than asked for")
+			failure, ok := errors.AsType[*sluice.Error](err)
+			require.True(w, ok)
+			require.Empty(w, failure.LargeFile)
+			sessions := w.server.Sessions()
+			require.Len(w, sessions, 1)
+			require.Equal(w, bvtest.Cancelled, sessions[0].State)
+			for _, part := range sessions[0].Parts {
+				require.Empty(w, part.ETag, "part %d was sent", part.Number)
+			}
+			require.NoError(w, w.server.Check())
+		})
+	}
+	inWorld(t, &small, func(w world) {
+		s := w.stream(planned)
+		_, err := s.Write(testutil.Content(planned))
+		require.NoError(w, err)
+		require.NoError(w, s.Close())
+	})
+}
+
 func TestStreamBecomesAFile(t *testing.T) {
 	for _, size := range []int{1, planned - 1, planned, planned + 1, 7*planned + 123, 40 * planned} {
 		inWorld(t, &small, func(w world) {

@@ -99,6 +99,7 @@ func (s *Server) open(body []byte) (any, *session, error) {
 		FileID: randomHex(16), UploadID: randomHex(16), Name: q.File.Name, Type: q.File.Type, Source: q.File.Source,
 		Size: int64(q.File.Size), Attrs: q.File.Attrs, State: Open, Opened: s.Now(),
 	}}
+	s.forget(v)
 	upload := &uploadView{ID: v.UploadID, Parts: []partView{}}
 	for i, number := range s.opts.Numbers(v.Size) {
 		v.Parts = append(v.Parts, StoredPart{Number: number})
@@ -115,6 +116,23 @@ func (s *Server) open(body []byte) (any, *session, error) {
 		answer.File.UploadData, answer.UploadData = upload, nil
 	}
 	return answer, v, nil
+}
+
+// forget replaces the options of a new file that the server ignores by others.
+func (s *Server) forget(v *session) {
+	another := func(list []string, asked string) string {
+		return list[slices.IndexFunc(list, func(value string) bool { return value != asked })]
+	}
+	for _, name := range s.opts.Ignore {
+		switch name {
+		case "type":
+			v.Type = another(fileTypes, v.Type)
+		case "source":
+			v.Source = another(fileSources, v.Source)
+		case "attrs":
+			v.Attrs = nil
+		}
+	}
 }
 
 // complete makes the file of a session. A refusal leaves the session open (assumed).

@@ -3,6 +3,7 @@ package bvtest
 import (
 	"fmt"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,9 @@ const (
 	defaultPartSize = 100_000_000 // documented: larger files get several parts
 	defaultURLLife  = time.Hour   // assumed: that URLs expire is documented, when is not
 )
+
+// ignorable are what Options.Ignore may name.
+var ignorable = []string{"type", "source", "attrs"}
 
 // Options configure a [Server]. The zero value, and a nil pointer, are a strict
 // server on free ports of 127.0.0.1.
@@ -51,6 +55,10 @@ type Options struct {
 	// concurrent use. See also [Server.Advance].
 	Now func() time.Time
 
+	// Ignore names options of files that are accepted and not done: type, source,
+	// attrs. The service does no such thing; a client should notice one that does.
+	Ignore []string
+
 	// Listen opens the two listeners, as net.Listen does, which nil means.
 	// Tests in virtual time bring listeners that are no sockets.
 	Listen func(network, address string) (net.Listener, error)
@@ -62,6 +70,11 @@ func (o *Options) withDefaults() (Options, error) {
 	var opts Options
 	if o != nil {
 		opts = *o
+	}
+	for _, name := range opts.Ignore {
+		if !slices.Contains(ignorable, name) {
+			return opts, fmt.Errorf("bvtest: Ignore names %q, which is none of %q", name, ignorable)
+		}
 	}
 	switch {
 	case opts.PartSize < 0:

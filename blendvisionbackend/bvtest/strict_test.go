@@ -260,10 +260,12 @@ func TestCheckForgivesALateRequestWhoseClientHasHungUp(t *testing.T) {
 
 func TestStartRefusesBadOptions(t *testing.T) {
 	for text, opts := range map[string]bvtest.Options{
-		"bvtest: PartSize -1 is negative":  {PartSize: -1},
-		"bvtest: Parts -2 is negative":     {Parts: -2},
-		"bvtest: MinPart -3 is negative":   {MinPart: -3},
-		"bvtest: URLLife -1s is negative":  {URLLife: -time.Second},
+		"bvtest: PartSize -1 is negative":                                         {PartSize: -1},
+		"bvtest: Parts -2 is negative":                                            {Parts: -2},
+		"bvtest: MinPart -3 is negative":                                          {MinPart: -3},
+		"bvtest: URLLife -1s is negative":                                         {URLLife: -time.Second},
+		`bvtest: Ignore names "name", which is none of ["type" "source" "attrs"]`: {Ignore: []string{"name"}},
+
 		"bvtest: cannot listen: no socket": {Listen: func(string, string) (net.Listener, error) { return nil, errors.New("no socket") }},
 	} {
 		_, err := bvtest.Start(&opts)
