@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -242,4 +243,33 @@ func TestVerify_TakesOnlyTheStoresOwnHeadersOfAnUploadForProof(t *testing.T) {
 	_, err = b.With(FileOptions{Verify: true, StorageClass: "COLD"}).UploadFile(t.Context(), spec, part(0, []byte("x")))
 	require.NoError(t, err)
 	require.Equal(t, []string{"PutObject"}, l.calls, "the store says so itself")
+}
+
+// A store that keeps all headers of an upload has done nothing about them.
+func TestVerify_TakesNoRepeatedRequestForProof(t *testing.T) {
+	until := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	shown := map[string]string{
+		"X-Amz-Object-Lock-Mode": "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date": "2030-01-02T03:04:05Z",
+		"X-Amz-Object-Lock-Legal-Hold": "ON", "X-Amz-Server-Side-Encryption": "AES256", "X-Amz-Storage-Class": "COLD",
+		"X-Amz-Tagging": "x=y", "X-Amz-Meta-K_1": "v", "Content-Type": "text/plain",
+	}
+	for name, o := range map[string]FileOptions{
+		"retention": {Retention: Retention{Compliance, until}}, "hold": {LegalHold: HoldOn},
+		"storage class": {Verify: true, StorageClass: "COLD"}, "tags": {Verify: true, Tags: map[string]string{"x": "y"}},
+		"encryption": {Encryption: EncryptS3()}, "metadata": {Verify: true},
+	} {
+		for _, repeats := range []bool{false, true} {
+			for _, large := range []bool{false, true} {
+				l := &lender{shows: maps.Clone(shown)}
+				if repeats {
+					l.shows["X-Amz-Content-Sha256"] = "x"
+				}
+				if err := l.store(t, o, large); repeats && name != "metadata" || large && name == "encryption" {
+					require.ErrorIs(t, err, sluice.ErrOptionIgnored, name)
+				} else {
+					require.NoError(t, err, name)
+				}
+			}
+		}
+	}
 }
