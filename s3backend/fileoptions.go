@@ -49,10 +49,10 @@ type FileOptions struct {
 	// (s3:GetObjectTagging), and compares all that these options and the FileSpec ask for. An
 	// [OptionsError] reports what differs.
 	//
-	// Without it protection alone is verified, automatically: Encryption by the
-	// store's answers, Retention and LegalHold by a look at the finished file,
-	// CreateOnly by a look for a file of that name before the first byte is
-	// sent, and by another one before a large file is finished.
+	// Without it protection alone is verified, automatically. Encryption is
+	// verified by the store's answers, Retention and LegalHold by a look at the
+	// finished file. For CreateOnly the name is looked for before the first byte
+	// is sent, and again before a large file is finished.
 	Verify bool
 	// Unverified lists options that the store is trusted with, by the names of
 	// their fields, such as "Retention": no answer is judged and no request is

@@ -43,10 +43,10 @@ func TestEveryPartAndEveryTickIsShown(t *testing.T) {
 func TestAPartThatIsSentASecondTimeIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memorybackend.New(&memorybackend.Options{Latency: time.Second})
-		slow := faults.New(store, faults.Delay(time.Hour, faults.OnPart(3), faults.Nth(1)))
+		slow := faults.New(store, faults.Delay(time.Hour, faults.OnPart(6), faults.Nth(1)))
 		var stderr bytes.Buffer
-		require.Zero(t, run(t.Context(), slow, nil, []string{"f"}, strings.NewReader(strings.Repeat(data, 3)), &stderr))
-		require.Contains(t, stderr.String(), "part 3: attempt 0 failed, next in 0s: far slower than other uploads, starting again\n")
+		require.Zero(t, run(t.Context(), slow, nil, []string{"f"}, strings.NewReader(strings.Repeat(data, 6)), &stderr))
+		require.Contains(t, stderr.String(), "part 6: attempt 0 failed, next in 0s: far slower than other uploads, starting again\n")
 		require.Contains(t, stderr.String(), "0 retries, 1 restarts")
 	})
 }
