@@ -306,14 +306,14 @@ func (l *limiter) step(s sample, rate float64, part time.Duration) {
 		l.trial = trial{}
 		up, useful := l.want > t.limit, t.rate > gain*rate
 		if up {
-			useful = rate >= gain*t.rate
+			useful = rate > 0 && rate >= gain*t.rate
 		}
 		if useful { // of the two limits, the larger one
 			l.failed = 0
 			if up {
 				l.took = part
-				if n := int(float64(t.limit)*rate/t.rate + 0.5); part > longPart/2 && n < l.want-l.want/8 {
-					l.want = n
+				if n := float64(t.limit)*rate/t.rate + 0.5; part > longPart/2 && n < float64(l.want-l.want/8) {
+					l.want = int(n)
 					l.hold = s.at + max(10*time.Second, part)
 					l.update()
 					return

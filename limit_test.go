@@ -233,6 +233,19 @@ func TestLimiter_KeepsAsManyAsATrialBrought(t *testing.T) {
 	require.Equal(t, 6, l.limit)
 }
 
+// The limit was 0 once, for ever, after two windows in which nothing moved.
+func TestLimiter_AllowsAtLeastOneTransferWhereNothingMoves(t *testing.T) {
+	for _, rates := range [][2]float64{{0, 0}, {0, 1}, {1, 0}, {1e-300, 1e300}, {1e300, 1e-300}} {
+		for _, more := range []int{1, 2, 16} {
+			l := newLimiter(16, true)
+			l.try(sample{}, rates[0], more)
+			l.step(sample{part: 1, waiting: true}, rates[1], partTime(1, 1, rates[1]))
+			require.True(t, l.limit >= 1 && l.limit <= l.max, "limit %d after %v", l.limit, rates)
+			require.True(t, l.want >= 1 && l.want <= l.max, "want %d after %v", l.want, rates)
+		}
+	}
+}
+
 func TestLimiter_TriesNoMoreThanTheStoreTakes(t *testing.T) {
 	l := newLimiter(16, true)
 	l.credit = 0
