@@ -31,6 +31,11 @@ func NewFolder(root *os.Root) *Folder {
 	return f
 }
 
+// OpenFile opens a file of any size.
+func (f *Folder) OpenFile(name string, flag int, mode os.FileMode) (*os.File, error) {
+	return f.Root.OpenFile(name, flag|largeFile, mode)
+}
+
 // CreateOwn makes a file that only its owner can read and write. What has its
 // name is left alone, and the error matches [fs.ErrExist].
 func (f *Folder) CreateOwn(name string, flag int) (*os.File, error) {

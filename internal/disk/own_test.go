@@ -164,3 +164,23 @@ func TestKept_TakesNoPermissionsFromAnotherUsersFile(t *testing.T) {
 	require.ErrorContains(t, err, "there is a folder of that name")
 	require.False(t, errors.Is(err, ErrForeign))
 }
+
+// Where an int has 32 bits, files are smaller than 2 GiB unless a flag says else.
+func TestFolder_TakesFilesOfMoreThan2GiB(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	require.NoError(t, err)
+	defer root.Close()
+	f := NewFolder(root)
+	made, err := f.CreateOwn("large", 0)
+	require.NoError(t, err)
+	_, err = made.WriteAt([]byte("end"), 3<<30) // the rest takes no room
+	require.NoError(t, err)
+	require.NoError(t, made.Close())
+	again, err := f.OpenOwn("large", os.O_RDWR)
+	require.NoError(t, err)
+	defer again.Close()
+	got := make([]byte, 3)
+	_, err = again.ReadAt(got, 3<<30)
+	require.NoError(t, err)
+	require.Equal(t, "end", string(got))
+}
