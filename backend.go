@@ -163,7 +163,7 @@ type Limits struct {
 
 	// PartDigests are computed for every part, and for a file in one call, before it is sent.
 	PartDigests []Algorithm
-	// WholeDigests of the stream are owed to Finish, which also gets those that
+	// WholeDigests of the stream are passed to Finish, which also gets those that
 	// Options.Digests asked for; for UploadFile they are among the part's digests.
 	WholeDigests []Algorithm
 }

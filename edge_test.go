@@ -247,7 +247,7 @@ func TestTheSameStreamWithTheSameOptionsIsResumed(t *testing.T) {
 			} // hashing takes its time
 		}
 		// 8 full parts, then the tail in pieces 9, 10, 11 and a shorter 12,
-		// which comes first; then the line is cut.
+		// which comes first; then the connection is cut.
 		cut := faults.New(memory, faults.Fail(nil, faults.OnPart(9, 10, 11)), faults.Delay(time.Second, faults.OnPart(9, 10, 11)))
 		slow := faults.New(cut, faults.Delay(time.Second, faults.OnPart(9, 10, 11)))
 		w, err := sluice.New(t.Context(), slow, "f", o())

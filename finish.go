@@ -214,7 +214,8 @@ func (w *LargeFileWriter) cleanUp(failure Error) *Error {
 	return &failure
 }
 
-// detached is a context for cleaning up: it outlives the caller's, and ends by itself.
+// detached returns a context for cleaning up. It outlives the caller's, and ends
+// after cleanupTimeout.
 func (w *LargeFileWriter) detached() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(w.parent), w.cleanupTimeout)
 }

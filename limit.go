@@ -202,7 +202,7 @@ func (l *limiter) congested(epoch, rejections int) {
 	l.epoch++
 	if t := l.trial.limit; l.ceiling <= t {
 		l.want, l.trial = t, trial{}
-	} else if t > 0 { // the trial goes on with fewer, or of fewer
+	} else if t > 0 { // the trial continues with fewer transfers
 		l.want = min(l.want, l.ceiling)
 	}
 	l.update()

@@ -43,7 +43,7 @@ const (
 // by writers that nothing is written to, fails with [ErrPoolBlocked].
 //
 // A reader takes pages for what it reads ahead, and never waits for them: if
-// there are none it goes on with 64 KiB of its own. All readers together hold at
+// there are none it continues with 64 KiB of its own. All readers together hold at
 // most a quarter of the pages of a shared Pool, and together with the first
 // pages at most half, so that writers need not wait for what readers hold. One
 // goroutine may therefore read from one file and write to another on the same

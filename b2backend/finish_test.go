@@ -140,7 +140,7 @@ func TestFinish_TakesNoGatewaysAnswerForEvidence(t *testing.T) {
 	}
 }
 
-// A proxy lost the answer, sent the request again by itself, and passes on what
+// A proxy lost the answer, sent the request again on its own, and passes on what
 // the service answered to that, in any of its wordings.
 func TestFinish_SeesThroughAProxyThatAsksTwice(t *testing.T) {
 	for name, key := range limitedKeys {

@@ -24,7 +24,7 @@ var groups = []group{
 	{"latency", settings.far, withLimits},    // B2 behind simulated links
 	{"growth", settings.growth, growthTable}, // how cost grows with the stream
 	{"fair", settings.fair, fairTable},       // many writers on one Pool
-	// uploads that follow the line by themselves, beside fixed numbers
+	// uploads that adapt to the network, alongside fixed numbers
 	{"links", settings.followed, followedTable},
 }
 

@@ -4,7 +4,7 @@
 //
 //	go run ./bench -quick              seconds, to see that it works
 //	go run ./bench                     everything but links
-//	go run ./bench links               uploads that follow a line by themselves, beside fixed numbers
+//	go run ./bench links               uploads that adapt to the network, alongside fixed numbers
 //	go run ./bench -targets            the promises, each with its figure
 //	go run ./bench -profile profiles   where the processor's time goes
 //	go run ./bench -o docs paths fair  two groups, into docs/PERFORMANCE.md

@@ -29,7 +29,7 @@ type settings struct {
 	lengths     []int64
 	simulated   []int64 // lengths that tiny pages stand for
 	writers     []int
-	lines       []lab.Link // that uploads follow by themselves
+	lines       []lab.Link // that uploads adapt to
 	lineParts   int        // of a stream over them
 }
 

@@ -156,7 +156,7 @@ func TestFinish_IsUnknownIfAnotherOneMayBeAtWork(t *testing.T) {
 	}
 }
 
-// A proxy lost the answer, sent the request again by itself, and passes on what
+// A proxy lost the answer, sent the request again on its own, and passes on what
 // the service answered to that, whatever its code.
 func TestFinish_SeesThroughAProxyThatAsksTwice(t *testing.T) {
 	for _, status := range []int{400, 404, 409} {

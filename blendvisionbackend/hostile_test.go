@@ -124,7 +124,7 @@ func hostileService() *hostile.Subject {
 		Slow:    func(call string) bool { return call == "complete-upload" },
 		// The ETag is the receipt, whatever else the object store says;
 		// cancelling answers any object; and what the download call does not
-		// find leaves the outcome unknown, which is an error by itself.
+		// find leaves the outcome unknown, which is an error of its own.
 		Deaf: func(call string, a hostile.Answer) bool {
 			return call == "put part" && a.Name == "cut" || call == "cancel-upload" && a.Name == "numbers 200"
 		},

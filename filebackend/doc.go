@@ -47,14 +47,14 @@
 // where ID begins with the time of the start in UTC. No other file's name may
 // begin with ".sluice-". A line is written when the data of its part is on the
 // disk, so that a crash at any moment, also while UploadFile runs, leaves what
-// [Backend.Unfinished] lists and [Backend.ResumeLargeFile] goes on with. A
+// [Backend.Unfinished] lists and [Backend.ResumeLargeFile] resumes. A
 // crash in the moment between the making or the removal of the two leaves a
 // record alone: that means nothing, and may be deleted. So may data alone,
 // which a power cut in that moment leaves where the file system does not keep
 // the order of the two.
 //
 // A record that is damaged hides no other: Unfinished lists them all, and then
-// its error names the path of the damaged one. Nothing goes on with that: it
+// its error names the path of the damaged one. Nothing resumes that: it
 // may be deleted, with its data.
 //
 // The CRC-32C of a part is compared when it is written, when a stream is

@@ -48,7 +48,7 @@ func Fail(err error, conditions ...Condition) *Injector {
 }
 
 // Lose makes a call and then loses the answer: the work is done, and the caller
-// gets err. A nil err is [ErrInjected]. A call that fails by itself keeps its
+// gets err. A nil err is [ErrInjected]. A call that fails anyway keeps its
 // own error. After a Finish the file exists, so a backend that keeps its
 // contract has an err that matches [sluice.ErrFinishUnknown]; one that does not
 // is a store that lies. A large file whose start is lost is cancelled, as a

@@ -21,7 +21,7 @@ type Task struct {
 	// means its own default.
 	PartSize    int64
 	Concurrency int
-	// Size in bytes is that of the stream, which the program makes by itself; 0
+	// Size in bytes is that of the stream, which the program generates; 0
 	// means that it comes on stdin.
 	Size int64
 	// Restore asks for the file of that size, whose name its size is, to be read back: to Path, or
